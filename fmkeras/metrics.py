@@ -113,7 +113,7 @@ def classification_report(confusion: np.ndarray, names: Sequence[str]) -> str:
         return f"{name:>{width}} " + "".join(f" {c:>9}" for c in (*cells, support))
 
     macro = rates.mean(axis=1)
-    weighted = _ratio(rates @ figures.support, np.float64(total))
+    weighted = _ratio((rates * figures.support).sum(axis=1), total)
     lines = [
         row("", ("precision", "recall", "f1-score"), "support"),
         "",
@@ -140,6 +140,6 @@ def most_confused(
     ]
 
 
-def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    part = np.asarray(part, np.float64)
+def _ratio(part: np.ndarray, whole: np.ndarray | int) -> np.ndarray:
+    part, whole = np.asarray(part, np.float64), np.asarray(whole)
     return np.divide(part, whole, out=np.zeros_like(part), where=whole != 0)
