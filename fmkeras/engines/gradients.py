@@ -1,0 +1,106 @@
+"""Loss and gradients of a model as numpy arrays, on whichever backend runs."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import keras
+import numpy as np
+
+
+class Pass(NamedTuple):
+    """What one pass forward and back gives.
+
+    loss: mean cross-entropy over the batch. gradients: in the order of the model's
+    `trainable_variables`, in Keras's layout. logits: (n, classes), in training mode.
+    """
+
+    loss: float
+    gradients: list[np.ndarray]
+    logits: np.ndarray
+
+
+def loss_and_gradients(model, images, labels) -> tuple[float, list[np.ndarray]]:
+    """Return the loss and the gradients of one `gradient_function` call."""
+    done = gradient_function(model)(images, labels)
+    return done.loss, done.gradients
+
+
+def gradient_function(model) -> Callable[[np.ndarray, np.ndarray], Pass]:
+    """Return a function of images and labels, compiled once for many calls.
+
+    images: (n, height, width, channels), raw pixels; labels: (n,), class numbers.
+    Moving averages and dropout's state move on, as in training; the weights stay.
+    """
+    return _BACKENDS[keras.backend.backend()](model)
+
+
+def _torch(model):
+
+    def step(images, labels):
+        for variable in model.trainable_variables:
+            variable.value.grad = None
+        logits = model(images, training=True)
+        loss = _cross_entropy(logits, labels)
+        loss.backward()
+        gradients = [variable.value.grad for variable in model.trainable_variables]
+        return _as_numpy(loss, gradients, logits)
+
+    return step
+
+
+def _tensorflow(model):
+    import tensorflow as tf
+
+    @tf.function(reduce_retracing=True)
+    def compiled(images, labels):
+        with tf.GradientTape() as tape:
+            logits = model(images, training=True)
+            loss = _cross_entropy(logits, labels)
+        variables = [variable.value for variable in model.trainable_variables]
+        return loss, tape.gradient(loss, variables), logits
+
+    def step(images, labels):
+        return _as_numpy(*compiled(tf.constant(images), tf.constant(labels)))
+
+    return step
+
+
+def _jax(model):
+    import jax
+
+    def loss_of(trainable, other, images, labels):
+        logits, other = model.stateless_call(trainable, other, images, training=True)
+        return _cross_entropy(logits, labels), (other, logits)
+
+    compiled = jax.jit(jax.value_and_grad(loss_of, has_aux=True))
+
+    def step(images, labels):
+        trainable = [variable.value for variable in model.trainable_variables]
+        other = [variable.value for variable in model.non_trainable_variables]
+        (loss, (other, logits)), gradients = compiled(trainable, other, images, labels)
+        for variable, value in zip(model.non_trainable_variables, other, strict=True):
+            variable.assign(value)
+        return _as_numpy(loss, gradients, logits)
+
+    return step
+
+
+def _cross_entropy(logits, labels):
+    labels = keras.ops.convert_to_tensor(labels, dtype="int32")
+    losses = keras.losses.sparse_categorical_crossentropy(
+        labels, logits, from_logits=True
+    )
+    return keras.ops.mean(losses)
+
+
+def _as_numpy(loss, gradients, logits) -> Pass:
+    to_numpy = keras.ops.convert_to_numpy
+    # Copies: under torch the arrays would share memory with the next gradients.
+    return Pass(
+        float(to_numpy(loss)),
+        [np.array(to_numpy(gradient)) for gradient in gradients],
+        to_numpy(logits),
+    )
+
+
+_BACKENDS = {"torch": _torch, "tensorflow": _tensorflow, "jax": _jax}

@@ -1,0 +1,27 @@
+"""Three convolutions with batch normalisation and leaky relus."""
+
+from keras import layers
+
+from fmkeras.models.blocks import batch_norm, conv, dense, max_pool
+from fmkeras.models.registry import register
+
+
+@register
+def cnn(images, num_classes, *, dropout=0.5):
+    """Blocks of 16, 32 and 64 channels, pooled but for the last, and a dense layer.
+
+    From 'Deep Learning Models towards Fashion-MNIST'. The source gives neither the
+    width of the dense layer nor the dropout rate: 128 and 0.5 are ours.
+    """
+    x = images
+    for number, filters in enumerate((16, 32, 64), start=1):
+        x = conv(x, filters, 3, padding=1, name=f"conv_{number}")
+        x = batch_norm(x, name=f"norm_{number}")
+        x = layers.LeakyReLU(negative_slope=0.01, name=f"leaky_relu_{number}")(x)
+        if number < 3:
+            x = max_pool(x, 2, name=f"pool_{number}")  # 14 x 14 x 16, 7 x 7 x 32
+    x = layers.Flatten(name="flatten")(x)  # 7 x 7 x 64
+    x = dense(x, 128, name="dense_1")
+    x = layers.LeakyReLU(negative_slope=0.01, name="leaky_relu_4")(x)
+    x = layers.Dropout(dropout, name="dropout_1")(x)
+    return dense(x, num_classes, name="logits")

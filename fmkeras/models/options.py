@@ -1,0 +1,80 @@
+"""Checks of the arguments of `build_model`, each with an error of one line."""
+
+from collections.abc import Sequence
+from numbers import Integral, Real
+
+from fmkeras.errors import UserError
+from fmkeras.models.catalogue import ModelInfo
+from fmkeras.models.initializers import INITIALIZERS
+
+PREPROCESSINGS = ("scale", "standardise")
+
+
+def check_arguments(
+    info: ModelInfo, num_classes, input_shape, preprocessing, init, seed
+) -> None:
+    """Raise `UserError` where a common argument of `build_model` is of no use."""
+    if not _is_count(num_classes) or num_classes < 2:
+        raise _error("num_classes", "a whole number of at least 2", num_classes)
+    if (
+        not isinstance(input_shape, Sequence)
+        or len(input_shape) != 3
+        or not all(_is_count(size) for size in input_shape)
+    ):
+        raise _error(
+            "input_shape", "(height, width, channels), all above zero", input_shape
+        )
+    if min(input_shape[:2]) < info.smallest_input:
+        smallest = info.smallest_input
+        expected = f"images of {smallest} x {smallest} pixels or more for {info.name}"
+        raise _error("input_shape", expected, input_shape)
+    if preprocessing not in PREPROCESSINGS:
+        raise _error("preprocessing", _one_of(PREPROCESSINGS), preprocessing)
+    if init not in INITIALIZERS:
+        raise _error("init", _one_of(INITIALIZERS), init)
+    if not isinstance(seed, Integral) or isinstance(seed, bool) or seed < 0:
+        raise _error("seed", "a whole number, zero or above", seed)
+
+
+def check_options(info: ModelInfo, options: dict) -> None:
+    """Raise `UserError` for options that the network lacks, or for their values."""
+    for name, value in options.items():
+        if name not in info.options:
+            allowed = ", ".join(info.options) or "none"
+            raise UserError(
+                f"The network {info.name} has no such option; expected one of: "
+                f"{allowed}; leave others out. Received: {name}={value!r}"
+            )
+        expected, holds = _OPTIONS[name]
+        if not holds(value):
+            raise _error(name, expected, value)
+
+
+def _is_count(value) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool) and value > 0
+
+
+def _are_counts(value) -> bool:
+    return (
+        isinstance(value, Sequence)
+        and len(value) > 0
+        and all(_is_count(count) for count in value)
+    )
+
+
+def _is_rate(value) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and 0 <= value < 1
+
+
+_OPTIONS = {
+    "dropout": ("a rate from 0 up to, not including, 1", _is_rate),
+    "hidden_units": ("whole numbers above zero, such as (256, 128, 64)", _are_counts),
+}
+
+
+def _one_of(names) -> str:
+    return "one of " + ", ".join(names)
+
+
+def _error(argument: str, expected: str, received) -> UserError:
+    return UserError(f"Bad {argument}; expected {expected}. Received: {received!r}")

@@ -1,0 +1,92 @@
+"""The networks by name: what there is, what is known of it, and building one."""
+
+import difflib
+import importlib
+from collections.abc import Callable
+
+from fmkeras.errors import UserError
+from fmkeras.labels import IMAGE_SHAPE, NUM_CLASSES
+from fmkeras.models.catalogue import CATALOGUE, ModelInfo
+from fmkeras.models.initializers import initialize
+from fmkeras.models.options import check_arguments, check_options
+
+# Mean and standard deviation of the training pixels, as fractions of 255.
+PIXEL_MEAN = 0.2860
+PIXEL_DEVIATION = 0.3530
+
+_BUILDERS: dict[str, Callable] = {}
+
+
+def register(builder: Callable) -> Callable:
+    """Enter a function under its own name; it maps images to logits."""
+    name = builder.__name__
+    if name in _BUILDERS:
+        raise ValueError(f"A network is registered once. Received twice: {name}")
+    _BUILDERS[name] = builder
+    return builder
+
+
+def list_models(*, variants: bool = False) -> list[str]:
+    """Return the names of the published networks, and of `variants` if asked."""
+    return [
+        name for name, info in CATALOGUE.items() if variants or info.variant_of is None
+    ]
+
+
+def model_info(name: str) -> ModelInfo:
+    """Return what is known of a network; raise `UserError` for an unknown name."""
+    if name in CATALOGUE:
+        return CATALOGUE[name]
+    close = difflib.get_close_matches(str(name), CATALOGUE, n=1)
+    hint = f" Did you mean {close[0]}?" if close else ""
+    raise UserError(
+        f"Unknown model; expected one of: {', '.join(CATALOGUE)}.{hint} "
+        f"Received: {name!r}"
+    )
+
+
+def build_model(
+    name: str,
+    num_classes: int = NUM_CLASSES,
+    *,
+    input_shape: tuple[int, int, int] = IMAGE_SHAPE,
+    preprocessing: str = "scale",
+    init: str = "keras",
+    seed: int = 0,
+    **options,
+):
+    """Build a network as a functional `keras.Model` of stock layers.
+
+    It takes raw pixels, 0 to 255, (n, *input_shape), and gives logits
+    (n, num_classes). `preprocessing` is a layer inside: 'scale' divides by 255,
+    'standardise' also takes the training pixels to mean 0 and deviation 1. `init`
+    and `seed` choose the initial weights (see `initialize`), the same on every
+    backend. `options` are those that `model_info(name).options` names.
+
+    Raises `UserError` for a name, an argument or an option of no use.
+    """
+    info = model_info(name)
+    check_arguments(info, num_classes, input_shape, preprocessing, init, seed)
+    check_options(info, options)
+
+    import keras  # here, so that listing the networks does not wait for it
+
+    importlib.import_module(f"fmkeras.models.{info.family}")
+    pixels = keras.Input(tuple(input_shape), name="pixels")
+    images = _preprocess(keras.layers, pixels, preprocessing, info)
+    logits = _BUILDERS[name](images, num_classes, **options)
+    model = keras.Model(pixels, logits, name=name)
+    initialize(model, init, seed)
+    return model
+
+
+def _preprocess(layers, pixels, preprocessing, info):
+    scale, offset = 1 / 255, 0.0
+    if preprocessing == "standardise":
+        scale, offset = scale / PIXEL_DEVIATION, -PIXEL_MEAN / PIXEL_DEVIATION
+    images = layers.Rescaling(scale, offset, name="rescale")(pixels)
+    if info.input_size != IMAGE_SHAPE[0]:
+        images = layers.Resizing(
+            info.input_size, info.input_size, interpolation="bilinear", name="resize"
+        )(images)
+    return images

@@ -1,0 +1,220 @@
+"""Every network of the registry, on every backend."""
+
+import hashlib
+
+import keras
+import numpy as np
+import pytest
+
+from fmkeras.engines.gradients import gradient_function
+from fmkeras.errors import UserError
+from fmkeras.models import build_model, list_models, model_info
+
+pytestmark = [
+    pytest.mark.every_backend,
+    # Keras 3.15 reads its own variables so.
+    pytest.mark.filterwarnings("ignore:__array__ implementation doesn.t accept a copy"),
+]
+
+# Written out again here, so that a slip in the catalogue does not prove itself.
+PARAMETERS = {
+    "mynet": 892_346,
+    "lenet": 61_706,
+    "lenet_relu": 32_998,
+    "logistic_regression": 7_850,
+    "mlp": 242_762,
+    "cnn": 426_346,
+    "linear": 7_960,
+}
+
+
+def some_images(count, seed=0):
+    """Bright patches on black, uint8 (count, 28, 28, 1)."""
+    generator = np.random.default_rng(seed)
+    patches = generator.integers(0, 256, (count, 7, 7, 1), dtype=np.uint8)
+    patches[generator.random(patches.shape) < 0.4] = 0
+    return patches.repeat(4, axis=1).repeat(4, axis=2)
+
+
+def count_trainable(model):
+    return sum(int(np.prod(variable.shape)) for variable in model.trainable_weights)
+
+
+def weights_checksum(model):
+    digest = hashlib.sha256()
+    for weight in model.get_weights():
+        digest.update(np.ascontiguousarray(weight, np.float32).tobytes())
+    return digest.hexdigest()
+
+
+def logits_of(model, images):
+    return model.predict_on_batch(images)
+
+
+def test_the_specification_and_the_registry_name_the_same_networks():
+    assert sorted(list_models()) == sorted(PARAMETERS)
+
+
+@pytest.mark.parametrize("name", list_models())
+def test_network_is_as_specified(name):
+    model = build_model(name, seed=3)
+    assert model.name == name
+    assert count_trainable(model) == PARAMETERS[name]
+    assert model_info(name).parameters == PARAMETERS[name]
+    assert model.input_shape == (None, 28, 28, 1)
+    assert model.output_shape == (None, 10)
+    assert not model.compiled
+    for layer in model.layers:
+        assert type(layer).__module__.startswith("keras.src.layers."), layer
+        assert not isinstance(layer, keras.layers.Lambda)
+        assert "." not in layer.name
+    logits = logits_of(model, some_images(2))
+    assert logits.shape == (2, 10)
+    assert np.isfinite(logits).all()
+    # Softmax would make the rows sum to one.
+    assert not np.allclose(logits.sum(axis=1), 1)
+
+
+@pytest.mark.parametrize("name", list_models())
+def test_names_and_weights_come_from_the_seed_alone(name):
+    first = build_model(name, seed=3)
+    again = build_model(name, seed=3)
+    other = build_model(name, seed=4)
+    assert [layer.name for layer in first.layers] == [
+        layer.name for layer in again.layers
+    ]
+    assert first.get_config() == again.get_config()  # with the seeds of dropout
+    assert weights_checksum(first) == weights_checksum(again)
+    assert weights_checksum(first) != weights_checksum(other)
+
+
+@pytest.mark.parametrize("name", list_models())
+def test_gradient_steps_lower_the_loss(name):
+    model = build_model(name, init="keras", seed=1)
+    images, labels = some_images(4), np.array([0, 1, 2, 3])
+    step = gradient_function(model)
+    losses = []
+    for _ in range(6):
+        loss, gradients, _ = step(images, labels)
+        losses.append(loss)
+        for variable, gradient in zip(
+            model.trainable_variables, gradients, strict=True
+        ):
+            assert np.isfinite(gradient).all(), variable.path
+            variable.assign_sub(0.01 * gradient)
+    assert np.mean(losses[-2:]) < losses[0]
+
+
+@pytest.mark.parametrize("name", list_models())
+def test_saved_and_loaded_network_gives_the_same(name, tmp_path):
+    model = build_model(name, preprocessing="standardise", seed=1)
+    path = tmp_path / f"{name}.keras"
+    model.save(path)
+    loaded = keras.models.load_model(path)
+    images = some_images(3)
+    np.testing.assert_array_equal(logits_of(loaded, images), logits_of(model, images))
+
+
+@pytest.mark.parametrize(
+    ("init", "checksum"),
+    [
+        ("keras", "74dc3b72bd4fa2b6"),
+        ("torch", "750cfd059a25da15"),
+    ],
+)
+def test_weights_of_a_seed_are_those_of_every_backend(init, checksum):
+    model = build_model("cnn", init=init, seed=7)
+    assert weights_checksum(model).startswith(checksum)
+
+
+def test_torch_initialisation_has_the_bounds_of_pytorch():
+    model = build_model("lenet", init="torch")
+    for layer in model.layers:
+        if layer.weights:
+            kernel, bias = layer.get_weights()
+            limit = 1 / np.sqrt(kernel.size / kernel.shape[-1])
+            assert 0.95 * limit < np.abs(kernel).max() <= limit
+            assert 0.4 * limit < np.abs(bias).max() <= limit
+            assert abs(kernel.mean()) < limit / 5
+
+
+def test_keras_initialisation_is_glorot_uniform_with_zero_biases():
+    layer = build_model("mlp").get_layer("dense_1")
+    kernel, bias = layer.get_weights()
+    limit = np.sqrt(6 / (784 + 256))
+    assert 0.99 * limit < np.abs(kernel).max() <= limit
+    assert not bias.any()
+
+
+def test_standardise_takes_the_mean_pixel_to_zero():
+    scaled = build_model("logistic_regression").get_layer("rescale")
+    standard = build_model("logistic_regression", preprocessing="standardise")
+    pixels = np.array([[0.0, 255.0, 0.2860 * 255]])
+    np.testing.assert_allclose(
+        keras.ops.convert_to_numpy(scaled(pixels)), [[0, 1, 0.2860]], atol=1e-6
+    )
+    np.testing.assert_allclose(
+        keras.ops.convert_to_numpy(standard.get_layer("rescale")(pixels)),
+        [[-0.2860 / 0.3530, (1 - 0.2860) / 0.3530, 0]],
+        atol=1e-6,
+    )
+
+
+def test_dropout_repeats_with_the_seed():
+    images = np.ones((4, 28, 28, 1))
+    draws = []
+    for _ in range(2):
+        keras.utils.set_random_seed(0)  # torch's own generator, as training sets it
+        model = build_model("mynet", seed=5)
+        draws.append(keras.ops.convert_to_numpy(model(images, training=True)))
+    np.testing.assert_array_equal(draws[0], draws[1])
+    assert not np.array_equal(draws[0][0], draws[0][1])
+
+
+def test_options_change_the_network():
+    assert build_model("lenet", num_classes=3).output_shape == (None, 3)
+    assert build_model("mlp", hidden_units=[32]).count_params() == 785 * 32 + 33 * 10
+    assert build_model("cnn", dropout=0.1).get_layer("dropout_1").rate == 0.1
+    wide = build_model("mynet", input_shape=(32, 40, 3))
+    assert wide(np.zeros((1, 32, 40, 3))).shape == (1, 10)
+
+
+@pytest.mark.parametrize("name", list_models(variants=True))
+def test_smallest_input_is_the_smallest_that_builds(name):
+    smallest = model_info(name).smallest_input
+    model = build_model(name, input_shape=(smallest, smallest, 1))
+    assert model.output_shape == (None, 10)
+    with pytest.raises(UserError, match="input_shape"):
+        build_model(name, input_shape=(smallest - 1, 28, 1))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"name": "lenett"}, "Did you mean lenet"),
+        ({"name": "mynet", "width": 3}, "dropout"),
+        ({"name": "lenet", "dropout": 0.5}, "none"),
+        ({"name": "mynet", "dropout": 1.0}, "from 0"),
+        ({"name": "mlp", "hidden_units": ()}, "above zero"),
+        ({"name": "mlp", "hidden_units": 64}, "above zero"),
+        ({"name": "mlp", "hidden_units": (64, 0)}, "above zero"),
+        ({"name": "lenet", "num_classes": 1}, "at least 2"),
+        ({"name": "lenet", "input_shape": (28, 28)}, "height, width"),
+        ({"name": "lenet", "preprocessing": "none"}, "scale, standardise"),
+        ({"name": "lenet", "init": "he"}, "keras, torch"),
+        ({"name": "lenet", "seed": -1}, "zero or above"),
+    ],
+)
+def test_bad_arguments_end_in_one_line(arguments, message):
+    with pytest.raises(UserError, match=message) as caught:
+        build_model(**arguments)
+    assert "\n" not in str(caught.value)
+    assert "Received: " in str(caught.value)
+
+
+def test_a_name_is_registered_once():
+    from fmkeras.models.lenet import lenet
+    from fmkeras.models.registry import register
+
+    with pytest.raises(ValueError, match="Received twice: lenet"):
+        register(lenet)
