@@ -1,0 +1,266 @@
+"""Trained models as files: a `.keras` that needs no fmkeras, and its card."""
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import keras
+
+from fmkeras.errors import UserError
+from fmkeras.files import replacing, write_json
+from fmkeras.labels import CLASS_NAMES, IMAGE_SHAPE, NUM_CLASSES
+
+FOLDER = "saved_models"
+INPUT = "28 x 28 grey images, (n, 28, 28) or (n, 28, 28, 1), uint8 or float, raw 0..255"
+OUTPUT = "one probability a class, in the order of classes"
+
+
+def save_artifact(
+    model: keras.Model, name: str, card: dict, folder: str | os.PathLike = FOLDER
+) -> Path:
+    """Write `NAME.keras` and its card `NAME.json`; return the path of the former.
+
+    `model` maps images to logits. The file holds the same net in float32 whatever
+    the precision of training, uncompiled, with a softmax at its end: Keras opens
+    it on any backend without this package. `card` says how the model came about;
+    the classes, the input and the checksum of the file are added to it. Both files
+    are whole before either takes its name. Raises `UserError` where the folder
+    cannot be written.
+    """
+    if not name or Path(name).name != name:
+        raise ValueError(f"Expected a plain file name. Received: {name!r}")
+    path = Path(folder) / f"{name}.keras"
+    card_path = path.with_suffix(".json")
+    with replacing(card_path) as card_file, replacing(path) as model_file:
+        with _tensorflow_left_alone():
+            _publishable(model).save(model_file)
+        content = model_file.read_bytes()
+        facts = {
+            "classes": list(CLASS_NAMES),
+            "input": INPUT,
+            "output": OUTPUT,
+            "file": path.name,
+            "bytes": len(content),
+            "sha256": hashlib.sha256(content).hexdigest(),
+        }
+        write_json(card_file, {"name": name, **card, **facts})
+    return path
+
+
+def load_artifact(
+    path_or_name: str | os.PathLike, folder: str | os.PathLike = FOLDER
+) -> keras.Model:
+    """Open a model by its path, or by its name in `folder`, uncompiled.
+
+    Files of other projects are welcome where they take 28 x 28 grey images and give
+    ten outputs. Raises `UserError` for a file that is missing, damaged, altered
+    since its card was written, unsafe (code inside) or of other shapes.
+    """
+    path = _find(path_or_name, folder)
+    content = _read(path)
+    config = _read_config(path, content)
+    _check_against_card(path, content)
+    try:
+        model = keras.models.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # Keras raises a dozen types for what a file may hold.
+        raise _not_loadable(path, config, error) from error
+    _check_shapes(path, model)
+    return model
+
+
+def read_card(
+    path_or_name: str | os.PathLike, folder: str | os.PathLike = FOLDER
+) -> dict:
+    """Return the card of a model, given as to `load_artifact`.
+
+    Raises `UserError` where it is missing or no card.
+    """
+    path = _path_of(path_or_name, folder).with_suffix(".json")
+    if not path.exists():
+        raise UserError(f"There is no card '{path}' beside the model.")
+    try:
+        card = json.loads(_read(path))
+    except ValueError:
+        card = None
+    if not isinstance(card, dict):
+        raise UserError(
+            f"The card '{path}' is damaged; expected a JSON object: restore it, or "
+            "move it away."
+        )
+    return card
+
+
+def _publishable(model: keras.Model) -> keras.Model:
+    plain = type(model).from_config(_in_float32(model.get_config()))
+    plain.set_weights(model.get_weights())
+    softmax = keras.layers.Softmax(name="probabilities", dtype="float32")
+    return keras.Model(plain.inputs[0], softmax(plain.outputs[0]), name=model.name)
+
+
+def _in_float32(config: object) -> object:
+    """Give every layer, nested ones too, the plain policy in place of its own."""
+    if isinstance(config, dict):
+        return {
+            key: "float32" if key == "dtype" else _in_float32(value)
+            for key, value in config.items()
+        }
+    if isinstance(config, list | tuple):
+        return type(config)(map(_in_float32, config))
+    return config
+
+
+@contextlib.contextmanager
+def _tensorflow_left_alone() -> Iterator[None]:
+    """Keep Keras from importing tensorflow on another backend to save a model.
+
+    Its `serialize_keras_object` asks of every object whether it is a TensorShape,
+    and imports tensorflow for the question where it is installed: seconds, and log
+    lines. Where tensorflow is not loaded nothing can be one of its objects; a None
+    in `sys.modules` makes the import fail, which Keras takes for 'not installed'.
+    """
+    if "tensorflow" in sys.modules:
+        yield
+        return
+    sys.modules["tensorflow"] = None
+    try:
+        yield
+    finally:
+        del sys.modules["tensorflow"]
+
+
+def _path_of(path_or_name: str | os.PathLike, folder: str | os.PathLike) -> Path:
+    path = Path(path_or_name)
+    if path.suffix == ".keras" or len(path.parts) > 1 or path.is_file():
+        return path
+    return Path(folder) / f"{path_or_name}.keras"
+
+
+def _find(path_or_name: str | os.PathLike, folder: str | os.PathLike) -> Path:
+    path = _path_of(path_or_name, folder)
+    if path.suffix != ".keras":
+        raise UserError(
+            "Expected a model's name or a file that ends in .keras. "
+            f"Received: {path_or_name}"
+        )
+    if not path.exists():
+        names = sorted(file.stem for file in Path(folder).glob("[!.]*.keras"))
+        raise UserError(
+            f"There is no model file '{path}'; expected the path of one or a name "
+            f"from '{folder}' (there: {', '.join(names) or 'none, train one first'}). "
+            f"Received: {path_or_name}"
+        )
+    return path
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"Cannot read '{path}' ({error.strerror}).") from error
+
+
+def _read_config(path: Path, content: bytes) -> dict:
+    """Check the archive, every byte of its members, and return the net's config."""
+    if not content:
+        raise _broken(path, "is empty")
+    if not content.startswith(b"PK"):
+        raise _broken(path, "is no zip archive")
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            if damaged := archive.testzip():
+                raise zipfile.BadZipFile(f"in its {damaged}")
+            config = json.loads(archive.read("config.json"))
+    except KeyError as error:
+        raise _broken(path, "holds no 'config.json'") from error
+    except json.JSONDecodeError as error:
+        raise _broken(path, f"has no JSON in 'config.json' ({error})") from error
+    except Exception as error:  # Each damaged field of a zip has an error of its own.
+        raise _broken(path, f"is cut short or damaged ({_one_line(error)})") from error
+    if not isinstance(config, dict):
+        raise _broken(path, "describes no model in 'config.json'")
+    return config
+
+
+def _broken(path: Path, what: str) -> UserError:
+    return UserError(
+        f"The model file '{path}' {what}; expected a whole .keras file: save or copy "
+        "it again."
+    )
+
+
+def _check_against_card(path: Path, content: bytes) -> None:
+    card_path = path.with_suffix(".json")
+    expected = read_card(card_path).get("sha256") if card_path.exists() else None
+    received = hashlib.sha256(content).hexdigest()
+    # A file made elsewhere has no card, or a JSON of its own beside it.
+    if expected and expected != received:
+        raise UserError(
+            f"The model file '{path}' is not the one that its card describes (sha256 "
+            f"{expected}): it was altered or replaced. Restore both files, or move "
+            f"'{card_path}' away to use the model as it is. Received: {received}"
+        )
+
+
+def _not_loadable(path: Path, config: dict, error: Exception) -> UserError:
+    for node in _nodes({**config, "compile_config": None}):
+        if node["class_name"] in ("Lambda", "__lambda__"):
+            return UserError(
+                f"The model file '{path}' holds a Lambda, code that would run on "
+                "loading; expected stock Keras layers: rebuild the model from these."
+            )
+        if not str(node.get("module", "keras")).startswith("keras"):
+            return UserError(
+                f"The model file '{path}' needs code of its own; expected stock Keras "
+                f"layers: rebuild it from these. Received: {node['class_name']}"
+            )
+    return UserError(
+        f"Keras {keras.__version__} cannot rebuild the model in '{path}': "
+        f"{_one_line(error)}"
+    )
+
+
+def _nodes(config: object) -> Iterator[dict]:
+    if isinstance(config, dict):
+        if "class_name" in config:
+            yield config
+        config = list(config.values())
+    if isinstance(config, list):
+        for value in config:
+            yield from _nodes(value)
+
+
+def _check_shapes(path: Path, model: keras.Model) -> None:
+    takes, gives = _shapes(model, "inputs"), _shapes(model, "outputs")
+    height, width, channels = IMAGE_SHAPE
+    fits = (
+        len(takes) == 1
+        and len(takes[0]) in (2, 3)
+        and takes[0][0] in (height, None)
+        and takes[0][1] in (width, None)
+        and takes[0][2:] in ((), (channels,))
+    )
+    if not fits:
+        raise UserError(
+            f"The model in '{path}' does not take 28 x 28 grey images; expected one "
+            f"input of (28, 28, 1) or (28, 28). Received: {takes}"
+        )
+    if gives != [(NUM_CLASSES,)]:
+        raise UserError(
+            f"The model in '{path}' does not give {NUM_CLASSES} classes; expected one "
+            f"output of ({NUM_CLASSES},). Received: {gives}"
+        )
+
+
+def _shapes(model: keras.Model, side: str) -> list[tuple]:
+    return [tuple(tensor.shape[1:]) for tensor in getattr(model, side, None) or ()]
+
+
+def _one_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0] if len(lines[0]) <= 160 else lines[0][:157] + "..."
