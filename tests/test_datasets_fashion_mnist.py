@@ -184,6 +184,15 @@ def test_a_page_in_place_of_a_file(contents, tmp_path):
         verify(write_files(tmp_path, contents))
 
 
+def test_says_when_a_file_can_be_downloaded_anew(contents, tmp_path):
+    contents[f"{LABELS}.gz"] = b""
+    write_files(tmp_path / "here" / DOWNLOAD_FOLDER, contents)
+    with pytest.raises(UserError, match="delete it to download it anew"):
+        load_dataset("fashion-mnist")
+    with pytest.raises(UserError, match="replace what is named here. Received"):
+        load_dataset("fashion-mnist", tmp_path / "here" / DOWNLOAD_FOLDER)
+
+
 def test_parse_checks_by_itself(contents, tmp_path):
     contents[f"{LABELS}.gz"] = gzip.compress(idx_bytes(np.full(40, 10)))
     folder = write_files(tmp_path, contents)

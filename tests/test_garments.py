@@ -47,10 +47,10 @@ def test_every_image_shows_something_on_a_dark_background():
 
 
 def test_no_image_twice_and_none_shared_by_both_parts():
-    dataset = load_dataset("garments", train_size=600, test_size=300)
+    dataset = load_dataset("garments", train_size=400, test_size=400)
     train = {image.tobytes() for image in dataset.x_train}
     test = {image.tobytes() for image in dataset.x_test}
-    assert len(train) == 600 and len(test) == 300 and not train & test
+    assert len(train) == len(test) == 400 and not train & test
 
 
 def test_sizes_and_seed():

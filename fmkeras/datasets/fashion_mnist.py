@@ -142,14 +142,15 @@ def verify(folder: str | os.PathLike) -> None:
     Raises `UserError` that says of each wrong file what is wrong: missing,
     truncated, altered, or swapped for another.
     """
-    states = [inspect(Path(folder), file) for file in published.FILES]
+    folder = Path(folder)
+    states = [inspect(folder, file) for file in published.FILES]
     wrong = [state for state in states if state.state != "intact"]
     if wrong:
         faults = ", ".join(f"{state.name} {state.detail}" for state in wrong)
+        anew = " or delete it to download it anew" if folder == DOWNLOAD_FOLDER else ""
         raise UserError(
             f"Fashion-MNIST in '{folder}' is not intact; expected the published files, "
-            "by their MD5: replace what is named here, or delete it from "
-            f"'{DOWNLOAD_FOLDER}' to download it anew. Received: {faults}"
+            f"by their MD5: replace what is named here{anew}. Received: {faults}"
         )
 
 
