@@ -1,0 +1,148 @@
+"""Pictures of data, confusions and training, as PNG or SVG files."""
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from fmkeras.errors import UserError
+from fmkeras.files import replacing
+from fmkeras.labels import CLASS_NAMES, NUM_CLASSES
+
+# Matplotlib takes a second to import, so each function imports it when called; they
+# use figures of their own and leave the global state of pyplot alone.
+SUFFIXES = (".png", ".svg")
+DOTS_PER_INCH = 150
+
+
+def plot_samples(
+    images: np.ndarray,
+    labels: np.ndarray,
+    path: str | os.PathLike,
+    per_class: int = 12,
+) -> None:
+    """Draw the first `per_class` images of each class, one class a row.
+
+    `images` are uint8 (n, 28, 28), `labels` integers (n,). A class with fewer images
+    leaves its row short. Raises `UserError` for a file that is neither PNG nor SVG.
+    """
+    height, width = images.shape[1:3]
+    gap = 2
+    sheet = np.zeros(
+        (NUM_CLASSES * (height + gap) - gap, per_class * (width + gap) - gap), np.uint8
+    )
+    for label in range(NUM_CLASSES):
+        for column, index in enumerate(np.flatnonzero(labels == label)[:per_class]):
+            top, left = label * (height + gap), column * (width + gap)
+            sheet[top : top + height, left : left + width] = images[index]
+
+    inches = 0.42  # an image's side
+    figure = _figure(per_class * inches + 1.2, NUM_CLASSES * inches + 0.2)
+    axes = figure.add_subplot()
+    # Clothes are dark on white here: less ink, and the page shows no black block.
+    axes.imshow(sheet, cmap="gray_r", vmin=0, vmax=255, interpolation="nearest")
+    middles = np.arange(NUM_CLASSES) * (height + gap) + (height - 1) / 2
+    axes.set_yticks(middles, CLASS_NAMES)
+    axes.set_xticks([])
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    _write(figure, path)
+
+
+def plot_confusion_matrix(
+    confusion: np.ndarray, path: str | os.PathLike, title: str = ""
+) -> None:
+    """Draw counts, int64 (10, 10), rows true; the shade is the share of the row.
+
+    The darkest cell is a whole row, so that shades of two pictures compare.
+    Raises `UserError` for a file that is neither PNG nor SVG.
+    """
+    totals = np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    shares = confusion / totals
+    figure = _figure(7.2, 6.4)
+    axes = figure.add_subplot()
+    # The square root lets the few errors be seen beside the diagonal.
+    image = axes.imshow(np.sqrt(shares), cmap="Greys", vmin=0, vmax=1)
+    for (true, predicted), count in np.ndenumerate(confusion):
+        dark = image.norm(np.sqrt(shares[true, predicted])) > 0.6
+        axes.text(
+            predicted,
+            true,
+            f"{count:,}",
+            ha="center",
+            va="center",
+            fontsize=8,
+            color="white" if dark else "black" if count else "0.7",
+        )
+    places = range(len(CLASS_NAMES))
+    axes.set_xticks(
+        places, CLASS_NAMES, rotation=45, ha="right", rotation_mode="anchor"
+    )
+    axes.set_yticks(places, CLASS_NAMES)
+    axes.set_xlabel("Predicted class")
+    axes.set_ylabel("True class")
+    axes.tick_params(length=0)
+    if title:
+        axes.set_title(title)
+    _write(figure, path)
+
+
+def plot_history(
+    history: Iterable[Mapping[str, object]], path: str | os.PathLike
+) -> None:
+    """Draw loss and accuracy over the epochs, for training and validation.
+
+    Each row holds `epoch`, `loss`, `accuracy`, `val_loss` and `val_accuracy`, as
+    numbers or as the text that a CSV file gives. Raises `UserError` for a file that
+    is neither PNG nor SVG, or where there is no epoch to draw.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    rows = list(history)
+    if not rows:
+        raise UserError("There is no finished epoch to draw; expected at least one.")
+    epochs = [int(row["epoch"]) for row in rows]
+    figure = _figure(9, 3.6)
+    for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+        # Told apart by dashes and, where one epoch makes no line, by marks.
+        lines = ((name, "Training", "s--"), (f"val_{name}", "Validation", "o-"))
+        for key, label, style in lines:
+            values = [float(row[key]) for row in rows]
+            size = 6 if len(rows) == 1 else 0
+            axes.plot(epochs, values, style, markersize=size, label=label)
+        axes.set_xlabel("Epoch")
+        axes.set_ylabel(name.capitalize())
+        axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        axes.grid(alpha=0.3)
+        axes.legend(frameon=False)
+    _write(figure, path)
+
+
+def _figure(width: float, height: float):
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _write(figure, path: str | os.PathLike) -> None:
+    import matplotlib
+
+    suffix = Path(path).suffix.lower()
+    if suffix not in SUFFIXES:
+        raise UserError(
+            f"Pictures are written as {' or '.join(SUFFIXES)}; give a file name that "
+            f"ends so. Received: {path}"
+        )
+    # Without a date and with fixed names inside, equal figures make equal files.
+    metadata = {"Date": None} if suffix == ".svg" else None
+    with replacing(path) as temporary, matplotlib.rc_context({"svg.hashsalt": "0"}):
+        # 'tight' measures the finished drawing, so that no label is cut at an edge.
+        figure.savefig(
+            temporary,
+            dpi=DOTS_PER_INCH,
+            metadata=metadata,
+            bbox_inches="tight",
+            pad_inches=0.1,
+        )
