@@ -1,0 +1,33 @@
+"""One compiled training and evaluation step a backend, under one interface."""
+
+import importlib
+from collections.abc import Callable
+
+import keras
+import numpy as np
+
+from fmkeras.engines.engine import EVALUATION_BATCH, Engine, Totals
+
+__all__ = ["Engine", "Totals", "create_engine", "predict"]
+
+_ENGINES = {
+    "torch": ("fmkeras.engines.torch_engine", "TorchEngine"),
+    "tensorflow": ("fmkeras.engines.tensorflow_engine", "TensorflowEngine"),
+    "jax": ("fmkeras.engines.jax_engine", "JaxEngine"),
+}
+
+
+def create_engine(model: keras.Model, *args, **kwargs) -> Engine:
+    """Return the engine of the backend that runs; the arguments are `Engine`'s."""
+    module, name = _ENGINES[keras.backend.backend()]
+    return getattr(importlib.import_module(module), name)(model, *args, **kwargs)
+
+
+def predict(
+    model: keras.Model,
+    images: np.ndarray,
+    batch_size: int = EVALUATION_BATCH,
+    on_batch: Callable[[int], None] = lambda count: None,
+) -> np.ndarray:
+    """Return the outputs of any model of 28x28 images, float32 (n, classes)."""
+    return create_engine(model).predict(images, batch_size, on_batch)

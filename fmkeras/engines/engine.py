@@ -1,0 +1,258 @@
+"""The part of an engine that no backend changes: epochs, callbacks, totals."""
+
+import math
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import keras
+import numpy as np
+from keras import ops
+
+from fmkeras.errors import UserError
+from fmkeras.labels import NUM_CLASSES
+from fmkeras.pipeline import Part, epoch_order
+
+# Images in one call of the compiled step: enough to hide the cost of a call, few
+# enough that a progress bar moves.
+IMAGES_PER_CALL = 4_096
+EVALUATION_BATCH = 1_000
+
+
+@dataclass
+class Totals:
+    """What a pass adds up inside the compiled step.
+
+    Attributes:
+        loss_sum: the sum over images of the loss.
+        confusion: int64 (classes, classes); rows are true, columns predicted.
+    """
+
+    loss_sum: float = 0.0
+    confusion: np.ndarray = field(
+        default_factory=lambda: np.zeros((NUM_CLASSES, NUM_CLASSES), np.int64)
+    )
+
+    def add(self, loss_sum: float, confusion: np.ndarray) -> None:
+        self.loss_sum += float(loss_sum)
+        self.confusion = self.confusion + np.asarray(confusion).astype(np.int64)
+
+    @property
+    def count(self) -> int:
+        return int(self.confusion.sum())
+
+    @property
+    def loss(self) -> float:
+        return self.loss_sum / max(self.count, 1)
+
+    @property
+    def accuracy(self) -> float:
+        return float(np.trace(self.confusion)) / max(self.count, 1)
+
+
+class Engine(ABC):
+    """Trains and evaluates one functional model with one compiled step.
+
+    The images stay on the device as uint8; a step takes the numbers of its images
+    and does the rest there: forward, loss, gradients, update, confusion matrix. The
+    arithmetic is that of `keras.Model.fit`; a last, shorter batch counts as what it
+    is. `engine.totals["train"]` and `engine.totals["validation"]` hold the figures
+    of the epoch that ended last, for callbacks to read.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        optimizer: keras.optimizers.Optimizer | None = None,
+        loss: keras.losses.Loss | None = None,
+        l2: float = 0.0,
+    ) -> None:
+        """Take a model of logits, and to train it an optimizer and a loss.
+
+        Args:
+            model: functional, (n, 28, 28, 1) raw pixels in, (n, classes) out.
+            optimizer: any of Keras's; built here.
+            loss: takes one-hot labels and logits; its mean over a batch is minimised.
+            l2: added to each gradient as l2 * weight, as PyTorch's `weight_decay`.
+        """
+        self.model = model
+        self.optimizer = optimizer
+        self.loss = loss
+        self.l2 = l2
+        self.num_classes = model.output_shape[-1]
+        self.totals = {"train": Totals(), "validation": Totals()}
+        if optimizer is not None:
+            if not optimizer.built:
+                optimizer.build(model.trainable_variables)
+            # Keras's callbacks reach the optimizer through the model.
+            model.compile(optimizer=optimizer, loss=loss, jit_compile=False)
+
+    def fit(
+        self,
+        train: Part,
+        validation: Part | None = None,
+        *,
+        epochs: int,
+        batch_size: int,
+        seed: int = 0,
+        initial_epoch: int = 0,
+        callbacks: Iterable[keras.callbacks.Callback] = (),
+    ) -> keras.callbacks.History:
+        """Train for `epochs` epochs and return the history, as `keras.Model.fit` does.
+
+        The order of the images and the dropout masks of an epoch depend on (seed,
+        epoch) alone. The batch callbacks are called once for each compiled call,
+        which holds several batches, with the running loss and accuracy.
+        """
+        steps = math.ceil(len(train) / batch_size)
+        callback_list = keras.callbacks.CallbackList(
+            list(callbacks),
+            add_history=True,
+            model=self.model,
+            epochs=epochs,
+            steps=steps,
+            verbose=0,
+        )
+        train_data = self._place(train)
+        validation_data = None if validation is None else self._place(validation)
+        self.model.stop_training = False
+        self.prepare(train_data, min(batch_size, len(train)), steps * epochs)
+        callback_list.on_train_begin()
+        for epoch in range(initial_epoch, epochs):
+            callback_list.on_epoch_begin(epoch)
+            started = time.perf_counter()
+            self._seed_dropout(seed, epoch)
+            order = epoch_order(len(train), seed, epoch)
+            self.totals["train"] = self._train_epoch(
+                train_data, order, batch_size, callback_list
+            )
+            seconds = time.perf_counter() - started
+            logs = _named(self.totals["train"], "")
+            logs["learning_rate"] = self.learning_rate()
+            logs["seconds"] = seconds
+            logs["examples_per_second"] = len(train) / seconds
+            if validation_data is not None:
+                callback_list.on_test_begin()
+                self.totals["validation"] = self._evaluate_data(validation_data)
+                validation_logs = _named(self.totals["validation"], "val_")
+                callback_list.on_test_end(validation_logs)
+                logs |= validation_logs
+            callback_list.on_epoch_end(epoch, logs)
+            if self.model.stop_training:
+                break
+        callback_list.on_train_end()
+        return self.model.history
+
+    def evaluate(self, part: Part) -> Totals:
+        """Return the loss and the confusion matrix over `part`."""
+        return self._evaluate_data(self._place(part))
+
+    def predict(
+        self,
+        images: np.ndarray,
+        batch_size: int = EVALUATION_BATCH,
+        on_batch: Callable[[int], None] = lambda count: None,
+    ) -> np.ndarray:
+        """Return the model's outputs for uint8 images (n, 28, 28), float32.
+
+        `on_batch` is told after each batch how many images it held.
+        """
+        outputs = []
+        for start in range(0, len(images), batch_size):
+            batch = images[start : start + batch_size]
+            outputs.append(self._forward(batch))
+            on_batch(len(batch))
+        if not outputs:
+            return np.zeros((0, self.num_classes), np.float32)
+        return np.concatenate(outputs).astype(np.float32)
+
+    def learning_rate(self) -> float:
+        """The learning rate of the step that comes next."""
+        return float(ops.convert_to_numpy(self.optimizer.learning_rate))
+
+    def prepare(self, data, batch_size: int, steps: int) -> None:
+        """Get ready for `steps` training steps of `batch_size` images."""
+
+    def _train_epoch(self, data, order, batch_size, callback_list) -> Totals:
+        totals = Totals()
+        for start, batches in _calls(order, batch_size):
+            callback_list.on_train_batch_begin(start // batch_size)
+            totals.add(*self._train_steps(data, batches))
+            if not math.isfinite(totals.loss_sum):
+                raise UserError(
+                    "The loss is no longer a number: training diverged; expected a "
+                    "finite loss: lower the learning rate or clip the gradients. "
+                    f"Received: loss={totals.loss_sum} after "
+                    f"{start + batches.size} images of the epoch"
+                )
+            last = start // batch_size + len(batches) - 1
+            callback_list.on_train_batch_end(last, _named(totals, ""))
+        return totals
+
+    def _evaluate_data(self, data) -> Totals:
+        totals = Totals()
+        order = np.arange(len(data.labels), dtype=np.int32)
+        for _, batches in _calls(order, EVALUATION_BATCH):
+            totals.add(*self._evaluate_steps(data, batches))
+        return totals
+
+    def _seed_dropout(self, seed: int, epoch: int) -> None:
+        generator = np.random.default_rng((seed, 2, epoch))
+        self._seed_backend(int(generator.integers(2**31)))
+        for variable in self.model.non_trainable_variables:
+            if variable.path.endswith("seed_generator_state"):
+                variable.assign(generator.integers(2**31, size=2))
+
+    # What a backend supplies -----------------------------------------------------
+
+    @abstractmethod
+    def _place(self, part: Part):
+        """Put a part on the device; the result has `.labels`."""
+
+    @abstractmethod
+    def _train_steps(self, data, batches: np.ndarray) -> tuple[float, np.ndarray]:
+        """Train on each row of `batches`, int32 (steps, batch), of image numbers.
+
+        Returns the loss summed over the images and their confusion matrix.
+        """
+
+    @abstractmethod
+    def _evaluate_steps(self, data, batches: np.ndarray) -> tuple[float, np.ndarray]:
+        """As `_train_steps`, without training."""
+
+    @abstractmethod
+    def _forward(self, images: np.ndarray) -> np.ndarray:
+        """Return the outputs at inference for uint8 images (n, 28, 28)."""
+
+    @abstractmethod
+    def _seed_backend(self, seed: int) -> None:
+        """Seed the backend's own generator, where it has one."""
+
+
+def count_confusion(one_hot, logits):
+    """Return the confusion matrix of a batch, float32 (classes, classes)."""
+    predicted = ops.argmax(logits, axis=-1)
+    classes = ops.arange(one_hot.shape[-1], dtype=predicted.dtype)
+    hits = ops.cast(ops.equal(predicted[:, None], classes), "float32")
+    return ops.matmul(ops.transpose(one_hot), hits)
+
+
+def one_hot_labels(labels: np.ndarray, num_classes: int) -> np.ndarray:
+    """Return float32 (n, num_classes) with a one in each label's column."""
+    return np.eye(num_classes, dtype=np.float32)[labels]
+
+
+def _calls(order: np.ndarray, batch_size: int):
+    """Yield (first image, int32 (steps, batch)): whole batches, then the short one."""
+    whole = len(order) - len(order) % batch_size
+    images = max(IMAGES_PER_CALL // batch_size, 1) * batch_size
+    for start in range(0, whole, images):
+        part = order[start : min(start + images, whole)]
+        yield start, part.reshape(-1, batch_size)
+    if whole < len(order):
+        yield whole, order[whole:].reshape(1, -1)
+
+
+def _named(totals: Totals, prefix: str) -> dict[str, float]:
+    return {f"{prefix}loss": totals.loss, f"{prefix}accuracy": totals.accuracy}

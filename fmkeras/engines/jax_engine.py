@@ -1,0 +1,110 @@
+"""The compiled steps on jax: jit with donated state."""
+
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from fmkeras.engines.engine import Engine, count_confusion, one_hot_labels
+from fmkeras.pipeline import Part
+
+
+@dataclass
+class _Data:
+    images: jax.Array
+    one_hot: jax.Array
+    labels: np.ndarray
+
+
+class JaxEngine(Engine):
+    """The state goes in as arrays and comes out as arrays; Keras's variables follow."""
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self._train = jax.jit(self._train_step, donate_argnums=0)
+        self._evaluate = jax.jit(self._evaluate_step, donate_argnums=0)
+        self._predict = jax.jit(self._predict_batch)
+
+    def _place(self, part: Part) -> _Data:
+        one_hot = one_hot_labels(part.labels, self.num_classes)
+        return _Data(
+            jnp.asarray(part.images), jnp.asarray(one_hot), np.asarray(part.labels)
+        )
+
+    def _train_steps(self, data, batches):
+        variables = self._variables()
+        state = [[v.value for v in group] for group in variables]
+        carry = (state, *self._zeros())
+        # Not a scan: XLA runs convolutions inside a loop on one core of a CPU.
+        for numbers in batches:
+            carry = self._train(carry, data.images, data.one_hot, numbers)
+        state, loss_sum, confusion = carry
+        # The old arrays were donated to the step; the variables take the new ones.
+        for group, values in zip(variables, state, strict=True):
+            for variable, value in zip(group, values, strict=True):
+                variable.assign(value)
+        return float(loss_sum), np.asarray(confusion)
+
+    def _evaluate_steps(self, data, batches):
+        weights = [[v.value for v in group] for group in self._variables()[:2]]
+        totals = self._zeros()
+        for numbers in batches:
+            totals = self._evaluate(totals, weights, data.images, data.one_hot, numbers)
+        loss_sum, confusion = totals
+        return float(loss_sum), np.asarray(confusion)
+
+    def _forward(self, images):
+        weights = [[v.value for v in group] for group in self._variables()[:2]]
+        return np.asarray(self._predict(weights, jnp.asarray(images)))
+
+    def _seed_backend(self, seed):
+        """Nothing to do: all of jax's randomness is in the model's variables."""
+
+    def _variables(self):
+        groups = [self.model.trainable_variables, self.model.non_trainable_variables]
+        if self.optimizer is not None:
+            groups.append(self.optimizer.variables)
+        return groups
+
+    def _train_step(self, carry, images, one_hot, numbers):
+        (trainable, others, slots), loss_sum, confusion = carry
+        targets = one_hot[numbers]
+        differentiate = jax.value_and_grad(
+            partial(self._loss, images=images[numbers], targets=targets),
+            has_aux=True,
+        )
+        (loss, (logits, others)), gradients = differentiate(trainable, others)
+        if self.l2:
+            gradients = [
+                g + self.l2 * v for g, v in zip(gradients, trainable, strict=True)
+            ]
+        trainable, slots = self.optimizer.stateless_apply(slots, gradients, trainable)
+        loss_sum += loss * len(numbers)
+        confusion += count_confusion(targets, logits)
+        return [trainable, others, slots], loss_sum, confusion
+
+    def _evaluate_step(self, totals, weights, images, one_hot, numbers):
+        loss_sum, confusion = totals
+        targets = one_hot[numbers]
+        logits, _ = self._logits(*weights, images[numbers], training=False)
+        loss_sum += self.loss(targets, logits) * len(numbers)
+        return loss_sum, confusion + count_confusion(targets, logits)
+
+    def _predict_batch(self, weights, images):
+        return self._logits(*weights, images, training=False)[0]
+
+    def _loss(self, trainable, others, images, targets):
+        logits, others = self._logits(trainable, others, images, training=True)
+        return self.loss(targets, logits), (logits, others)
+
+    def _logits(self, trainable, others, images, training):
+        images = images.astype(jnp.float32)[..., None]
+        logits, others = self.model.stateless_call(
+            trainable, others, images, training=training
+        )
+        return logits.astype(jnp.float32), others
+
+    def _zeros(self):
+        return jnp.zeros(()), jnp.zeros((self.num_classes, self.num_classes))

@@ -1,0 +1,90 @@
+"""The compiled steps on tensorflow: one tf.function that loops over batches."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from fmkeras.engines.engine import Engine, count_confusion, one_hot_labels
+from fmkeras.pipeline import Part
+
+
+@dataclass
+class _Data:
+    images: tf.Tensor
+    one_hot: tf.Tensor
+    labels: np.ndarray
+
+
+class TensorflowEngine(Engine):
+    """A loop over batches inside one graph, any batch size in one trace."""
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        numbers = tf.TensorSpec([None, None], tf.int32)
+        images = tf.TensorSpec([None, 28, 28], tf.uint8)
+        one_hot = tf.TensorSpec([None, self.num_classes], tf.float32)
+        signature = [images, one_hot, numbers]
+        self._train = tf.function(self._train_graph, signature)
+        self._evaluate = tf.function(self._evaluate_graph, signature)
+        self._predict = tf.function(self._predict_graph, [images])
+
+    def _place(self, part: Part) -> _Data:
+        one_hot = one_hot_labels(part.labels, self.num_classes)
+        return _Data(
+            tf.constant(part.images), tf.constant(one_hot), np.asarray(part.labels)
+        )
+
+    def _train_steps(self, data, batches):
+        loss_sum, confusion = self._train(data.images, data.one_hot, batches)
+        return loss_sum.numpy(), confusion.numpy()
+
+    def _evaluate_steps(self, data, batches):
+        loss_sum, confusion = self._evaluate(data.images, data.one_hot, batches)
+        return loss_sum.numpy(), confusion.numpy()
+
+    def _forward(self, images):
+        return self._predict(tf.constant(images)).numpy()
+
+    def _seed_backend(self, seed):
+        tf.random.set_seed(seed)
+
+    def _train_graph(self, images, one_hot, batches):
+        loss_sum, confusion = self._zeros()
+        variables = [v.value for v in self.model.trainable_variables]
+        for numbers in batches:
+            targets = tf.gather(one_hot, numbers)
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(variables)
+                logits = self._logits(tf.gather(images, numbers), training=True)
+                loss = self.loss(targets, logits)
+            gradients = tape.gradient(loss, variables)
+            if self.l2:
+                gradients = [
+                    g + self.l2 * v for g, v in zip(gradients, variables, strict=True)
+                ]
+            self.optimizer.apply(gradients, self.model.trainable_variables)
+            loss_sum += loss * tf.cast(tf.size(numbers), tf.float32)
+            confusion += count_confusion(targets, logits)
+        return loss_sum, confusion
+
+    def _evaluate_graph(self, images, one_hot, batches):
+        loss_sum, confusion = self._zeros()
+        for numbers in batches:
+            targets = tf.gather(one_hot, numbers)
+            logits = self._logits(tf.gather(images, numbers), training=False)
+            loss_sum += self.loss(targets, logits) * tf.cast(
+                tf.size(numbers), tf.float32
+            )
+            confusion += count_confusion(targets, logits)
+        return loss_sum, confusion
+
+    def _predict_graph(self, images):
+        return self._logits(images, training=False)
+
+    def _logits(self, images, training):
+        images = tf.cast(images, tf.float32)[..., None]
+        return tf.cast(self.model(images, training=training), tf.float32)
+
+    def _zeros(self):
+        return tf.zeros(()), tf.zeros((self.num_classes, self.num_classes))
