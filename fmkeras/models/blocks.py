@@ -47,6 +47,15 @@ def batch_norm(x, *, name):
     return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=name)(x)
 
 
+def conv_norm_relu(x, filters, kernel_size, *, name, stride=1, padding=0):
+    """Convolve, normalise, cut off below zero."""
+    x = conv(
+        x, filters, kernel_size, stride=stride, padding=padding, name=f"{name}-conv"
+    )
+    x = batch_norm(x, name=f"{name}-norm")
+    return layers.ReLU(name=f"{name}-relu")(x)
+
+
 def max_pool(x, size, *, name, stride=None, padding=0):
     """Pool as `torch.nn.MaxPool2d` does, for x >= 0 where there is padding.
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from numbers import Integral, Real
 
 from fmkeras.errors import UserError
+from fmkeras.labels import IMAGE_SHAPE, NUM_CLASSES
 from fmkeras.models.catalogue import ModelInfo
 from fmkeras.models.initializers import INITIALIZERS
 
@@ -11,7 +12,13 @@ PREPROCESSINGS = ("scale", "standardise")
 
 
 def check_arguments(
-    info: ModelInfo, num_classes, input_shape, preprocessing, init, seed
+    info: ModelInfo,
+    *,
+    num_classes=NUM_CLASSES,
+    input_shape=IMAGE_SHAPE,
+    preprocessing="scale",
+    init="keras",
+    seed=0,
 ) -> None:
     """Raise `UserError` where a common argument of `build_model` is of no use."""
     if not _is_count(num_classes) or num_classes < 2:
@@ -68,6 +75,8 @@ def _is_rate(value) -> bool:
 
 _OPTIONS = {
     "dropout": ("a rate from 0 up to, not including, 1", _is_rate),
+    "growth": ("a whole number above zero", _is_count),
+    "layers_per_block": ("whole numbers above zero, such as (4, 4, 4, 4)", _are_counts),
     "hidden_units": ("whole numbers above zero, such as (256, 128, 64)", _are_counts),
 }
 

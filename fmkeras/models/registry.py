@@ -66,27 +66,39 @@ def build_model(
     Raises `UserError` for a name, an argument or an option of no use.
     """
     info = model_info(name)
-    check_arguments(info, num_classes, input_shape, preprocessing, init, seed)
+    check_arguments(
+        info,
+        num_classes=num_classes,
+        input_shape=input_shape,
+        preprocessing=preprocessing,
+        init=init,
+        seed=seed,
+    )
     check_options(info, options)
 
     import keras  # here, so that listing the networks does not wait for it
 
     importlib.import_module(f"fmkeras.models.{info.family}")
     pixels = keras.Input(tuple(input_shape), name="pixels")
-    images = _preprocess(keras.layers, pixels, preprocessing, info)
+    images = _preprocess(keras.layers, pixels, preprocessing, info.input_size)
     logits = _BUILDERS[name](images, num_classes, **options)
     model = keras.Model(pixels, logits, name=name)
     initialize(model, init, seed)
     return model
 
 
-def _preprocess(layers, pixels, preprocessing, info):
-    scale, offset = 1 / 255, 0.0
+def pixel_scale(preprocessing: str) -> tuple[float, float]:
+    """Return the factor and the offset that a kind of preprocessing means."""
     if preprocessing == "standardise":
-        scale, offset = scale / PIXEL_DEVIATION, -PIXEL_MEAN / PIXEL_DEVIATION
+        return 1 / (255 * PIXEL_DEVIATION), -PIXEL_MEAN / PIXEL_DEVIATION
+    return 1 / 255, 0.0
+
+
+def _preprocess(layers, pixels, preprocessing, input_size):
+    scale, offset = pixel_scale(preprocessing)
     images = layers.Rescaling(scale, offset, name="rescale")(pixels)
-    if info.input_size != IMAGE_SHAPE[0]:
+    if input_size != IMAGE_SHAPE[0]:
         images = layers.Resizing(
-            info.input_size, info.input_size, interpolation="bilinear", name="resize"
+            input_size, input_size, interpolation="bilinear", name="resize"
         )(images)
     return images

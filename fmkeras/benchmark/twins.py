@@ -1,0 +1,58 @@
+"""The same networks as plain PyTorch modules: the other side of parity and speed.
+
+Modules are named as the layers of the Keras networks, with a dot where those have a
+dash, so that weights move both ways (see `fmkeras.benchmark.transfer`).
+"""
+
+from functools import partial
+
+from fmkeras.benchmark import large_twins, small_twins
+from fmkeras.benchmark.twin_parts import Prepare, Twin
+from fmkeras.labels import NUM_CLASSES
+from fmkeras.models import model_info
+from fmkeras.models.options import check_arguments, check_options
+from fmkeras.models.registry import pixel_scale
+
+_TWINS = {
+    "mynet": small_twins.MyNet,
+    "lenet": small_twins.LeNet,
+    "alexnet_tiny": small_twins.AlexNetTiny,
+    "alexnet": large_twins.AlexNet,
+    "vgg11": partial(large_twins.VGG, (1, 1, 2, 2, 2)),
+    "nin": large_twins.NiN,
+    "googlenet": large_twins.GoogLeNet,
+    "resnet18": partial(large_twins.ResNet, (2, 2, 2, 2)),
+    "densenet": large_twins.DenseNet,
+    "fashionnet": small_twins.FashionNet,
+    "lenet_relu": small_twins.LeNetRelu,
+    "logistic_regression": small_twins.LogisticRegression,
+    "mlp": small_twins.MLP,
+    "cnn": small_twins.CNN,
+    "linear": small_twins.Linear,
+    "tinyvgg": small_twins.TinyVGG,
+    "tinyvgg_bn": small_twins.TinyVGGNorm,
+    "vgg13": partial(large_twins.VGG, (2, 2, 2, 2, 2)),
+    "vgg16": partial(large_twins.VGG, (2, 2, 3, 3, 3)),
+    "vgg19": partial(large_twins.VGG, (2, 2, 4, 4, 4)),
+    "resnet34": partial(large_twins.ResNet, (3, 4, 6, 3)),
+}
+
+
+def build_twin(
+    name: str,
+    num_classes: int = NUM_CLASSES,
+    preprocessing: str = "scale",
+    **options,
+) -> Twin:
+    """Build a network as a `torch.nn.Module`, in training mode as PyTorch has it.
+
+    It takes raw pixels, float (n, 1, 28, 28), 0 to 255, and gives logits
+    (n, num_classes); `options` as for `build_model`. Weights are PyTorch's own
+    first draw. Raises `UserError` as `build_model` does.
+    """
+    info = model_info(name)
+    check_arguments(info, num_classes=num_classes, preprocessing=preprocessing)
+    check_options(info, options)
+    twin = _TWINS[name](num_classes=num_classes, **options)
+    twin.prepare = Prepare(*pixel_scale(preprocessing), info.input_size)
+    return twin
