@@ -9,6 +9,7 @@ import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import shorten
 
 import keras
 
@@ -117,21 +118,20 @@ def _in_float32(config: object) -> object:
 
 @contextlib.contextmanager
 def _tensorflow_left_alone() -> Iterator[None]:
-    """Keep Keras from importing tensorflow on another backend to save a model.
+    """Keep Keras on another backend from importing tensorflow to save a model.
 
-    Its `serialize_keras_object` asks of every object whether it is a TensorShape,
-    and imports tensorflow for the question where it is installed: seconds, and log
-    lines. Where tensorflow is not loaded nothing can be one of its objects; a None
-    in `sys.modules` makes the import fail, which Keras takes for 'not installed'.
+    It asks of every object whether it is a TensorShape, and imports tensorflow for
+    the question: seconds, and log lines. None in `sys.modules` makes that import
+    fail, which Keras takes for 'not installed'.
     """
-    if "tensorflow" in sys.modules:
-        yield
-        return
-    sys.modules["tensorflow"] = None
+    absent = "tensorflow" not in sys.modules
+    if absent:
+        sys.modules["tensorflow"] = None
     try:
         yield
     finally:
-        del sys.modules["tensorflow"]
+        if absent:
+            del sys.modules["tensorflow"]
 
 
 def _path_of(path_or_name: str | os.PathLike, folder: str | os.PathLike) -> Path:
@@ -143,19 +143,14 @@ def _path_of(path_or_name: str | os.PathLike, folder: str | os.PathLike) -> Path
 
 def _find(path_or_name: str | os.PathLike, folder: str | os.PathLike) -> Path:
     path = _path_of(path_or_name, folder)
-    if path.suffix != ".keras":
-        raise UserError(
-            "Expected a model's name or a file that ends in .keras. "
-            f"Received: {path_or_name}"
-        )
-    if not path.exists():
-        names = sorted(file.stem for file in Path(folder).glob("[!.]*.keras"))
-        raise UserError(
-            f"There is no model file '{path}'; expected the path of one or a name "
-            f"from '{folder}' (there: {', '.join(names) or 'none, train one first'}). "
-            f"Received: {path_or_name}"
-        )
-    return path
+    if path.suffix == ".keras" and path.exists():
+        return path
+    names = sorted(file.stem for file in Path(folder).glob("[!.]*.keras"))
+    raise UserError(
+        f"There is no model file '{path}'; expected one that ends in .keras, or a name "
+        f"from '{folder}' (there: {', '.join(names) or 'none, train one first'}). "
+        f"Received: {path_or_name}"
+    )
 
 
 def _read(path: Path) -> bytes:
@@ -181,7 +176,9 @@ def _read_config(path: Path, content: bytes) -> dict:
     except json.JSONDecodeError as error:
         raise _broken(path, f"has no JSON in 'config.json' ({error})") from error
     except Exception as error:  # Each damaged field of a zip has an error of its own.
-        raise _broken(path, f"is cut short or damaged ({_one_line(error)})") from error
+        raise _broken(
+            path, f"is cut short or damaged ({shorten(str(error), 160)})"
+        ) from error
     if not isinstance(config, dict):
         raise _broken(path, "describes no model in 'config.json'")
     return config
@@ -209,19 +206,16 @@ def _check_against_card(path: Path, content: bytes) -> None:
 
 def _not_loadable(path: Path, config: dict, error: Exception) -> UserError:
     for node in _nodes({**config, "compile_config": None}):
-        if node["class_name"] in ("Lambda", "__lambda__"):
+        stock = str(node.get("module", "keras")).startswith("keras")
+        if not stock or node["class_name"] in ("Lambda", "__lambda__"):
             return UserError(
-                f"The model file '{path}' holds a Lambda, code that would run on "
-                "loading; expected stock Keras layers: rebuild the model from these."
-            )
-        if not str(node.get("module", "keras")).startswith("keras"):
-            return UserError(
-                f"The model file '{path}' needs code of its own; expected stock Keras "
-                f"layers: rebuild it from these. Received: {node['class_name']}"
+                f"The model file '{path}' holds code of its own, which is not run; "
+                "expected stock Keras layers: rebuild the model from these. "
+                f"Received: {node['class_name']}"
             )
     return UserError(
         f"Keras {keras.__version__} cannot rebuild the model in '{path}': "
-        f"{_one_line(error)}"
+        f"{shorten(str(error), 160)}"
     )
 
 
@@ -230,9 +224,8 @@ def _nodes(config: object) -> Iterator[dict]:
         if "class_name" in config:
             yield config
         config = list(config.values())
-    if isinstance(config, list):
-        for value in config:
-            yield from _nodes(value)
+    for value in config if isinstance(config, list) else ():
+        yield from _nodes(value)
 
 
 def _check_shapes(path: Path, model: keras.Model) -> None:
@@ -259,8 +252,3 @@ def _check_shapes(path: Path, model: keras.Model) -> None:
 
 def _shapes(model: keras.Model, side: str) -> list[tuple]:
     return [tuple(tensor.shape[1:]) for tensor in getattr(model, side, None) or ()]
-
-
-def _one_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0] if len(lines[0]) <= 160 else lines[0][:157] + "..."

@@ -262,7 +262,7 @@ def test_missing_file_lists_what_there_is(saved):
 
 def test_other_kinds_of_file_are_refused(tmp_path):
     (tmp_path / "model.h5").write_bytes(b"\x89HDF")
-    assert "ends in .keras" in refusal(tmp_path / "model.h5")
+    assert "one that ends in .keras" in refusal(tmp_path / "model.h5")
     (tmp_path / "folder.keras").mkdir()
     assert "Cannot read" in refusal(tmp_path / "folder.keras")
 
@@ -358,7 +358,7 @@ def test_code_inside_a_file_is_refused(tmp_path):
     x = keras.layers.Flatten()(x)
     path = tmp_path / "lambda.keras"
     keras.Model(pixels, keras.layers.Dense(10)(x)).save(path)
-    assert "holds a Lambda" in refusal(path)
+    assert re.search("holds code of its own.*Received: Lambda$", refusal(path))
 
 
 def test_a_custom_layer_is_refused_and_named(tmp_path):
