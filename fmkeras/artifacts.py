@@ -19,7 +19,6 @@ from fmkeras.labels import CLASS_NAMES, IMAGE_SHAPE, NUM_CLASSES
 
 FOLDER = "saved_models"
 INPUT = "28 x 28 grey images, (n, 28, 28) or (n, 28, 28, 1), uint8 or float, raw 0..255"
-OUTPUT = "one probability a class, in the order of classes"
 
 
 def save_artifact(
@@ -40,12 +39,12 @@ def save_artifact(
     card_path = path.with_suffix(".json")
     with replacing(card_path) as card_file, replacing(path) as model_file:
         with _tensorflow_left_alone():
-            _publishable(model).save(model_file)
+            publishable(model).save(model_file)
         content = model_file.read_bytes()
         facts = {
             "classes": list(CLASS_NAMES),
             "input": INPUT,
-            "output": OUTPUT,
+            "output": "one probability a class, in the order of classes",
             "file": path.name,
             "bytes": len(content),
             "sha256": hashlib.sha256(content).hexdigest(),
@@ -78,10 +77,7 @@ def load_artifact(
 def read_card(
     path_or_name: str | os.PathLike, folder: str | os.PathLike = FOLDER
 ) -> dict:
-    """Return the card of a model, given as to `load_artifact`.
-
-    Raises `UserError` where it is missing or no card.
-    """
+    """Return a model's card; raise `UserError` where it is missing or damaged."""
     path = _path_of(path_or_name, folder).with_suffix(".json")
     if not path.exists():
         raise UserError(f"There is no card '{path}' beside the model.")
@@ -97,8 +93,10 @@ def read_card(
     return card
 
 
-def _publishable(model: keras.Model) -> keras.Model:
-    plain = type(model).from_config(_in_float32(model.get_config()))
+def publishable(model: keras.Model) -> keras.Model:
+    """Return the net of logits as it is published: float32, a softmax at its end."""
+    with _tensorflow_left_alone():
+        plain = type(model).from_config(_in_float32(model.get_config()))
     plain.set_weights(model.get_weights())
     softmax = keras.layers.Softmax(name="probabilities", dtype="float32")
     return keras.Model(plain.inputs[0], softmax(plain.outputs[0]), name=model.name)
