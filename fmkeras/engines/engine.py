@@ -117,7 +117,6 @@ class Engine(ABC):
         train_data = self._place(train)
         validation_data = None if validation is None else self._place(validation)
         self.model.stop_training = False
-        self.prepare(train_data, min(batch_size, len(train)), steps * epochs)
         callback_list.on_train_begin()
         for epoch in range(initial_epoch, epochs):
             callback_list.on_epoch_begin(epoch)
@@ -170,9 +169,6 @@ class Engine(ABC):
     def learning_rate(self) -> float:
         """The learning rate of the step that comes next."""
         return float(ops.convert_to_numpy(self.optimizer.learning_rate))
-
-    def prepare(self, data, batch_size: int, steps: int) -> None:
-        """Get ready for `steps` training steps of `batch_size` images."""
 
     def _train_epoch(self, data, order, batch_size, callback_list) -> Totals:
         totals = Totals()

@@ -1,0 +1,129 @@
+# `make` alone prints what there is. Every target makes the environment it needs.
+
+PYTHON ?= python3
+BACKEND ?= torch
+ACCELERATOR ?= cpu
+TEST_BACKENDS ?= torch tensorflow jax
+
+ifeq ($(ACCELERATOR),cpu)
+VENV := .venv
+REQUIREMENTS := requirements.txt
+else ifeq ($(ACCELERATOR),cuda)
+VENV := .venv-$(BACKEND)-cuda
+REQUIREMENTS := requirements/$(BACKEND)-cuda.txt
+else
+$(error Unknown ACCELERATOR; expected cpu or cuda. Received: $(ACCELERATOR))
+endif
+
+export KERAS_BACKEND := $(BACKEND)
+RUN := $(VENV)/bin/python -m fmkeras
+READY := $(VENV)/.ready
+READY_TO_TEST := $(VENV)/.ready-to-test
+
+# A variable that is not set adds no flag.
+flag = $(if $($(1)),$(2) $($(1)))
+DATA_FLAGS = $(call flag,DATA,--data) $(call flag,DATA_DIR,--data-dir)
+MODEL_FLAG = $(call flag,MODEL,--model)
+
+.DEFAULT_GOAL := help
+.PHONY: help venv quickstart train evaluate data models show parity tensorboard \
+	repeat results pictures lint format test test-slow clean
+
+help: ## print this help
+	@echo 'make TARGET [VARIABLE=value ...]'
+	@echo
+	@echo 'Targets:'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+	@echo
+	@echo 'Variables:                                                       for example'
+	@echo '  MODEL        a network (make models), a .keras path             MODEL=lenet'
+	@echo '  BACKEND      torch, tensorflow or jax                           BACKEND=jax'
+	@echo '  RECIPE       default, or a .json file             RECIPE=runs/ID/config.json'
+	@echo '  EPOCHS       passes over the training images                    EPOCHS=5'
+	@echo '  BATCH        images a step                                      BATCH=256'
+	@echo '  LR           the highest learning rate                          LR=0.002'
+	@echo '  OPTIMIZER    adam, adamw or sgd                                 OPTIMIZER=sgd'
+	@echo '  PRECISION    auto, float32 or bfloat16                          PRECISION=bfloat16'
+	@echo '  SEED         of split, weights, order and dropout               SEED=1'
+	@echo '  SEEDS        several, for repeat                                SEEDS="0 1 2"'
+	@echo '  BACKENDS     several, for repeat                                BACKENDS="torch jax"'
+	@echo '  NAME         of the study, for repeat                           NAME=first'
+	@echo '  DATA         fashion-mnist, csv or garments                     DATA=garments'
+	@echo '  DATA_DIR     the folder of the data                             DATA_DIR=~/fashion'
+	@echo '  OUT          train: folder of the model; else: a JSON file      OUT=/tmp/models'
+	@echo '  FIGURE       evaluate, data: a picture to draw                  FIGURE=lenet.png'
+	@echo '  ARGS         any further flags          ARGS="--label-smoothing 0.1"'
+	@echo '  ACCELERATOR  cpu, or cuda for an NVIDIA GPU                     ACCELERATOR=cuda'
+	@echo '  PYTHON       the Python 3.11 to 3.13 that makes .venv           PYTHON=python3.12'
+	@echo
+	@echo 'Example: make train MODEL=cnn EPOCHS=5 BACKEND=jax'
+
+venv: $(READY) ## make the environment (the other targets do so themselves)
+
+quickstart: $(READY) ## train a small network in about a minute: start here
+	@$(RUN) quickstart $(call flag,DATA_DIR,--data-dir) $(call flag,SEED,--seed) $(ARGS)
+
+train: $(READY) ## train MODEL and save it in saved_models
+	@$(RUN) train $(MODEL_FLAG) $(DATA_FLAGS) $(call flag,RECIPE,--recipe) \
+	$(call flag,EPOCHS,--epochs) $(call flag,BATCH,--batch-size) \
+	$(call flag,LR,--learning-rate) $(call flag,OPTIMIZER,--optimizer) \
+	$(call flag,SEED,--seed) $(call flag,PRECISION,--precision) \
+	$(call flag,OUT,--out) $(ARGS)
+
+evaluate: $(READY) ## measure MODEL on the test images
+	@$(RUN) evaluate $(MODEL_FLAG) $(DATA_FLAGS) $(call flag,OUT,--json) \
+	$(call flag,FIGURE,--figure) $(ARGS)
+
+data: $(READY) ## say what data was found, where, and whether it is intact
+	@$(RUN) data $(DATA_FLAGS) $(call flag,OUT,--json) $(call flag,FIGURE,--figure) $(ARGS)
+
+models: $(READY) ## list the networks
+	@$(RUN) models $(call flag,OUT,--json) $(ARGS)
+
+show: $(READY) ## show MODEL layer by layer
+	@$(RUN) show $(MODEL) $(ARGS)
+
+parity: $(READY) ## prove the networks equal to PyTorch on every backend
+	@$(RUN) parity $(MODEL_FLAG) $(call flag,OUT,--json) $(ARGS)
+
+repeat: $(READY) ## train MODEL on BACKENDS for SEEDS and keep the records
+	@$(RUN) repeat $(MODEL_FLAG) $(call flag,BACKENDS,--backends) \
+	$(call flag,SEEDS,--seeds) $(call flag,NAME,--name) $(call flag,EPOCHS,--epochs) $(ARGS)
+
+results: $(READY) ## make the tables of the READMEs anew from the records
+	@$(RUN) results $(ARGS)
+
+pictures: $(READY) ## draw the README's pictures anew
+	@$(RUN) pictures $(ARGS)
+
+tensorboard: $(READY) ## watch the runs in a browser
+	@$(VENV)/bin/tensorboard --logdir runs
+
+lint: $(READY_TO_TEST) ## check the code's style
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+
+format: $(READY_TO_TEST) ## put the code in its style
+	@$(VENV)/bin/ruff check --fix .
+	@$(VENV)/bin/ruff format .
+
+test: $(READY_TO_TEST) ## run the tests, in a process for each of TEST_BACKENDS
+	@$(VENV)/bin/python tests/run.py $(TEST_BACKENDS)
+
+test-slow: $(READY_TO_TEST) ## run the minutes-long tests too
+	@$(VENV)/bin/python tests/run.py --slow $(TEST_BACKENDS)
+
+clean: ## remove the environments and caches, not the runs
+	rm -rf .venv .venv-*-cuda .pytest_cache .ruff_cache build *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): $(REQUIREMENTS)
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else f"make: Python 3.11 to 3.13 is needed; give one as PYTHON=python3.12. Received: {sys.version.split()[0]}")'
+	@echo 'Making $(VENV) from $(REQUIREMENTS): a few minutes, once.'
+	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r $(REQUIREMENTS)
+	@touch $@
+
+$(READY_TO_TEST): $(READY) requirements/dev.txt
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/dev.txt
+	@touch $@

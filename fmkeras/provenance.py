@@ -1,0 +1,66 @@
+"""What a record says of how it came about: command, commit, versions, time."""
+
+import datetime
+import importlib.metadata
+import platform
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+PACKAGES = ("keras", "torch", "tensorflow", "jax", "numpy")
+
+
+def provenance() -> dict:
+    """Return command, commit, versions, platform and time (UTC), as JSON knows them."""
+    return {
+        "command": command_line(),
+        "commit": commit(),
+        "versions": versions(),
+        "platform": platform.platform(),
+        "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+
+
+def command_line() -> str:
+    """Return the command that runs, as one would type it."""
+    program = Path(sys.argv[0])
+    words = ["fmkeras"] if program.name == "fmkeras" else ["python", program.name]
+    if program.name == "__main__.py":
+        words = ["python", "-m", program.parent.name]
+    return shlex.join([*words, *sys.argv[1:]])
+
+
+def commit() -> str | None:
+    """Return the commit of this checkout, with '-dirty' where code was changed.
+
+    None where the package does not lie in a git checkout of its own.
+    """
+    package = Path(__file__).resolve().parent
+    tracked = _git(package, "ls-files", "--error-unmatch", Path(__file__).name)
+    head = _git(package, "rev-parse", "HEAD")
+    if tracked is None or head is None:
+        return None
+    changed = _git(package, "status", "--porcelain", "--untracked-files=no", "--", ".")
+    return f"{head}-dirty" if changed else head
+
+
+def versions() -> dict[str, str]:
+    """Return the version of Python and of each package that figures depend on."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _git(folder: Path, *words: str) -> str | None:
+    try:
+        answer = subprocess.run(
+            ["git", *words], cwd=folder, capture_output=True, text=True, check=False
+        )
+    except OSError:
+        return None
+    return answer.stdout.strip() if answer.returncode == 0 else None

@@ -1,0 +1,186 @@
+"""Recipes: how a network is trained, as plain data.
+
+`Recipe` holds every choice of a training run. `default_recipe(model)` is this
+project's own, chosen on the validation images; `find_recipe` also takes the name of
+a published one, or a JSON file such as a run's config.json.
+"""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from fmkeras.errors import UserError
+
+OPTIMIZERS = ("adam", "adamw", "sgd")
+SCHEDULES = ("constant", "cosine", "step")
+CHOICES = {
+    "optimizer": OPTIMIZERS,
+    "schedule": SCHEDULES,
+    "preprocessing": ("scale", "standardise"),
+    "init": ("keras", "torch"),
+    "keep": ("best", "last"),
+    "precision": ("auto", "float32", "bfloat16"),
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Every choice of a training run; a bad one raises `UserError`.
+
+    Attributes:
+        name: what the recipe is called.
+        epochs: passes over the training images.
+        batch_size: images a step; a last, shorter batch is trained on too.
+        optimizer: adam, adamw or sgd (Nesterov where momentum is above zero).
+        learning_rate: at its highest.
+        schedule: constant; cosine, down to zero at the end; or step.
+        warmup_epochs: the learning rate rises linearly over these.
+        step_epochs: the step schedule multiplies by `step_factor` every so often.
+        step_factor: see `step_epochs`.
+        weight_decay: decoupled from the gradient; for adamw.
+        l2: added to the gradient as l2 * weight, as PyTorch's Adam and SGD mean
+            `weight_decay`.
+        momentum: of sgd.
+        amsgrad: of adam and adamw.
+        label_smoothing: the share of each target spread over all classes.
+        clip_norm: the largest norm of all gradients together; 0 for no limit.
+        preprocessing: scale (pixels / 255) or standardise (mean 0, deviation 1).
+        init: keras (Glorot uniform) or torch (PyTorch's default).
+        keep: the weights of the best epoch by validation accuracy, or of the last.
+        precision: auto, float32 or bfloat16 (weights stay in float32).
+    """
+
+    name: str = "custom"
+    epochs: int = 20
+    batch_size: int = 128
+    optimizer: str = "adam"
+    learning_rate: float = 1e-3
+    schedule: str = "constant"
+    warmup_epochs: float = 0.0
+    step_epochs: int = 25
+    step_factor: float = 0.1
+    weight_decay: float = 0.0
+    l2: float = 0.0
+    momentum: float = 0.9
+    amsgrad: bool = False
+    label_smoothing: float = 0.0
+    clip_norm: float = 0.0
+    preprocessing: str = "scale"
+    init: str = "keras"
+    keep: str = "best"
+    precision: str = "auto"
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            self._check_type(field.name, field.type)
+        for name, choices in CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise self._error(name, "one of " + ", ".join(choices))
+        for name in ("epochs", "batch_size", "step_epochs"):
+            if getattr(self, name) < 1:
+                raise self._error(name, "a whole number of at least 1")
+        if not 0 < self.learning_rate < float("inf"):
+            raise self._error("learning_rate", "a number above 0")
+        for name in ("warmup_epochs", "weight_decay", "l2", "clip_norm"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise self._error(name, "a number of at least 0")
+        for name in ("momentum", "label_smoothing"):
+            if not 0 <= getattr(self, name) < 1:
+                raise self._error(name, "a number from 0 up to, not including, 1")
+        if not 0 < self.step_factor <= 1:
+            raise self._error("step_factor", "a number above 0, at most 1")
+        if self.weight_decay and self.optimizer != "adamw":
+            raise UserError(
+                "weight_decay is decoupled and goes with adamw; expected 0, or l2 in "
+                f"its place, for {self.optimizer}. Received: {self.weight_decay}"
+            )
+
+    def replace(self, **changes) -> "Recipe":
+        """Return a copy with some fields changed; its name says that it was."""
+        changes = {k: v for k, v in changes.items() if getattr(self, k) != v}
+        if changes and "name" not in changes and not self.name.endswith("+"):
+            changes["name"] = self.name + "+"
+        return dataclasses.replace(self, **changes)
+
+    def to_dict(self) -> dict:
+        """Return the fields as JSON knows them."""
+        return dataclasses.asdict(self)
+
+    def _check_type(self, name: str, kind: type) -> None:
+        value = getattr(self, name)
+        kinds = (int, float) if kind is float else kind
+        if not isinstance(value, kinds) or (
+            isinstance(value, bool) and kind is not bool
+        ):
+            raise self._error(name, f"a value of type {kind.__name__}")
+
+    def _error(self, name: str, expected: str) -> UserError:
+        return UserError(
+            f"Bad {name}; expected {expected}. Received: {getattr(self, name)!r}"
+        )
+
+
+# The default recipe of each network, where it departs from the common one. The
+# reason beside each number is the validation accuracy that chose it.
+_COMMON = Recipe(
+    name="default",
+    epochs=20,
+    batch_size=128,
+    optimizer="adamw",
+    learning_rate=2e-3,
+    schedule="cosine",
+    warmup_epochs=1.0,
+    weight_decay=1e-2,
+    preprocessing="standardise",
+)
+_DEFAULTS: dict[str, dict] = {}
+
+
+def default_recipe(model_name: str) -> Recipe:
+    """Return this project's own recipe for a network."""
+    return dataclasses.replace(_COMMON, **_DEFAULTS.get(model_name, {}))
+
+
+def find_recipe(name_or_path: str, model_name: str) -> Recipe:
+    """Return a recipe by name (default) or from a JSON file.
+
+    A file holds the fields of a `Recipe`, or has them under 'recipe', as the
+    config.json of a run does. Raises `UserError` for an unknown name or a bad file.
+    """
+    if name_or_path == "default":
+        return default_recipe(model_name)
+    path = Path(name_or_path)
+    if path.suffix != ".json":
+        raise UserError(
+            "Unknown recipe; expected default, or the path of a .json file. "
+            f"Received: {name_or_path!r}"
+        )
+    return _read_recipe(path)
+
+
+def _read_recipe(path: Path) -> Recipe:
+    try:
+        content = json.loads(path.read_text())
+    except OSError as error:
+        raise UserError(
+            f"Cannot read the recipe file '{path}' ({error.strerror}); expected a "
+            ".json file: check the path."
+        ) from error
+    except ValueError as error:
+        raise UserError(
+            f"The recipe file '{path}' is no valid JSON ({error}); expected the "
+            "fields of a recipe."
+        ) from error
+    if isinstance(content, dict) and "recipe" in content:
+        content = content["recipe"]
+    known = {field.name for field in dataclasses.fields(Recipe)}
+    if not isinstance(content, dict) or not set(content) <= known:
+        received = (
+            sorted(set(content) - known) if isinstance(content, dict) else content
+        )
+        raise UserError(
+            f"The recipe file '{path}' holds unknown fields; expected some of: "
+            f"{', '.join(sorted(known))}. Received: {received}"
+        )
+    return Recipe(**content)
