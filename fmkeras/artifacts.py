@@ -27,11 +27,10 @@ def save_artifact(
     """Write `NAME.keras` and its card `NAME.json`; return the path of the former.
 
     `model` maps images to logits. The file holds the same net in float32 whatever
-    the precision of training, uncompiled, with a softmax at its end: Keras opens
-    it on any backend without this package. `card` says how the model came about;
-    the classes, the input and the checksum of the file are added to it. Both files
-    are whole before either takes its name. Raises `UserError` where the folder
-    cannot be written.
+    the precision of training, uncompiled, with a softmax at its end: Keras opens it
+    on any backend without this package. `card` says how the model came about; what
+    describes the file is added to it. Both files are whole before either takes its
+    name. Raises `UserError` where the folder cannot be written.
     """
     if not name or Path(name).name != name:
         raise ValueError(f"Expected a plain file name. Received: {name!r}")
