@@ -1,0 +1,16 @@
+"""What several test files share: small data sets and a quiet environment."""
+
+import os
+
+import pytest
+
+os.environ.setdefault("KERAS_BACKEND", "torch")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+@pytest.fixture(scope="session")
+def garments():
+    """A small drawn data set: 600 training and 200 test images."""
+    from fmkeras.datasets import load_dataset
+
+    return load_dataset("garments", seed=3, train_size=600, test_size=200)

@@ -1,0 +1,72 @@
+import json
+
+import pytest
+
+from fmkeras.errors import UserError
+from fmkeras.recipes import Recipe, default_recipe, find_recipe
+
+BAD = [
+    ({"epochs": 0}, "Bad epochs"),
+    ({"epochs": 1.5}, "Bad epochs"),
+    ({"batch_size": 0}, "Bad batch_size"),
+    ({"batch_size": True}, "Bad batch_size"),
+    ({"learning_rate": -0.1}, "Bad learning_rate"),
+    ({"learning_rate": float("nan")}, "Bad learning_rate"),
+    ({"learning_rate": float("inf")}, "Bad learning_rate"),
+    ({"l2": -1e-4}, "Bad l2"),
+    ({"momentum": 1.0}, "Bad momentum"),
+    ({"label_smoothing": 1.0}, "Bad label_smoothing"),
+    ({"step_factor": 0.0}, "Bad step_factor"),
+    ({"optimizer": "adamm"}, "Bad optimizer"),
+    ({"schedule": "linear"}, "Bad schedule"),
+    ({"precision": "float64"}, "Bad precision"),
+    ({"weight_decay": 0.1}, "goes with adamw"),
+]
+
+
+@pytest.mark.parametrize(("fields", "message"), BAD)
+def test_a_bad_field_is_named_with_what_was_received(fields, message):
+    with pytest.raises(UserError, match=message) as caught:
+        Recipe(**fields)
+    assert str(caught.value).endswith(f"Received: {list(fields.values())[0]!r}")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_changed_recipe_says_so_in_its_name():
+    recipe = default_recipe("lenet")
+    assert recipe.replace(epochs=recipe.epochs) == recipe
+    changed = recipe.replace(epochs=recipe.epochs + 1)
+    assert changed.name == "default+"
+    assert changed.replace(batch_size=7).name == "default+"
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_recipe_comes_back_from_a_file(tmp_path, wrapped):
+    recipe = Recipe(name="mine", epochs=3, label_smoothing=0.1)
+    content = {"recipe": recipe.to_dict()} if wrapped else recipe.to_dict()
+    path = tmp_path / "recipe.json"
+    path.write_text(json.dumps(content))
+    assert find_recipe(str(path), "lenet") == recipe
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "no valid JSON"),
+        ('{"epoch": 3}', "unknown fields.*Received: .'epoch'."),
+        ("[3]", "unknown fields"),
+        ('{"epochs": "3"}', "Bad epochs"),
+    ],
+)
+def test_a_bad_recipe_file(tmp_path, content, message):
+    path = tmp_path / "recipe.json"
+    path.write_text(content)
+    with pytest.raises(UserError, match=message):
+        find_recipe(str(path), "lenet")
+
+
+def test_unknown_recipes():
+    with pytest.raises(UserError, match="Unknown recipe"):
+        find_recipe("fast", "lenet")
+    with pytest.raises(UserError, match="Cannot read the recipe file"):
+        find_recipe("absent.json", "lenet")
