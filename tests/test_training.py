@@ -1,0 +1,149 @@
+"""A run from start to file, on a small drawn data set."""
+
+import csv
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from fmkeras import artifacts
+from fmkeras.engines import predict
+from fmkeras.errors import UserError
+from fmkeras.recipes import Recipe
+from fmkeras.training import CHECKPOINT, train
+
+pytestmark = pytest.mark.every_backend
+
+RECIPE = Recipe(name="test", epochs=3, batch_size=64, learning_rate=3e-3)
+
+
+def run(tmp_path, dataset, recipe=RECIPE, name="mlp", **arguments):
+    arguments = {"out": tmp_path / "out", "runs": tmp_path / "runs"} | arguments
+    return train(name, recipe, dataset, **arguments)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, garments):
+    return run(tmp_path_factory.mktemp("run"), garments)
+
+
+def test_a_run_learns_and_leaves_its_files(finished, garments):
+    assert finished.evaluation.accuracy > 0.4
+    names = {path.name for path in finished.folder.iterdir()}
+    assert names == {
+        "config.json",
+        "history.csv",
+        "per_class.csv",
+        "record.json",
+        CHECKPOINT,
+        "tensorboard",
+    }
+    assert finished.artifact.name == "mlp-garments.keras"
+    card = artifacts.read_card(finished.artifact)
+    assert card["dataset"]["name"] == "garments"
+    assert card["dataset"]["checksum"] == garments.checksum
+    assert card["recipe"] == RECIPE.to_dict()
+    assert card["parameters"] == 242_762
+    assert card["backend"] == keras.backend.backend()
+    assert card["test"]["accuracy"] == finished.evaluation.accuracy
+
+
+def test_the_file_gives_the_figures_of_the_card(finished, garments):
+    model = artifacts.load_artifact(finished.artifact)
+    probabilities = predict(model, garments.x_test)
+    accuracy = (probabilities.argmax(axis=1) == garments.y_test).mean()
+    assert accuracy == finished.evaluation.accuracy
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+
+
+def test_the_logs_hold_every_epoch_and_class(finished):
+    with open(finished.folder / "history.csv") as file:
+        history = list(csv.DictReader(file))
+    assert [row["epoch"] for row in history] == ["1", "2", "3"]
+    with open(finished.folder / "per_class.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 30
+    last = [row for row in rows if row["epoch"] == "3"]
+    assert sum(int(row["support"]) for row in last) == 60
+    right = sum(float(row["recall"]) * int(row["support"]) for row in last)
+    assert right / 60 == pytest.approx(float(history[-1]["val_accuracy"]))
+
+
+def test_the_best_epoch_by_validation_is_kept(finished):
+    with open(finished.folder / "history.csv") as file:
+        accuracies = [float(row["val_accuracy"]) for row in csv.DictReader(file)]
+    assert finished.record["kept_epoch"] == int(np.argmax(accuracies)) + 1
+    assert finished.record["validation"]["accuracy"] == max(accuracies)
+
+
+def test_tensorboard_can_read_the_run(finished):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(finished.folder / "tensorboard")).Reload()
+    tags = events.Tags()["scalars"]
+    assert "epoch/val_accuracy" in tags and "f1/Shirt" in tags
+    values = [event.value for event in events.Scalars("epoch/val_accuracy")]
+    assert len(values) == 3
+
+
+class Stop(Exception):
+    pass
+
+
+@pytest.mark.parametrize("name", ["mynet", "mlp"])
+def test_a_resumed_run_ends_as_if_never_stopped(tmp_path, garments, monkeypatch, name):
+    whole = run(tmp_path, garments, name=name, out=tmp_path / "whole")
+    from fmkeras import training
+
+    class Interrupting(training.ProgressBar):
+        def on_epoch_begin(self, epoch, logs=None):
+            super().on_epoch_begin(epoch, logs)
+            if epoch == 2:
+                raise Stop
+
+    monkeypatch.setattr(training, "ProgressBar", Interrupting)
+    with pytest.raises(Stop):
+        run(tmp_path, garments, name=name, runs=tmp_path / "stopped")
+    monkeypatch.undo()
+    assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
+    (folder,) = (tmp_path / "stopped").iterdir()
+    resumed = run(tmp_path, garments, name=name, resume=folder)
+    models = [keras.models.load_model(r.artifact) for r in (whole, resumed)]
+    for one, two in zip(*(model.get_weights() for model in models), strict=True):
+        np.testing.assert_array_equal(one, two)
+    kept = [path.read_text() for path in (whole.folder / "per_class.csv",)]
+    assert (resumed.folder / "per_class.csv").read_text() == kept[0]
+
+
+def test_only_the_same_run_can_be_resumed(finished, tmp_path, garments):
+    with pytest.raises(UserError, match="had another recipe"):
+        run(tmp_path, garments, RECIPE.replace(epochs=4), resume=finished.folder)
+    with pytest.raises(UserError, match="There is no run to resume"):
+        run(tmp_path, garments, resume=tmp_path / "absent")
+
+
+def test_options_of_the_network_and_last_epoch(tmp_path, garments):
+    recipe = RECIPE.replace(keep="last", epochs=2, preprocessing="standardise")
+    made = run(tmp_path, garments, recipe, options={"hidden_units": (16,)})
+    assert made.record["kept_epoch"] == 2
+    assert made.record["parameters"] == 784 * 16 + 16 + 16 * 10 + 10
+    config = json.loads((made.folder / "config.json").read_text())
+    assert config["options"] == {"hidden_units": [16]}
+
+
+def test_a_bfloat16_run_is_published_in_float32(tmp_path, garments):
+    made = run(tmp_path, garments, RECIPE.replace(precision="bfloat16", epochs=1))
+    assert made.record["precision"] == "bfloat16"
+    model = keras.models.load_model(made.artifact)
+    assert {layer.dtype_policy.name for layer in model.layers} == {"float32"}
+    assert keras.config.dtype_policy().name == "float32"
+
+
+def test_an_output_folder_that_cannot_be_written_stops_before_training(
+    tmp_path, garments
+):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(UserError, match="Cannot write to the folder"):
+        run(tmp_path, garments, out=tmp_path / "file" / "models")
+    assert not (tmp_path / "runs").exists()
