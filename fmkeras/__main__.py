@@ -98,6 +98,31 @@ def _parser() -> argparse.ArgumentParser:
     data.add_argument("--json", metavar="FILE", help="write the report there")
     data.add_argument("--figure", metavar="FILE", help="draw twelve images a class")
     data.add_argument("--data", choices=DATASETS, default="fashion-mnist")
+
+    repeat = _command(
+        commands, "repeat", _repeat, "train over backends and seeds, keep the records"
+    )
+    repeat.add_argument("--model", required=True)
+    repeat.add_argument("--name", required=True, help="of the study")
+    repeat.add_argument("--backends", nargs="+", default=BACKENDS, choices=BACKENDS)
+    repeat.add_argument("--seeds", nargs="+", type=int, default=(0, 1, 2))
+    repeat.add_argument(
+        "--epochs", type=int, help="further flags of train may follow after --"
+    )
+    repeat.add_argument("flags", nargs="*", metavar="-- FLAG ...")
+
+    results = _command(
+        commands, "results", _results, "make the READMEs' tables anew from the records"
+    )
+    results.add_argument(
+        "--check", action="store_true", help="write nothing; exit 2 if any is stale"
+    )
+
+    pictures = _command(
+        commands, "pictures", _pictures, "draw the README's pictures anew"
+    )
+    pictures.add_argument("--model", default="cnn", help="whose errors to show")
+    _add_data_dir(pictures)
     return parser
 
 
@@ -312,6 +337,53 @@ def _data(options) -> int:
 
         write_json(options.json, report.to_dict())
     return 0 if report.ok else 2
+
+
+def _repeat(options) -> None:
+    from fmkeras.studies import repeat, summarise
+
+    flags = [] if options.epochs is None else ["--epochs", str(options.epochs)]
+    records = repeat(
+        options.name,
+        options.model,
+        options.backends,
+        options.seeds,
+        flags + options.flags,
+    )
+    for row in summarise(records):
+        spread = "" if row["spread"] is None else f" +- {row['spread']:.4f}"
+        print(
+            f"{row['model']} on {row['backend']}, {row['epochs']} epochs: test accuracy "
+            f"{row['mean']:.4f}{spread} over {len(row['seeds'])} seeds"
+        )
+
+
+def _results(options) -> int:
+    from fmkeras.report.tables import update_tables
+
+    changed = update_tables(Path("."), write=not options.check)
+    for name in changed:
+        print(f"{name}: {'stale' if options.check else 'made anew'}")
+    if not changed:
+        print("Every table is fresh.")
+    return 2 if changed and options.check else 0
+
+
+def _pictures(options) -> None:
+    import numpy as np
+
+    from fmkeras.artifacts import read_card
+    from fmkeras.datasets import load_dataset
+    from fmkeras.report.figures import plot_confusion_matrix, plot_samples
+
+    dataset = load_dataset("fashion-mnist", options.data_dir)
+    samples = Path("saved_models/pictures/samples.png")
+    plot_samples(dataset.x_train, dataset.y_train, samples)
+    test = read_card(options.model)["test"]
+    title = f"{options.model}: {test['count']:,} test images of {dataset.name}"
+    confusion = Path("saved_models/pictures/confusion.png")
+    plot_confusion_matrix(np.array(test["confusion_matrix"]), confusion, title)
+    print(f"Pictures: {samples}, {confusion}")
 
 
 def _print_device() -> None:

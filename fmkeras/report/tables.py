@@ -1,0 +1,155 @@
+"""The tables of README.md and saved_models/README.md, made from cards and records.
+
+A table stands between `<!-- table: NAME -->` and `<!-- end of table -->`; what is
+between them is replaced. Nothing in it is typed by hand.
+"""
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from fmkeras.errors import UserError
+from fmkeras.files import replacing
+from fmkeras.models import list_models, model_info
+from fmkeras.studies import read_records, summarise
+
+_TABLE = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
+READMES = ("README.md", "saved_models/README.md")
+
+
+def update_tables(root: Path, write: bool = True) -> list[str]:
+    """Make every table under `root` anew; return the files whose text changed.
+
+    With `write` off nothing is written: the files named are stale. Raises
+    `UserError` for a table of an unknown name.
+    """
+    changed = []
+    for name in READMES:
+        path = root / name
+        before = path.read_text()
+        after = _TABLE.sub(lambda match: _fill(match, root), before)
+        if after != before:
+            changed.append(name)
+            if write:
+                with replacing(path) as temporary:
+                    temporary.write_text(after)
+    return changed
+
+
+def _fill(match: re.Match, root: Path) -> str:
+    name, _, argument = match.group(2).partition("=")
+    if name not in _TABLES:
+        raise UserError(
+            f"Unknown table; expected one of: {', '.join(_TABLES)}. Received: {name!r}"
+        )
+    return f"{match.group(1)}\n{_TABLES[name](root, argument)}\n\n{match.group(3)}"
+
+
+def networks_table(root: Path, argument: str = "") -> str:
+    """All networks: source, parameters, the published figure, the saved file's."""
+    rows = []
+    for name in list_models():
+        info = model_info(name)
+        card = _card(root, name)
+        rows.append(
+            (
+                f"`{name}`",
+                info.source,
+                f"{info.parameters:,}",
+                f"{info.input_size} x {info.input_size}",
+                _share(info.published_accuracy),
+                _share(card["test"]["accuracy"]) if card else "",
+            )
+        )
+    heads = ("network", "from", "parameters", "sees", "published", "ours (saved file)")
+    return _markdown(heads, rows, "llrrrr")
+
+
+def saved_table(root: Path, argument: str = "") -> str:
+    """Every `.keras` file of saved_models, from its card."""
+    rows = []
+    for path in sorted((root / "saved_models").glob("*.keras")):
+        card = json.loads(path.with_suffix(".json").read_text())
+        low, high = card["test"]["accuracy_interval_95"]
+        recipe = card["recipe"]
+        rows.append(
+            (
+                f"[`{path.name}`]({path.name})",
+                f"{card['parameters']:,}",
+                f"{card['bytes'] / 1e6:.2f} MB",
+                _share(card["test"]["accuracy"]),
+                f"{100 * low:.2f} to {100 * high:.2f} %",
+                card["dataset"]["name"],
+                f"{recipe['name']}, epoch {card['kept_epoch']} of {card['epochs']}",
+                f"{card['backend']} {card['versions'].get(card['backend'], '')}",
+                str(card["seed"]),
+                f"[card]({path.stem}.json)",
+            )
+        )
+    heads = (
+        "file",
+        "parameters",
+        "size",
+        "test accuracy",
+        "95 % interval",
+        "data",
+        "recipe",
+        "backend",
+        "seed",
+        "",
+    )
+    return _markdown(heads, rows, "lrrrllllrl")
+
+
+def study_table(root: Path, argument: str) -> str:
+    """The runs of one study: mean and spread of the test accuracy over seeds."""
+    records = read_records(argument, root / "saved_models/records")
+    rows = []
+    for row in summarise(records):
+        spread = "" if row["spread"] is None else f" ± {100 * row['spread']:.2f}"
+        rows.append(
+            (
+                f"`{row['model']}`",
+                f"{row['recipe']}, {row['epochs']} epochs",
+                row["backend"],
+                f"{100 * row['mean']:.2f}{spread} %",
+                str(len(row["seeds"])),
+                row["device"],
+                ", ".join(row["commits"]),
+            )
+        )
+    heads = (
+        "network",
+        "recipe",
+        "backend",
+        "test accuracy",
+        "seeds",
+        "device",
+        "commit",
+    )
+    return _markdown(heads, rows, "lllrrll")
+
+
+_TABLES: dict[str, Callable[[Path, str], str]] = {
+    "networks": networks_table,
+    "saved": saved_table,
+    "study": study_table,
+}
+
+
+def _card(root: Path, name: str) -> dict | None:
+    path = root / "saved_models" / f"{name}.json"
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{100 * value:.2f} %"
+
+
+def _markdown(
+    heads: Sequence[str], rows: Sequence[Sequence[str]], alignment: str
+) -> str:
+    rules = ["---:" if side == "r" else "---" for side in alignment]
+    lines = [heads, rules, *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
