@@ -353,8 +353,8 @@ def _repeat(options) -> None:
     for row in summarise(records):
         spread = "" if row["spread"] is None else f" +- {row['spread']:.4f}"
         print(
-            f"{row['model']} on {row['backend']}, {row['epochs']} epochs: test accuracy "
-            f"{row['mean']:.4f}{spread} over {len(row['seeds'])} seeds"
+            f"{row['model']} on {row['backend']}, {row['epochs']} epochs: test "
+            f"accuracy {row['mean']:.4f}{spread} over {len(row['seeds'])} seeds"
         )
 
 
