@@ -2,7 +2,10 @@
 
 import argparse
 import dataclasses
+import importlib.util
+import inspect
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -11,23 +14,19 @@ from fmkeras.recipes import CHOICES, OPTIMIZERS, Recipe, find_recipe
 
 BACKENDS = ("torch", "tensorflow", "jax")
 DATASETS = ("fashion-mnist", "csv", "garments")
-# The short names that the Makefile and the published projects use.
-ALIASES = {
-    "batch_size": ("--batch", "--batch_size"),
-    "learning_rate": ("--lr", "--learning_rate"),
-    "weight_decay": ("--weight_decay",),
-}
+# The short names that the Makefile uses.
+ALIASES = {"batch_size": ["--batch"], "learning_rate": ["--lr"]}
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return 0, 2 after a user's mistake, 130 after Ctrl-C."""
-    options = _parser().parse_args(arguments)
     try:
-        if "backend" in options:
-            _set_backend(options.backend)
-        return options.run(options) or 0
+        try:
+            return _run(sys.argv[1:] if arguments is None else arguments)
+        finally:
+            # Here, where it does no harm that nobody reads our output any more.
+            print(end="", flush=True)
     except UserError as error:
-        sys.stdout.flush()
         print(f"fmkeras: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -36,12 +35,37 @@ def main(arguments: list[str] | None = None) -> int:
         # The reader of our output, such as head, has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        # Such as a full disk, or a folder where a file should be.
+        path = error.filename2 or error.filename
+        print(
+            f"fmkeras: A file cannot be read or written ({error.strerror or error}); "
+            "check its path, and that there is room. "
+            f"Received: {'no path' if path is None else repr(str(path))}",
+            file=sys.stderr,
+        )
+        return 2
+
+
+def _run(arguments: list[str]) -> int:
+    # The published projects write --batch_size where we write --batch-size.
+    words = [
+        re.sub("^--[^=]+", lambda flag: flag[0].replace("_", "-"), word)
+        for word in arguments
+    ]
+    options, unknown = _parser().parse_known_args(words)
+    if unknown:
+        options.parser.error(f"unknown arguments: {' '.join(unknown)}")
+    if "backend" in options:
+        _set_backend(options.backend)
+    return options.run(options) or 0
 
 
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, where argparse would print its usage too."""
 
     def error(self, message):
+        message = " ".join(message.split())
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
 
 
@@ -50,40 +74,50 @@ def _parser() -> argparse.ArgumentParser:
         prog="fmkeras",
         description="Image classifiers on Fashion-MNIST, in Keras 3, on torch, "
         "tensorflow or jax.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
-
-    train = _command(commands, "train", _train, "train a network and save it")
-    train.add_argument("--model", required=True, help="its name: see 'fmkeras models'")
-    _add_training(train)
-    train.add_argument(
-        "--model-save",
-        "--model_save",
-        "--out",
-        dest="out",
-        default="saved_models",
-        metavar="DIR",
-        help="where the .keras file and its card go (default: saved_models)",
-    )
+    parser.set_defaults(run=lambda options: parser.print_help(), parser=parser)
+    commands = parser.add_subparsers(metavar="COMMAND", help="one of those below")
 
     quickstart = _command(
         commands,
         "quickstart",
         _quickstart,
-        "train a small network in about a minute, on drawn garments where "
-        "Fashion-MNIST is not to be had",
+        "train a small network in about a minute: start here",
+    )
+    quickstart.epilog = (
+        "Where Fashion-MNIST is neither found nor to be downloaded, it takes garments "
+        "that the program draws, and says so."
     )
     _add_backend(quickstart)
     _add_data_dir(quickstart)
-    quickstart.add_argument("--seed", type=int, default=0)
+    _add_seed(quickstart)
+
+    train = _command(commands, "train", _train, "train a network and save it")
+    train.usage = "%(prog)s --model NAME [option ...]"
+    train.epilog = "example: fmkeras train --model cnn --epochs 5 --backend jax"
+    train.add_argument(
+        "--model", required=True, metavar="NAME", help="see 'fmkeras models'"
+    )
+    _add_training(train)
 
     evaluate = _command(
         commands, "evaluate", _evaluate, "measure a .keras file on the test images"
     )
+    evaluate.usage = "%(prog)s --model NAME|FILE [option ...]"
+    evaluate.epilog = "example: fmkeras evaluate --model cnn --figure confusion.png"
     evaluate.add_argument(
-        "--model", required=True, help="a name in --models-dir, or a .keras path"
+        "--model",
+        required=True,
+        metavar="NAME|FILE",
+        help="a name in --models-dir, or the path of a .keras file",
     )
-    evaluate.add_argument("--models-dir", default="saved_models", metavar="DIR")
+    evaluate.add_argument(
+        "--models-dir",
+        default="saved_models",
+        metavar="DIR",
+        help="where names are looked up (default: saved_models)",
+    )
     evaluate.add_argument("--json", metavar="FILE", help="write the figures there")
     evaluate.add_argument(
         "--figure", metavar="FILE", help="draw the confusion matrix (.png or .svg)"
@@ -94,10 +128,12 @@ def _parser() -> argparse.ArgumentParser:
     data = _command(
         commands, "data", _data, "say what data was found, where, and if it is intact"
     )
+    _add_data_name(data)
     _add_data_dir(data)
     data.add_argument("--json", metavar="FILE", help="write the report there")
-    data.add_argument("--figure", metavar="FILE", help="draw twelve images a class")
-    data.add_argument("--data", choices=DATASETS, default="fashion-mnist")
+    data.add_argument(
+        "--figure", metavar="FILE", help="draw twelve images a class (.png or .svg)"
+    )
 
     repeat = _command(
         commands, "repeat", _repeat, "train over backends and seeds, keep the records"
@@ -105,9 +141,11 @@ def _parser() -> argparse.ArgumentParser:
     repeat.add_argument("--model", required=True)
     repeat.add_argument("--name", required=True, help="of the study")
     repeat.add_argument("--backends", nargs="+", default=BACKENDS, choices=BACKENDS)
-    repeat.add_argument("--seeds", nargs="+", type=int, default=(0, 1, 2))
+    repeat.add_argument("--seeds", nargs="+", type=_seed, default=(0, 1, 2))
     repeat.add_argument(
-        "--epochs", type=int, help="further flags of train may follow after --"
+        "--epochs",
+        type=_whole_number,
+        help="further flags of train may follow after --",
     )
     repeat.add_argument("flags", nargs="*", metavar="-- FLAG ...")
 
@@ -123,12 +161,21 @@ def _parser() -> argparse.ArgumentParser:
     )
     pictures.add_argument("--model", default="cnn", help="whose errors to show")
     _add_data_dir(pictures)
+
+    # A list of our own: argparse's breaks the line of the longest name.
+    lines = [
+        f"  {name:<11} {command.description}"
+        for name, command in commands.choices.items()
+    ]
+    parser.epilog = "\n".join(
+        ["commands:", *lines, "", "Each says more: fmkeras COMMAND --help"]
+    )
     return parser
 
 
 def _command(commands, name: str, run, text: str) -> argparse.ArgumentParser:
-    parser = commands.add_parser(name, help=text, description=text.capitalize() + ".")
-    parser.set_defaults(run=run)
+    parser = commands.add_parser(name, description=f"{text[0].upper()}{text[1:]}.")
+    parser.set_defaults(run=run, parser=parser)
     return parser
 
 
@@ -136,6 +183,7 @@ def _add_backend(parser) -> None:
     parser.add_argument(
         "--backend",
         default=os.environ.get("KERAS_BACKEND") or "torch",
+        metavar="NAME",
         help="torch, tensorflow or jax (default: $KERAS_BACKEND, else torch)",
     )
 
@@ -149,69 +197,153 @@ def _add_data_dir(parser) -> None:
     )
 
 
-def _add_data(parser) -> None:
+def _add_data_name(parser) -> None:
     parser.add_argument(
         "--data",
         choices=DATASETS,
         default="fashion-mnist",
-        help="the images: the real ones, your CSV files, or garments drawn here",
+        metavar="NAME",
+        help="fashion-mnist (the default), csv (your files) or garments (drawn here)",
     )
-    _add_data_dir(parser)
-    for part in ("train", "test"):
-        parser.add_argument(
+
+
+def _add_seed(parser) -> None:
+    parser.add_argument(
+        "--seed",
+        type=_seed,
+        default=0,
+        metavar="N",
+        help="of the split, weights, order and dropout (default: 0)",
+    )
+
+
+def _add_data(parser) -> None:
+    data = parser.add_argument_group("data")
+    _add_data_name(data)
+    _add_data_dir(data)
+    for part, name in (("train", "training"), ("test", "test")):
+        data.add_argument(
             f"--{part}-size",
-            type=int,
+            type=_whole_number,
             metavar="N",
-            help=f"how many {part} images to draw (garments only)",
+            help=f"how many {name} images to draw (garments only)",
         )
-    parser.add_argument("--data-seed", type=int, default=0, help="of drawn garments")
+    data.add_argument(
+        "--data-seed",
+        type=_seed,
+        default=0,
+        metavar="N",
+        help="of the drawing (garments only; default: 0)",
+    )
 
 
 def _add_training(parser) -> None:
     _add_backend(parser)
-    _add_data(parser)
-    parser.add_argument("--seed", type=int, default=0, help="of the whole run")
-    parser.add_argument("--runs", default="runs", metavar="DIR", help="for run folders")
-    parser.add_argument("--resume", metavar="DIR", help="go on with a run's folder")
-    parser.add_argument("--dropout", type=float, help="rate, where the net has it")
+    _add_seed(parser)
     parser.add_argument(
+        "--out",
+        "--model-save",
+        default="saved_models",
+        metavar="DIR",
+        help="where the .keras file and its card go (default: saved_models)",
+    )
+    parser.add_argument(
+        "--runs",
+        default="runs",
+        metavar="DIR",
+        help="where the run gets a folder of its own (default: runs)",
+    )
+    parser.add_argument(
+        "--resume",
+        metavar="DIR",
+        help="go on with an interrupted run: its folder; the other flags as they were",
+    )
+    _add_data(parser)
+    network = parser.add_argument_group("network")
+    network.add_argument(
+        "--dropout", type=_number, metavar="RATE", help="of networks that have it"
+    )
+    network.add_argument(
         "--hidden-units",
-        "--hidden_units",
         type=_whole_numbers,
         metavar="N,N,...",
         help="widths of the hidden layers of mlp",
     )
     recipe = parser.add_argument_group(
-        "recipe", "Choose a recipe, then change any of its fields."
+        "recipe",
+        "How the network is trained. A field that is not given is the recipe's.",
     )
     recipe.add_argument(
         "--recipe",
         default="default",
         metavar="NAME|FILE",
-        help="default, or a .json file such as a run's config.json",
+        help="default (the network's own), or a .json file, such as the config.json "
+        "of a run",
     )
+    texts = _field_texts()
     for field in dataclasses.fields(Recipe):
         if field.name != "name":
-            _add_field(recipe, field)
+            _add_field(recipe, field, texts.get(field.name))
 
 
-def _add_field(group, field: dataclasses.Field) -> None:
+def _add_field(group, field: dataclasses.Field, text: str | None) -> None:
     flag = "--" + field.name.replace("_", "-")
     if field.type is bool:
-        group.add_argument(flag, action=argparse.BooleanOptionalAction)
+        group.add_argument(flag, action=argparse.BooleanOptionalAction, help=text)
         return
     choices = OPTIMIZERS if field.name == "optimizer" else CHOICES.get(field.name)
+    kind, metavar = {int: (_whole_number, "N"), float: (_number, "X")}.get(
+        field.type, (str, "|".join(choices or ["NAME"]))
+    )
     group.add_argument(
         flag,
-        *ALIASES.get(field.name, ()),
+        *ALIASES.get(field.name, []),
         dest=field.name,
-        type=field.type,
-        metavar="|".join(choices) if choices else field.type.__name__.upper(),
+        type=kind,
+        metavar=metavar,
+        help=text,
     )
+
+
+def _field_texts() -> dict[str, str]:
+    """What the docstring of `Recipe` says of each field."""
+    attributes = inspect.getdoc(Recipe).partition("Attributes:")[2]
+    texts = re.findall(r"^    (\w+): (.*(?:\n {5,}.*)*)", attributes, re.MULTILINE)
+    return {
+        name: " ".join(text.split()).rstrip(".").replace("`", "").replace("%", "%%")
+        for name, text in texts
+    }
+
+
+def _whole_number(text: str) -> int:
+    return _parse(int, text, "a whole number")
+
+
+def _number(text: str) -> float:
+    return _parse(float, text, "a number")
 
 
 def _whole_numbers(text: str) -> tuple[int, ...]:
-    return tuple(int(word) for word in text.split(","))
+    words = text.split(",")
+    return tuple(_parse(int, word, "whole numbers and commas") for word in words)
+
+
+def _seed(text: str) -> int:
+    seed = _whole_number(text)
+    if seed < 0:
+        raise argparse.ArgumentTypeError(
+            f"expected a whole number of at least 0. Received: {text!r}"
+        )
+    return seed
+
+
+def _parse(kind: type, text: str, expected: str):
+    try:
+        return kind(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"expected {expected}. Received: {text!r}"
+        ) from error
 
 
 def _set_backend(backend: str) -> None:
@@ -219,6 +351,11 @@ def _set_backend(backend: str) -> None:
         raise UserError(
             f"Unknown backend; expected one of: {', '.join(BACKENDS)}. "
             f"Received: {backend!r}"
+        )
+    if importlib.util.find_spec(backend) is None:
+        raise UserError(
+            f"The backend is not installed; expected the package '{backend}': install "
+            f"it with 'pip install {backend}', or take another. Received: {backend!r}"
         )
     os.environ["KERAS_BACKEND"] = backend
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -238,16 +375,23 @@ def _load(options):
 
 def _train(options) -> None:
     from fmkeras.models import model_info
+    from fmkeras.models.options import check_options
 
-    model_info(options.model)
+    # Before the data, whose loading may take a while.
+    info = model_info(options.model)
+    names = {"dropout": options.dropout, "hidden_units": options.hidden_units}
+    net_options = {name: value for name, value in names.items() if value is not None}
+    check_options(info, net_options)
     fields = [
         field.name for field in dataclasses.fields(Recipe) if field.name != "name"
     ]
     given = {name: getattr(options, name) for name in fields}
     changes = {name: value for name, value in given.items() if value is not None}
-    recipe = find_recipe(options.recipe, options.model).replace(**changes)
-    names = {"dropout": options.dropout, "hidden_units": options.hidden_units}
-    net_options = {name: value for name, value in names.items() if value is not None}
+    recipe = find_recipe(options.recipe, options.model)
+    if changes.get("optimizer", recipe.optimizer) != recipe.optimizer:
+        # The recipe's weight decay was chosen for its own optimizer.
+        changes.setdefault("weight_decay", 0.0)
+    recipe = recipe.replace(**changes)
     _run_training(options, recipe, _load(options), net_options, options.out)
 
 
@@ -323,20 +467,29 @@ def _evaluate(options) -> None:
 def _data(options) -> int:
     from fmkeras.datasets import describe_data, load_dataset
 
-    if options.figure:
-        from fmkeras.report.figures import plot_samples
-
+    dataset = None
+    if options.data == "fashion-mnist":
+        report = describe_data(options.data_dir)
+        print(report.to_text())
+        ok, content = report.ok, report.to_dict()
+    else:
         dataset = load_dataset(options.data, options.data_dir)
-        plot_samples(dataset.x_train, dataset.y_train, options.figure)
-        print(f"Picture of {dataset.name}: {options.figure}")
-        return 0
-    report = describe_data(options.data_dir)
-    print(report.to_text())
+        counts = {"train": len(dataset.y_train), "test": len(dataset.y_test)}
+        print(f"{dataset.name}: {dataset.source}")
+        print("In order: {train:,} training and {test:,} test images.".format(**counts))
+        ok, content = True, {"ok": True, "source": dataset.source, **counts}
     if options.json:
         from fmkeras.files import write_json
 
-        write_json(options.json, report.to_dict())
-    return 0 if report.ok else 2
+        write_json(options.json, content)
+        print(f"Report: {options.json}")
+    if options.figure and ok:
+        from fmkeras.report.figures import plot_samples
+
+        dataset = dataset or load_dataset(options.data, options.data_dir)
+        plot_samples(dataset.x_train, dataset.y_train, options.figure)
+        print(f"Picture: {options.figure}")
+    return 0 if ok else 2
 
 
 def _repeat(options) -> None:
