@@ -1,12 +1,17 @@
 """The command line: parse, set the backend, call one function."""
 
 import argparse
+import contextlib
 import dataclasses
 import importlib.util
 import inspect
 import os
 import re
+import signal
 import sys
+import tempfile
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 from fmkeras.errors import UserError
@@ -16,13 +21,16 @@ BACKENDS = ("torch", "tensorflow", "jax")
 DATASETS = ("fashion-mnist", "csv", "garments")
 # The short names that the Makefile uses.
 ALIASES = {"batch_size": ["--batch"], "learning_rate": ["--lr"]}
+# Notes of TensorFlow's C++ that come whatever TF_CPP_MIN_LOG_LEVEL says.
+CHATTER = re.compile(rb"I\d{4} |WARNING: All log messages before absl")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return 0, 2 after a user's mistake, 130 after Ctrl-C."""
     try:
         try:
-            return _run(sys.argv[1:] if arguments is None else arguments)
+            with _no_lost_interrupts():
+                return _run(sys.argv[1:] if arguments is None else arguments)
         finally:
             # Here, where it does no harm that nobody reads our output any more.
             print(end="", flush=True)
@@ -59,6 +67,28 @@ def _run(arguments: list[str]) -> int:
     if "backend" in options:
         _set_backend(options.backend)
     return options.run(options) or 0
+
+
+@contextlib.contextmanager
+def _no_lost_interrupts() -> Iterator[None]:
+    """Send Ctrl-C again where Python drops it, as in jax's callback of the collector.
+
+    In such a place no exception can be raised; Python prints it and goes on.
+    """
+    before = sys.unraisablehook
+
+    def send_again(unraisable):
+        if unraisable.exc_type is KeyboardInterrupt:
+            again = (os.getpid(), signal.SIGINT)
+            threading.Timer(0.01, os.kill, again).start()
+        else:
+            before(unraisable)
+
+    sys.unraisablehook = send_again
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
 
 
 class _Parser(argparse.ArgumentParser):
@@ -540,7 +570,8 @@ def _pictures(options) -> None:
 
 
 def _print_device() -> None:
-    import keras
+    with _without_chatter():
+        import keras
 
     from fmkeras.engines.device import describe_device, unusable_gpu
 
@@ -548,6 +579,28 @@ def _print_device() -> None:
     reason = unusable_gpu()
     if reason:
         print(reason, file=sys.stderr)
+
+
+@contextlib.contextmanager
+def _without_chatter() -> Iterator[None]:
+    """Hold back what is written to stderr, by C++ too; then show what matters."""
+    if sys.stderr is None:
+        yield
+        return
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as held_back:
+        os.dup2(held_back.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            held_back.seek(0)
+            for line in held_back:
+                if not CHATTER.match(line):
+                    os.write(2, line)
 
 
 if __name__ == "__main__":
