@@ -9,6 +9,7 @@ from keras.src.backend.torch.core import get_device
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from fmkeras.engines.engine import Engine, count_confusion, one_hot_labels
+from fmkeras.engines.torch_graph import drop_layout_copies
 from fmkeras.pipeline import Part
 
 
@@ -79,7 +80,7 @@ class TorchEngine(Engine):
                 # Fake tensors: a trace neither trains nor draws random numbers.
                 # make_fx counts the arguments of a bound method wrongly.
                 trace = make_fx(lambda *args: step(*args), tracing_mode="fake")
-                self._graphs[key] = trace(*inputs)
+                self._graphs[key] = drop_layout_copies(trace(*inputs))
         return self._graphs[key]
 
     def _state(self) -> list[list[torch.Tensor]]:
