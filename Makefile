@@ -9,6 +9,9 @@ ifeq ($(ACCELERATOR),cpu)
 VENV := .venv
 REQUIREMENTS := requirements.txt
 else ifeq ($(ACCELERATOR),cuda)
+ifeq ($(filter $(BACKEND),torch tensorflow jax),)
+$(error Unknown BACKEND; expected torch, tensorflow or jax. Received: $(BACKEND))
+endif
 VENV := .venv-$(BACKEND)-cuda
 REQUIREMENTS := requirements/$(BACKEND)-cuda.txt
 else
@@ -20,10 +23,11 @@ RUN := $(VENV)/bin/python -m fmkeras
 READY := $(VENV)/.ready
 READY_TO_TEST := $(VENV)/.ready-to-test
 
-# A variable that is not set adds no flag.
+# A variable that is not set adds no flag. A path may hold spaces.
 flag = $(if $($(1)),$(2) $($(1)))
-DATA_FLAGS = $(call flag,DATA,--data) $(call flag,DATA_DIR,--data-dir)
-MODEL_FLAG = $(call flag,MODEL,--model)
+path = $(if $($(1)),$(2) '$(subst ','\'',$(patsubst ~/%,$(HOME)/%,$($(1))))')
+DATA_FLAGS = $(call flag,DATA,--data) $(call path,DATA_DIR,--data-dir)
+MODEL_FLAG = $(call path,MODEL,--model)
 
 .DEFAULT_GOAL := help
 .PHONY: help venv quickstart train evaluate data models show parity tensorboard \
@@ -33,58 +37,59 @@ help: ## print this help
 	@echo 'make TARGET [VARIABLE=value ...]'
 	@echo
 	@echo 'Targets:'
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-13s %s\n", $$1, $$2}'
 	@echo
-	@echo 'Variables:                                                       for example'
-	@echo '  MODEL        a network (make models), a .keras path             MODEL=lenet'
-	@echo '  BACKEND      torch, tensorflow or jax                           BACKEND=jax'
-	@echo '  RECIPE       default, or a .json file             RECIPE=runs/ID/config.json'
-	@echo '  EPOCHS       passes over the training images                    EPOCHS=5'
-	@echo '  BATCH        images a step                                      BATCH=256'
-	@echo '  LR           the highest learning rate                          LR=0.002'
-	@echo '  OPTIMIZER    adam, adamw or sgd                                 OPTIMIZER=sgd'
-	@echo '  PRECISION    auto, float32 or bfloat16                          PRECISION=bfloat16'
-	@echo '  SEED         of split, weights, order and dropout               SEED=1'
-	@echo '  SEEDS        several, for repeat                                SEEDS="0 1 2"'
-	@echo '  BACKENDS     several, for repeat                                BACKENDS="torch jax"'
-	@echo '  NAME         of the study, for repeat                           NAME=first'
-	@echo '  DATA         fashion-mnist, csv or garments                     DATA=garments'
-	@echo '  DATA_DIR     the folder of the data                             DATA_DIR=~/fashion'
-	@echo '  OUT          train: folder of the model; else: a JSON file      OUT=/tmp/models'
-	@echo '  FIGURE       evaluate, data: a picture to draw                  FIGURE=lenet.png'
-	@echo '  ARGS         any further flags          ARGS="--label-smoothing 0.1"'
-	@echo '  ACCELERATOR  cpu, or cuda for an NVIDIA GPU                     ACCELERATOR=cuda'
-	@echo '  PYTHON       the Python 3.11 to 3.13 that makes .venv           PYTHON=python3.12'
+	@echo 'Variables:                                               for example'
+	@echo '  MODEL         a network (make models), a .keras path   MODEL=lenet'
+	@echo '  BACKEND       torch, tensorflow or jax                 BACKEND=jax'
+	@echo '  RECIPE        default, or a .json file                 RECIPE=mine.json'
+	@echo '  EPOCHS        passes over the training images          EPOCHS=5'
+	@echo '  BATCH         images a step                            BATCH=256'
+	@echo '  LR            the highest learning rate                LR=0.002'
+	@echo '  OPTIMIZER     adam, adamw or sgd                       OPTIMIZER=sgd'
+	@echo '  PRECISION     auto, float32 or bfloat16                PRECISION=bfloat16'
+	@echo '  SEED          of split, weights, order and dropout     SEED=1'
+	@echo '  SEEDS         several, for repeat                      SEEDS="0 1 2"'
+	@echo '  BACKENDS      several, for repeat                      BACKENDS="torch jax"'
+	@echo '  NAME          of the study, for repeat                 NAME=first'
+	@echo '  DATA          fashion-mnist, csv or garments           DATA=garments'
+	@echo '  DATA_DIR      the folder of the data                   DATA_DIR=~/fashion'
+	@echo '  OUT           folder of the model; else a JSON file    OUT=/tmp/models'
+	@echo '  FIGURE        evaluate, data: a picture to draw        FIGURE=lenet.png'
+	@echo '  ARGS          any further flags of the command         ARGS="--l2 0.001"'
+	@echo '  ACCELERATOR   cpu, or cuda for an NVIDIA GPU           ACCELERATOR=cuda'
+	@echo '  PYTHON        the Python, 3.11 to 3.13, of .venv       PYTHON=python3.12'
+	@echo '  TEST_BACKENDS those to run the tests on                TEST_BACKENDS=torch'
 	@echo
 	@echo 'Example: make train MODEL=cnn EPOCHS=5 BACKEND=jax'
 
 venv: $(READY) ## make the environment (the other targets do so themselves)
 
 quickstart: $(READY) ## train a small network in about a minute: start here
-	@$(RUN) quickstart $(call flag,DATA_DIR,--data-dir) $(call flag,SEED,--seed) $(ARGS)
+	@$(RUN) quickstart $(call path,DATA_DIR,--data-dir) $(call flag,SEED,--seed) $(ARGS)
 
 train: $(READY) ## train MODEL and save it in saved_models
-	@$(RUN) train $(MODEL_FLAG) $(DATA_FLAGS) $(call flag,RECIPE,--recipe) \
+	@$(RUN) train $(MODEL_FLAG) $(DATA_FLAGS) $(call path,RECIPE,--recipe) \
 	$(call flag,EPOCHS,--epochs) $(call flag,BATCH,--batch-size) \
 	$(call flag,LR,--learning-rate) $(call flag,OPTIMIZER,--optimizer) \
 	$(call flag,SEED,--seed) $(call flag,PRECISION,--precision) \
-	$(call flag,OUT,--out) $(ARGS)
+	$(call path,OUT,--out) $(ARGS)
 
 evaluate: $(READY) ## measure MODEL on the test images
-	@$(RUN) evaluate $(MODEL_FLAG) $(DATA_FLAGS) $(call flag,OUT,--json) \
-	$(call flag,FIGURE,--figure) $(ARGS)
+	@$(RUN) evaluate $(MODEL_FLAG) $(DATA_FLAGS) $(call path,OUT,--json) \
+	$(call path,FIGURE,--figure) $(ARGS)
 
 data: $(READY) ## say what data was found, where, and whether it is intact
-	@$(RUN) data $(DATA_FLAGS) $(call flag,OUT,--json) $(call flag,FIGURE,--figure) $(ARGS)
+	@$(RUN) data $(DATA_FLAGS) $(call path,OUT,--json) $(call path,FIGURE,--figure) $(ARGS)
 
 models: $(READY) ## list the networks
-	@$(RUN) models $(call flag,OUT,--json) $(ARGS)
+	@$(RUN) models $(call path,OUT,--json) $(ARGS)
 
 show: $(READY) ## show MODEL layer by layer
 	@$(RUN) show $(MODEL) $(ARGS)
 
 parity: $(READY) ## prove the networks equal to PyTorch on every backend
-	@$(RUN) parity $(MODEL_FLAG) $(call flag,OUT,--json) $(ARGS)
+	@$(RUN) parity $(MODEL_FLAG) $(call path,OUT,--json) $(ARGS)
 
 repeat: $(READY) ## train MODEL on BACKENDS for SEEDS and keep the records
 	@$(RUN) repeat $(MODEL_FLAG) $(call flag,BACKENDS,--backends) \

@@ -1,0 +1,86 @@
+"""The Makefile's help names all there is, and its targets pass variables on."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "Makefile").read_text()
+TARGETS = re.search(r"^\.PHONY: ((?:.*\\\n)*.*)", TEXT, re.M)[1].split()
+VARIABLES = {
+    *re.findall(r"call (?:flag|path),([A-Z_]+)", TEXT),
+    *re.findall(r"^([A-Z_]+) \?=", TEXT, re.M),
+    "ARGS",
+}
+
+pytestmark = pytest.mark.skipif(not shutil.which("make"), reason="needs make")
+
+
+def make(*arguments):
+    command = ["make", "--no-print-directory", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
+def commands_of(*arguments):
+    """What make would run, the making of an environment left out."""
+    answer = make("--dry-run", "--old-file=.venv/.ready", *arguments)
+    assert answer.returncode == 0, answer.stderr
+    return " ".join(answer.stdout.replace("\\\n", " ").split())
+
+
+@pytest.fixture(scope="module")
+def help_text():
+    answer = make()
+    assert (answer.returncode, answer.stderr) == (0, "")
+    return answer.stdout
+
+
+@pytest.mark.parametrize("target", [word for word in TARGETS if word != "\\"])
+def test_help_names_every_target(target, help_text):
+    assert re.search(rf"^  {target} +[a-z]", help_text, re.M)
+
+
+@pytest.mark.parametrize("variable", sorted(VARIABLES))
+def test_help_names_every_variable_with_an_example(variable, help_text):
+    assert re.search(rf"^  {variable} +\w.* {variable}=\S", help_text, re.M)
+
+
+def test_help_is_aligned_and_fits_80_columns(help_text):
+    assert max(map(len, help_text.splitlines())) <= 80
+    lines = re.findall(r"^  [a-zA-Z_-]+ .*", help_text, re.M)
+    assert len(lines) >= len(VARIABLES)
+    assert {re.match(r"  \S+ +", line).end() for line in lines} == {16}
+    examples = [match.start() for match in re.finditer(r" [A-Z_]+=", help_text)]
+    columns = [at - help_text.rfind("\n", 0, at) for at in examples]
+    assert columns.count(57) == len(VARIABLES)
+
+
+def test_variables_become_flags():
+    command = commands_of(
+        "train",
+        "MODEL=cnn",
+        "BATCH=64",
+        "DATA_DIR=my data",
+        "OUT=it's",
+        "ARGS=--l2 0.1",
+    )
+    assert "python -m fmkeras train --model 'cnn' --data-dir 'my data'" in command
+    assert "--batch-size 64 --out 'it'\\''s' --l2 0.1" in command
+    assert "--epochs" not in command
+    assert "--data-dir '/" in commands_of("data", "DATA_DIR=~/fashion")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["ACCELERATOR=rocm"], "Unknown ACCELERATOR; expected cpu or cuda"),
+        (["ACCELERATOR=cuda", "BACKEND=x"], "Unknown BACKEND; expected torch, "),
+    ],
+)
+def test_mistakes_end_in_code_2(arguments, message):
+    answer = make(*arguments)
+    assert answer.returncode == 2
+    assert message in answer.stderr
