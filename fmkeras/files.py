@@ -50,6 +50,12 @@ def make_folder(folder: str | os.PathLike) -> Path:
         raise _not_writable(folder, error) from error
 
 
+def cache_folder(name: str) -> Path:
+    """Return the folder for what can be made again, by the XDG convention."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "fmkeras" / name
+
+
 def write_json(path: str | os.PathLike, content: object) -> None:
     """Write `content` as indented JSON, whole or not at all."""
     with replacing(path) as temporary:

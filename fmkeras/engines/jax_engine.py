@@ -8,7 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from fmkeras.engines.engine import Engine, count_confusion, one_hot_labels
+from fmkeras.files import cache_folder
 from fmkeras.pipeline import Part
+
+# Compiled steps are kept between runs, unless the user says where or says no.
+if jax.config.jax_compilation_cache_dir is None:
+    jax.config.update("jax_compilation_cache_dir", str(cache_folder("jax")))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 
 @dataclass
