@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from fmkeras.optimizers import Ranger21
 from fmkeras.recipes import Recipe
 
 
@@ -36,6 +37,13 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
 def build_optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.Optimizer:
     """Return the optimizer of a recipe, its learning rate scheduled over the run."""
     optimizers = keras.optimizers
+    if recipe.optimizer == "ranger21":
+        return Ranger21(
+            recipe.learning_rate,
+            total_steps=recipe.epochs * steps_per_epoch,
+            weight_decay=recipe.weight_decay,
+            global_clipnorm=recipe.clip_norm or None,
+        )
     rate = _build_schedule(recipe, steps_per_epoch)
     clip = {"global_clipnorm": recipe.clip_norm} if recipe.clip_norm else {}
     if recipe.optimizer == "sgd":

@@ -1,8 +1,9 @@
 """Recipes: how a network is trained, as plain data.
 
-`Recipe` holds every choice of a training run. `default_recipe(model)` is this
-project's own, chosen on the validation images; `find_recipe` also takes the name of
-a published one, or a JSON file such as a run's config.json.
+`Recipe` holds every choice of a training run. `find_recipe` takes `default`, this
+project's own for each network, chosen on the validation images; `published`, that of
+the network's source; the name of any published one; or a JSON file such as a run's
+config.json.
 """
 
 import dataclasses
@@ -11,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fmkeras.errors import UserError
+from fmkeras.models import model_info
 
-OPTIMIZERS = ("adam", "adamw", "sgd")
+OPTIMIZERS = ("adam", "adamw", "ranger21", "sgd")
 SCHEDULES = ("constant", "cosine", "step")
 CHOICES = {
     "optimizer": OPTIMIZERS,
@@ -32,13 +34,14 @@ class Recipe:
         name: what the recipe is called.
         epochs: passes over the training images.
         batch_size: images a step; a last, shorter batch is trained on too.
-        optimizer: adam, adamw or sgd (Nesterov where momentum is above zero).
+        optimizer: adam, adamw, ranger21 (which brings a schedule of its own) or sgd
+            (Nesterov where momentum is above zero).
         learning_rate: at its highest.
         schedule: constant; cosine, down to zero at the end; or step.
         warmup_epochs: the learning rate rises linearly over these.
         step_epochs: the step schedule multiplies by `step_factor` every so often.
         step_factor: see `step_epochs`.
-        weight_decay: decoupled from the gradient; for adamw.
+        weight_decay: decoupled from the gradient; for adamw and ranger21.
         l2: added to the gradient as l2 * weight, as PyTorch's Adam and SGD mean
             `weight_decay`.
         momentum: of sgd.
@@ -90,10 +93,18 @@ class Recipe:
                 raise self._error(name, "a number from 0 up to, not including, 1")
         if not 0 < self.step_factor <= 1:
             raise self._error("step_factor", "a number above 0, at most 1")
-        if self.weight_decay and self.optimizer != "adamw":
+        if self.weight_decay and self.optimizer not in ("adamw", "ranger21"):
             raise UserError(
-                "weight_decay is decoupled and goes with adamw; expected 0, or l2 in "
-                f"its place, for {self.optimizer}. Received: {self.weight_decay}"
+                "weight_decay is decoupled and goes with adamw and ranger21; expected "
+                f"0, or l2 in its place, for {self.optimizer}. "
+                f"Received: {self.weight_decay}"
+            )
+        if self.optimizer == "ranger21" and (
+            self.schedule != "constant" or self.warmup_epochs
+        ):
+            raise UserError(
+                "ranger21 brings a schedule of its own; expected schedule constant and "
+                f"warmup_epochs 0. Received: {self.schedule}, {self.warmup_epochs}"
             )
 
     def replace(self, **changes) -> "Recipe":
@@ -121,8 +132,67 @@ class Recipe:
         )
 
 
-# The default recipe of each network, where it departs from the common one. The
-# reason beside each number is the validation accuracy that chose it.
+# Where the sources are silent: PyTorch's default initial weights, and the weights of
+# the last epoch, for none of them held validation images back to choose by.
+_SOURCE = Recipe(init="torch", keep="last")
+PUBLISHED = {
+    recipe.name: recipe
+    for recipe in (
+        dataclasses.replace(
+            _SOURCE,
+            name="fashioncnn",
+            epochs=100,
+            batch_size=128,
+            optimizer="ranger21",
+            learning_rate=0.01,
+            weight_decay=1e-4,
+        ),
+        dataclasses.replace(
+            _SOURCE,
+            name="fashionnet",
+            epochs=60,
+            batch_size=1024,
+            optimizer="adamw",
+            learning_rate=3e-3,
+            weight_decay=1e-5,
+            amsgrad=True,
+            schedule="step",
+            step_epochs=25,
+            step_factor=0.1,
+            preprocessing="standardise",
+        ),
+        dataclasses.replace(
+            _SOURCE,
+            name="lenet-relu-final",
+            epochs=20,
+            batch_size=20,
+            preprocessing="standardise",
+        ),
+        dataclasses.replace(
+            _SOURCE, name="logistic", epochs=100, batch_size=32, l2=1e-4
+        ),
+        dataclasses.replace(
+            _SOURCE,
+            name="mlp",
+            epochs=300,
+            batch_size=64,
+            learning_rate=1e-4,
+            l2=1e-5,
+        ),
+        dataclasses.replace(
+            _SOURCE,
+            name="cnn",
+            epochs=300,
+            batch_size=64,
+            learning_rate=1e-4,
+            l2=1e-5,
+        ),
+        # The source does not say whether SGD or Adam, nor the rate.
+        dataclasses.replace(_SOURCE, name="tinyvgg", epochs=10, batch_size=32),
+    )
+}
+
+# This project's own, and where single networks depart from it.
 _COMMON = Recipe(
     name="default",
     epochs=20,
@@ -137,24 +207,23 @@ _COMMON = Recipe(
 _DEFAULTS: dict[str, dict] = {}
 
 
-def default_recipe(model_name: str) -> Recipe:
-    """Return this project's own recipe for a network."""
-    return dataclasses.replace(_COMMON, **_DEFAULTS.get(model_name, {}))
-
-
 def find_recipe(name_or_path: str, model_name: str) -> Recipe:
-    """Return a recipe by name (default) or from a JSON file.
+    """Return a recipe for a network by name, or from a JSON file.
 
     A file holds the fields of a `Recipe`, or has them under 'recipe', as the
     config.json of a run does. Raises `UserError` for an unknown name or a bad file.
     """
     if name_or_path == "default":
-        return default_recipe(model_name)
+        return dataclasses.replace(_COMMON, **_DEFAULTS.get(model_name, {}))
+    if name_or_path == "published":
+        return PUBLISHED[model_info(model_name).recipe]
+    if name_or_path in PUBLISHED:
+        return PUBLISHED[name_or_path]
     path = Path(name_or_path)
     if path.suffix != ".json":
         raise UserError(
-            "Unknown recipe; expected default, or the path of a .json file. "
-            f"Received: {name_or_path!r}"
+            f"Unknown recipe; expected default, published, {', '.join(PUBLISHED)}, or "
+            f"the path of a .json file. Received: {name_or_path!r}"
         )
     return _read_recipe(path)
 

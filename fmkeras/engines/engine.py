@@ -168,6 +168,9 @@ class Engine(ABC):
 
     def learning_rate(self) -> float:
         """The learning rate of the step that comes next."""
+        scheduled = getattr(self.optimizer, "scheduled_learning_rate", None)
+        if scheduled is not None:
+            return float(scheduled(int(self.optimizer.iterations.numpy()) + 1))
         return float(ops.convert_to_numpy(self.optimizer.learning_rate))
 
     def _train_epoch(self, data, order, batch_size, callback_list) -> Totals:
