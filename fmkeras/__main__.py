@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fmkeras.errors import UserError
-from fmkeras.recipes import CHOICES, OPTIMIZERS, Recipe, find_recipe
+from fmkeras.recipes import CHOICES, OPTIMIZERS, PUBLISHED, Recipe, find_recipe
 
 BACKENDS = ("torch", "tensorflow", "jax")
 DATASETS = ("fashion-mnist", "csv", "garments")
@@ -307,8 +307,8 @@ def _add_training(parser) -> None:
         "--recipe",
         default="default",
         metavar="NAME|FILE",
-        help="default (the network's own), or a .json file, such as the config.json "
-        "of a run",
+        help="default (our own for the network), published (that of its source), one "
+        f"of {', '.join(PUBLISHED)}, or a .json file such as a run's config.json",
     )
     texts = _field_texts()
     for field in dataclasses.fields(Recipe):
@@ -419,8 +419,10 @@ def _train(options) -> None:
     changes = {name: value for name, value in given.items() if value is not None}
     recipe = find_recipe(options.recipe, options.model)
     if changes.get("optimizer", recipe.optimizer) != recipe.optimizer:
-        # The recipe's weight decay was chosen for its own optimizer.
-        changes.setdefault("weight_decay", 0.0)
+        # The recipe's weight decay and schedule were chosen for its own optimizer.
+        changes = {"weight_decay": 0.0} | changes
+        if changes["optimizer"] == "ranger21":
+            changes = {"schedule": "constant", "warmup_epochs": 0.0} | changes
     recipe = recipe.replace(**changes)
     _run_training(options, recipe, _load(options), net_options, options.out)
 
