@@ -55,6 +55,16 @@ def assert_refused(arguments, message, capsys):
     assert files() == before
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "ranger21"])
+def test_another_optimizer_leaves_what_was_chosen_for_the_first(optimizer):
+    assert run([*TRAIN, "--optimizer", optimizer]) == 0
+    (card,) = Path("saved_models").glob("*.json")
+    recipe = json.loads(card.read_text())["recipe"]
+    own = optimizer == "ranger21"
+    assert recipe["optimizer"] == optimizer and recipe["weight_decay"] == 0
+    assert recipe["schedule"] == ("constant" if own else "cosine")
+
+
 @pytest.mark.every_backend
 def test_train_then_evaluate(capsys):
     flags = ["--batch_size", "64", "--lr=0.01", "--optimizer", "sgd"]
@@ -152,6 +162,20 @@ def test_no_data_is_one_line_with_every_way_to_get_it(capsys, monkeypatch, folde
     arguments = ["train", "--model", "lenet"]
     ways = "four ways.*--data-dir.*FMKERAS_DATA.*data/fashion-mnist.*DATA=garments"
     assert_refused(arguments, ways, capsys)
+
+
+def test_quickstart_without_data_draws_garments_and_says_so(capsys, monkeypatch):
+    monkeypatch.setattr("fmkeras.datasets.fashion_mnist.places", lambda data_dir: [])
+    monkeypatch.setattr("fmkeras.datasets.fashion_mnist.ADDRESSES", ())
+    monkeypatch.setattr("fmkeras.datasets.garments.TRAIN_SIZE", 300)
+    monkeypatch.setattr("fmkeras.datasets.garments.TEST_SIZE", 100)
+    assert run(["quickstart"]) == 0
+    output, error = capsys.readouterr()
+    assert error.count("\n") == 1 and "Fashion-MNIST was not found" in error
+    assert "STAND-IN DATA" in output and "Epoch 5/5" in output
+    card = json.loads(Path("runs/quickstart/cnn-garments.json").read_text())
+    assert card["dataset"]["name"] == "garments"
+    assert Path("runs/quickstart/cnn-garments.keras").exists()
 
 
 def truncate(contents, name):
