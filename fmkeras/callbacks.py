@@ -4,12 +4,14 @@ import csv
 import json
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import keras
 import numpy as np
 from tqdm import tqdm
 
+from fmkeras.errors import UserError
 from fmkeras.files import replacing
 from fmkeras.labels import CLASS_NAMES
 from fmkeras.metrics import per_class
@@ -180,8 +182,17 @@ class Checkpoint(keras.callbacks.Callback):
             np.savez(temporary, **arrays)
 
     def restore(self) -> None:
-        """Bring everything back from the file."""
-        with np.load(self.path) as arrays:
+        """Bring everything back from the file; raise `UserError` if it is damaged."""
+        try:
+            self._restore()
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise UserError(
+                f"The checkpoint '{self.path}' is damaged ({error}); expected what a "
+                "finished epoch wrote: start the run anew, without --resume."
+            ) from error
+
+    def _restore(self) -> None:
+        with open(self.path, "rb") as file, np.load(file) as arrays:
             state = json.loads(str(arrays["state"]))
             for number, variable in enumerate(self._variables()):
                 variable.assign(arrays[f"variable_{number}"])

@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,7 +130,7 @@ def train(
     record = {
         **config,
         "device": describe_device(),
-        "parameters": model.count_params() - _non_trainable(model),
+        "parameters": sum(math.prod(v.shape) for v in model.trainable_variables),
         "epochs": recipe.epochs,
         "kept_epoch": kept,
         "seconds": round(seconds, 1),
@@ -180,18 +181,18 @@ def _run_folder(runs, resume, config: dict) -> Path:
         return folder
     folder = Path(resume)
     try:
-        before = json.loads((folder / "config.json").read_text())
-    except (OSError, ValueError) as error:
+        settings = dict(json.loads((folder / "config.json").read_text()))
+    except (OSError, TypeError, ValueError) as error:
         raise UserError(
             "There is no run to resume; expected a folder with a config.json, as "
             f"each run has in '{runs}'. Received: {str(folder)!r}"
         ) from error
     # As JSON has it: a tuple of options comes back as a list.
     for key, value in json.loads(json.dumps(config)).items():
-        if before.get(key) != value:
+        if settings.get(key) != value:
             raise UserError(
                 f"The run '{folder}' had another {key}; expected the settings it was "
-                f"started with: {before.get(key)}. Received: {value}"
+                f"started with: {settings.get(key)}. Received: {value}"
             )
     return folder
 
@@ -200,10 +201,6 @@ def _kept(folder: Path, epochs_done: int) -> str:
     if not epochs_done:
         return "\nInterrupted before an epoch was finished: nothing was kept."
     return (
-        f"\nInterrupted. {epochs_done} finished epochs are kept in {folder}; the same "
-        f"command with --resume {folder} goes on from there."
+        f"\nInterrupted. Kept up to epoch {epochs_done} in {folder}; the same command "
+        f"with --resume {folder} goes on from there (make: ARGS='--resume {folder}')."
     )
-
-
-def _non_trainable(model: keras.Model) -> int:
-    return sum(weight.size for weight in model.non_trainable_weights)

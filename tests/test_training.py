@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import keras
 import numpy as np
@@ -91,7 +92,7 @@ class Stop(Exception):
     pass
 
 
-@pytest.mark.parametrize("name", ["mynet", "mlp"])
+@pytest.mark.parametrize("name", ["tinyvgg_bn", "mynet"])
 def test_a_resumed_run_ends_as_if_never_stopped(tmp_path, garments, monkeypatch, name):
     whole = run(tmp_path, garments, name=name, out=tmp_path / "whole")
     from fmkeras import training
@@ -121,6 +122,12 @@ def test_only_the_same_run_can_be_resumed(finished, tmp_path, garments):
         run(tmp_path, garments, RECIPE.replace(epochs=4), resume=finished.folder)
     with pytest.raises(UserError, match="There is no run to resume"):
         run(tmp_path, garments, resume=tmp_path / "absent")
+    damaged = tmp_path / "damaged"
+    shutil.copytree(finished.folder, damaged)
+    content = (damaged / CHECKPOINT).read_bytes()
+    (damaged / CHECKPOINT).write_bytes(content[: len(content) // 2])
+    with pytest.raises(UserError, match="is damaged"):
+        run(tmp_path, garments, resume=damaged)
 
 
 def test_options_of_the_network_and_last_epoch(tmp_path, garments):

@@ -1,4 +1,4 @@
-"""Proof of every network on every backend: measure in processes, keep, tabulate."""
+"""Proof of every network on every backend: one process each, one record of all."""
 
 import json
 import os
@@ -72,29 +72,6 @@ def is_proven(result: dict) -> bool:
     return not _failures(result["float64"], bars)
 
 
-def parity_table(record: dict) -> str:
-    """Return the record as a Markdown table, one row a network.
-
-    Each figure is the largest of the backends; a gradient or loss that float64 had
-    to decide is followed by the float64 figure.
-    """
-    rows = [
-        "| network | parameters | logits, inference | logits, training | gradients "
-        "| losses | batch x steps | proven on |",
-        "|---|---:|---:|---:|---:|---:|---:|---|",
-    ]
-    for name in dict.fromkeys(result["name"] for result in record["results"]):
-        results = [row for row in record["results"] if row["name"] == name]
-        figures = " | ".join(_worst(results, measure) for measure in BARS)
-        proven = ", ".join(row["backend"] for row in results if row["proven"])
-        first = results[0]
-        rows.append(
-            f"| {name} | {first['parameters']:,} | {figures} "
-            f"| {first['batch']} x {first['steps']} | {proven or 'none'} |"
-        )
-    return "\n".join(rows)
-
-
 def _measure(backend: str, precision: str, names: list[str]) -> Iterator[dict]:
     if not names:
         return
@@ -135,14 +112,6 @@ def _decided(result: dict) -> bool:
         or not result["inference"] <= BARS["inference"]
         or not result["training"] <= BARS["training"]
     )
-
-
-def _worst(results: list[dict], measure: str) -> str:
-    worst = max(results, key=lambda result: result[measure])
-    text = f"{worst[measure]:.1e}"
-    if worst[measure] > BARS[measure] and "float64" in worst:
-        text += f" (float64: {worst['float64'][measure]:.1e})"
-    return text
 
 
 def _line(result: dict) -> str:

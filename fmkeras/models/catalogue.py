@@ -181,7 +181,7 @@ _ENTRIES = (
         parameters=7_960,
         recipe="tinyvgg",
         published_accuracy=0.83,
-        published_note="0.7770 in its last run",
+        published_note="77.70 % in its last run",
     ),
     ModelInfo(
         name="tinyvgg",
@@ -199,7 +199,7 @@ _ENTRIES = (
         parameters=11_244,
         recipe="tinyvgg",
         published_accuracy=0.8594,
-        published_note="0.8817 after 7 of the 10 epochs",
+        published_note="88.17 % after 7 of the 10 epochs",
         smallest_input=8,
     ),
     ModelInfo(

@@ -76,15 +76,16 @@ def build_model(
     )
     check_options(info, options)
 
-    import keras  # here, so that listing the networks does not wait for it
-
-    importlib.import_module(f"fmkeras.models.{info.family}")
-    pixels = keras.Input(tuple(input_shape), name="pixels")
-    images = _preprocess(keras.layers, pixels, preprocessing, info.input_size)
-    logits = _BUILDERS[name](images, num_classes, **options)
-    model = keras.Model(pixels, logits, name=name)
+    model = _build_graph(info, num_classes, tuple(input_shape), preprocessing, options)
     initialize(model, init, seed)
     return model
+
+
+def build_graph(name: str, **options):
+    """Build a network whose kernels are all zero, to read its graph: quicker."""
+    info = model_info(name)
+    check_options(info, options)
+    return _build_graph(info, NUM_CLASSES, IMAGE_SHAPE, "scale", options)
 
 
 def pixel_scale(preprocessing: str) -> tuple[float, float]:
@@ -92,6 +93,16 @@ def pixel_scale(preprocessing: str) -> tuple[float, float]:
     if preprocessing == "standardise":
         return 1 / (255 * PIXEL_DEVIATION), -PIXEL_MEAN / PIXEL_DEVIATION
     return 1 / 255, 0.0
+
+
+def _build_graph(info, num_classes, input_shape, preprocessing, options):
+    import keras  # here, so that listing the networks does not wait for it
+
+    importlib.import_module(f"fmkeras.models.{info.family}")
+    pixels = keras.Input(input_shape, name="pixels")
+    images = _preprocess(keras.layers, pixels, preprocessing, info.input_size)
+    logits = _BUILDERS[info.name](images, num_classes, **options)
+    return keras.Model(pixels, logits, name=info.name)
 
 
 def _preprocess(layers, pixels, preprocessing, input_size):
