@@ -395,7 +395,11 @@ def test_a_reader_that_goes_away(arguments):
     assert process.returncode == 0
 
 
-COMMANDS = [[], ["quickstart"], ["train"], ["evaluate"], ["data"]]
+COMMANDS = [
+    [],
+    *([name] for name in ("quickstart", "train", "evaluate", "data", "repeat")),
+    *([name] for name in ("models", "show", "parity", "results", "pictures")),
+]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda words: " ".join(words))

@@ -12,6 +12,7 @@ ORDER = (
     "errors",
     "files",
     "labels",
+    "backends",
     "datasets",
     "pipeline",
     "models",
@@ -28,6 +29,10 @@ ORDER = (
     "studies",
     "report",
     "benchmark",
+    "console",
+    "commands",
+    "flags",
+    "arguments",
     "__main__",
 )
 BACKENDS = {"torch", "tensorflow", "jax"}

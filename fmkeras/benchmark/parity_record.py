@@ -8,12 +8,12 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from fmkeras.backends import BACKENDS
 from fmkeras.errors import UserError
 from fmkeras.files import write_json
 from fmkeras.models import list_models, model_info
 from fmkeras.provenance import provenance
 
-BACKENDS = ("torch", "tensorflow", "jax")
 RECORD = Path("saved_models/records/parity.json")
 BARS = {"inference": 1e-4, "training": 1e-4, "gradients": 1e-3, "losses": 1e-3}
 # Where a relu's corner falls within float32's rounding, the two sides of one backend

@@ -1,0 +1,24 @@
+"""The backends, and the choice of one before keras is imported."""
+
+import importlib.util
+import os
+
+from fmkeras.errors import UserError
+
+BACKENDS = ("torch", "tensorflow", "jax")
+
+
+def set_backend(backend: str) -> None:
+    """Let keras, once imported, run on `backend`; raise `UserError` if it cannot."""
+    if backend not in BACKENDS:
+        raise UserError(
+            f"Unknown backend; expected one of: {', '.join(BACKENDS)}. "
+            f"Received: {backend!r}"
+        )
+    if importlib.util.find_spec(backend) is None:
+        raise UserError(
+            f"The backend is not installed; expected the package '{backend}': install "
+            f"it with 'pip install {backend}', or take another. Received: {backend!r}"
+        )
+    os.environ["KERAS_BACKEND"] = backend
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -1,0 +1,255 @@
+"""What each command does, given its parsed arguments; each returns an exit code."""
+
+import dataclasses
+import sys
+from pathlib import Path
+
+from fmkeras.backends import BACKENDS
+from fmkeras.console import without_chatter
+from fmkeras.recipes import Recipe, find_recipe
+
+
+def _load(options):
+    from fmkeras.datasets import load_dataset
+
+    return load_dataset(
+        options.data,
+        options.data_dir,
+        seed=options.data_seed,
+        train_size=options.train_size,
+        test_size=options.test_size,
+    )
+
+
+def train(options) -> None:
+    from fmkeras.models import model_info
+    from fmkeras.models.options import check_options
+
+    # Before the data, whose loading may take a while.
+    info = model_info(options.model)
+    names = {"dropout": options.dropout, "hidden_units": options.hidden_units}
+    net_options = {name: value for name, value in names.items() if value is not None}
+    check_options(info, net_options)
+    fields = [
+        field.name for field in dataclasses.fields(Recipe) if field.name != "name"
+    ]
+    given = {name: getattr(options, name) for name in fields}
+    changes = {name: value for name, value in given.items() if value is not None}
+    recipe = find_recipe(options.recipe, options.model)
+    if changes.get("optimizer", recipe.optimizer) != recipe.optimizer:
+        # The recipe's weight decay and schedule were chosen for its own optimizer.
+        changes = {"weight_decay": 0.0} | changes
+        if changes["optimizer"] == "ranger21":
+            changes = {"schedule": "constant", "warmup_epochs": 0.0} | changes
+    recipe = recipe.replace(**changes)
+    _run_training(options, recipe, _load(options), net_options, options.out)
+
+
+def quickstart(options) -> None:
+    from fmkeras.datasets import DataNotFound, load_dataset
+
+    try:
+        dataset = load_dataset("fashion-mnist", options.data_dir)
+    except DataNotFound as error:
+        print(f"fmkeras: {error}", file=sys.stderr)
+        print("=" * 72)
+        print("STAND-IN DATA: training on garments drawn by this program. The figures")
+        print("below say nothing about Fashion-MNIST.")
+        print("=" * 72)
+        dataset = load_dataset("garments")
+    options.model, options.runs, options.resume = "cnn", "runs", None
+    recipe = find_recipe("default", "cnn").replace(epochs=5)
+    run = _run_training(options, recipe, dataset, {}, "runs/quickstart")
+    print(f"Measure it again: make evaluate MODEL={run.artifact}")
+
+
+def _run_training(options, recipe: Recipe, dataset, net_options: dict, out: str):
+    _print_device()
+    from fmkeras.training import train as run_training
+
+    print(
+        f"{options.model} on {dataset.name} ({dataset.source}), "
+        f"recipe {recipe.name}, seed {options.seed}",
+        flush=True,
+    )
+    run = run_training(
+        options.model,
+        recipe,
+        dataset,
+        seed=options.seed,
+        options=net_options,
+        out=out,
+        runs=options.runs,
+        resume=options.resume,
+    )
+    print(f"\nTest images, weights of epoch {run.record['kept_epoch']}:")
+    print(run.evaluation.to_text())
+    print(f"Model: {run.artifact} (card: {run.artifact.with_suffix('.json').name})")
+    print(f"Run:   {run.folder}")
+    return run
+
+
+def evaluate(options) -> None:
+    dataset = _load(options)
+    _print_device()
+    from fmkeras.artifacts import load_artifact
+    from fmkeras.engines import predict
+    from fmkeras.evaluation import evaluate_model
+
+    model = load_artifact(options.model, options.models_dir)
+    evaluation = evaluate_model(model, dataset.x_test, dataset.y_test, predict)
+    title = f"{Path(options.model).stem} on {len(dataset.y_test):,} test images"
+    print(f"{title} of {dataset.name}")
+    print(evaluation.to_text())
+    if options.json:
+        from fmkeras.files import write_json
+
+        source = {"model": options.model, "dataset": dataset.name}
+        write_json(options.json, source | evaluation.to_dict())
+        print(f"Figures: {options.json}")
+    if options.figure:
+        from fmkeras.report.figures import plot_confusion_matrix
+
+        plot_confusion_matrix(evaluation.confusion, options.figure, title)
+        print(f"Picture: {options.figure}")
+
+
+def data(options) -> int:
+    from fmkeras.datasets import describe_data, load_dataset
+
+    dataset = None
+    if options.data == "fashion-mnist":
+        report = describe_data(options.data_dir)
+        print(report.to_text())
+        ok, content = report.ok, report.to_dict()
+    else:
+        dataset = load_dataset(options.data, options.data_dir)
+        counts = {"train": len(dataset.y_train), "test": len(dataset.y_test)}
+        print(f"{dataset.name}: {dataset.source}")
+        print("In order: {train:,} training and {test:,} test images.".format(**counts))
+        ok, content = True, {"ok": True, "source": dataset.source, **counts}
+    if options.json:
+        from fmkeras.files import write_json
+
+        write_json(options.json, content)
+        print(f"Report: {options.json}")
+    if options.figure and ok:
+        from fmkeras.report.figures import plot_samples
+
+        dataset = dataset or load_dataset(options.data, options.data_dir)
+        plot_samples(dataset.x_train, dataset.y_train, options.figure)
+        print(f"Picture: {options.figure}")
+    return 0 if ok else 2
+
+
+def repeat(options) -> None:
+    from fmkeras.studies import repeat as run_study
+    from fmkeras.studies import summarise
+
+    flags = [] if options.epochs is None else ["--epochs", str(options.epochs)]
+    records = run_study(
+        options.name,
+        options.model,
+        options.backends,
+        options.seeds,
+        flags + options.flags,
+    )
+    for row in summarise(records):
+        spread = "" if row["spread"] is None else f" +- {row['spread']:.4f}"
+        print(
+            f"{row['model']} on {row['backend']}, {row['epochs']} epochs: test "
+            f"accuracy {row['mean']:.4f}{spread} over {len(row['seeds'])} seeds"
+        )
+
+
+def results(options) -> int:
+    from fmkeras.report.tables import update_tables
+
+    changed = update_tables(Path("."), write=not options.check)
+    for name in changed:
+        print(f"{name}: {'stale' if options.check else 'made anew'}")
+    if not changed:
+        print("Every table is fresh.")
+    return 2 if changed and options.check else 0
+
+
+def pictures(options) -> None:
+    import numpy as np
+
+    from fmkeras.artifacts import read_card
+    from fmkeras.datasets import load_dataset
+    from fmkeras.report.figures import plot_confusion_matrix, plot_samples
+
+    dataset = load_dataset("fashion-mnist", options.data_dir)
+    samples = Path("saved_models/pictures/samples.png")
+    plot_samples(dataset.x_train, dataset.y_train, samples)
+    test = read_card(options.model)["test"]
+    title = f"{options.model}: {test['count']:,} test images of {dataset.name}"
+    confusion = Path("saved_models/pictures/confusion.png")
+    plot_confusion_matrix(np.array(test["confusion_matrix"]), confusion, title)
+    print(f"Pictures: {samples}, {confusion}")
+
+
+def _print_device() -> None:
+    _import_keras()
+    import keras
+
+    from fmkeras.engines.device import describe_device, unusable_gpu
+
+    print(f"Backend {keras.backend.backend()}, {describe_device()}", flush=True)
+    reason = unusable_gpu()
+    if reason:
+        print(reason, file=sys.stderr)
+
+
+def models(options) -> None:
+    """Print the table of networks."""
+    _import_keras()
+    from fmkeras.models.summary import model_rows, models_table
+
+    rows = model_rows(models_dir=options.models_dir)
+    print(models_table(rows, options.markdown))
+    if options.json:
+        from fmkeras.files import write_json
+
+        write_json(options.json, rows)
+        print(f"Table: {options.json}")
+
+
+def show(options) -> None:
+    """Print one network layer by layer."""
+    from fmkeras.models import model_info
+
+    model_info(options.model)
+    _import_keras()
+    from fmkeras.models.summary import show_model
+
+    print(show_model(options.model, options.markdown))
+
+
+def parity(options) -> int:
+    """Compare networks with their PyTorch twins on every backend."""
+    from fmkeras.benchmark.parity_record import RECORD, run_parity
+
+    names = [options.model] if options.model else None
+    # The record of all networks is not lost to a look at one.
+    out = options.json or (RECORD if not names and not options.backends else None)
+    record = run_parity(
+        names,
+        backends=options.backends or BACKENDS,
+        out=out,
+        report=lambda line: print(line, flush=True),
+    )
+    failed = [r for r in record["results"] if not r["proven"]]
+    for result in failed:
+        print(f"Not proven: {result['name']} on {result['backend']}")
+    if not failed:
+        print(f"Proven: all of {len(record['results'])} comparisons.")
+    if out:
+        print(f"Record: {out}")
+    return 1 if failed else 0
+
+
+def _import_keras() -> None:
+    with without_chatter():
+        import keras  # noqa: F401
