@@ -12,6 +12,7 @@ from pathlib import Path
 from fmkeras.errors import UserError
 from fmkeras.files import replacing
 from fmkeras.models import list_models, model_info
+from fmkeras.report.parity_table import parity_table
 from fmkeras.studies import read_records, summarise
 
 _TABLE = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
@@ -131,10 +132,25 @@ def study_table(root: Path, argument: str) -> str:
     return _markdown(heads, rows, "lllrrll")
 
 
+def proof_table(root: Path, argument: str = "") -> str:
+    """The record of `make parity`; an empty table where there is none yet."""
+    path = root / "saved_models/records/parity.json"
+    return parity_table(json.loads(path.read_text())) if path.exists() else ""
+
+
+def targets_table(root: Path, argument: str = "") -> str:
+    """The targets of the Makefile and what each is for."""
+    targets = re.findall(r"^([a-z-]+):.*## (.*)", (root / "Makefile").read_text(), re.M)
+    rows = [(f"`make {name}`", text) for name, text in targets]
+    return _markdown(("target", "what it does"), rows, "ll")
+
+
 _TABLES: dict[str, Callable[[Path, str], str]] = {
     "networks": networks_table,
     "saved": saved_table,
     "study": study_table,
+    "parity": proof_table,
+    "targets": targets_table,
 }
 
 
