@@ -8,13 +8,18 @@ import pytest
 
 from fmkeras.engines.gradients import gradient_function
 from fmkeras.errors import UserError
-from fmkeras.models import build_model, list_models, model_info
+from fmkeras.models import (
+    build_model,
+    count_multiply_adds,
+    layer_rows,
+    list_models,
+    model_info,
+    model_rows,
+    models_table,
+    show_model,
+)
 
-pytestmark = [
-    pytest.mark.every_backend,
-    # Keras 3.15 reads its own variables so.
-    pytest.mark.filterwarnings("ignore:__array__ implementation doesn.t accept a copy"),
-]
+pytestmark = pytest.mark.every_backend
 
 # Written out again here, so that a slip in the catalogue does not prove itself.
 PARAMETERS = {
@@ -250,3 +255,40 @@ def test_a_name_is_registered_once():
 
     with pytest.raises(ValueError, match="Received twice: lenet"):
         register(lenet)
+
+
+def test_multiply_adds_are_those_counted_by_hand():
+    convolutions = 28 * 28 * 6 * 25 + 10 * 10 * 16 * 150
+    dense = 400 * 120 + 120 * 84 + 84 * 10
+    assert count_multiply_adds(build_model("lenet")) == convolutions + dense
+    rows = {row["layer"]: row for row in layer_rows(build_model("lenet"))}
+    assert rows["conv_2"] == {
+        "layer": "conv_2",
+        "kind": "Conv2D",
+        "output": [10, 10, 16],
+        "parameters": 2_416,
+        "multiply_adds": 240_000,
+    }
+
+
+def test_show_prints_layers_and_sums():
+    lines = show_model("lenet").splitlines()
+    assert len(lines) == 2 + len(build_model("lenet").layers)
+    assert lines[-1].split() == ["total", "61,706", "416,520"]
+    assert show_model("mlp", markdown=True, hidden_units=(7,)).endswith(
+        "| total |  |  | 5,575 | 5,558 |"
+    )
+    with pytest.raises(UserError, match="Did you mean"):
+        show_model("lenet5")
+
+
+def test_models_table_tells_files_from_weights(tmp_path):
+    (tmp_path / "lenet.keras").write_bytes(bytes(250_000))
+    rows = model_rows(["lenet", "linear"], tmp_path)
+    assert [row["bytes_of"] for row in rows] == ["file", "weights"]
+    assert rows[1]["bytes"] == 4 * 7_960
+    heads, lenet, linear = models_table(rows).splitlines()
+    assert heads.startswith("name") and "multiply-adds" in heads
+    assert " 0.25 MB" in lenet and "89.00 %" in lenet
+    assert "(0.03 MB)" in linear and "77.70 % in its last run" in linear
+    assert models_table(rows, markdown=True).count("\n") == 3

@@ -10,11 +10,6 @@ from fmkeras.benchmark.twins import build_twin
 from fmkeras.errors import UserError
 from fmkeras.models import build_model, list_models, model_info
 
-# Keras 3.15 reads its own variables so.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:__array__ implementation doesn.t accept a copy"
-)
-
 SMALL = [name for name in list_models() if model_info(name).input_size == 28]
 
 

@@ -20,7 +20,9 @@ from fmkeras.datasets.garments import draw_garments
 from fmkeras.engines.gradients import gradient_function
 from fmkeras.models import build_model, model_info
 
-LEARNING_RATE = 0.001
+# The share of the first loss that the first step takes off, to first order: the
+# learning rate follows, so that no network leaps to where rounding grows.
+FIRST_STEP = 0.02
 # Where the weights other than kernels are drawn from.
 _RANGES = {
     "bias": (-0.2, 0.2),
@@ -65,6 +67,7 @@ class Parity:
     losses: float
     batch: int
     steps: int
+    learning_rate: float
     first_loss: float
     last_loss: float
     seconds: float
@@ -104,12 +107,14 @@ def compare(model, twin, expected_parameters, *, batch, steps, seed=0) -> Parity
     )
 
     _draw_both(model, twin, _CLEAR_RANGES, seed)
-    _backward(twin, first, first_labels)
+    loss, _ = _backward(twin, first, first_labels)
+    square = sum(float(p.grad.double().square().sum()) for p in twin.parameters())
+    learning_rate = FIRST_STEP * loss / square
     gradients = step(first, first_labels).gradients
     gradient = _gradient_difference(model, gradients, twin)
     # Again: the moving averages have moved.
     _draw_both(model, twin, _CLEAR_RANGES, seed)
-    here, there = _descend(model, step, twin, images, labels, steps)
+    here, there = _descend(model, step, twin, images, labels, steps, learning_rate)
     return Parity(
         name=model.name,
         backend=keras.backend.backend(),
@@ -122,6 +127,7 @@ def compare(model, twin, expected_parameters, *, batch, steps, seed=0) -> Parity
         losses=float(np.max(np.abs(here - there) / np.abs(there))),
         batch=batch,
         steps=steps,
+        learning_rate=learning_rate,
         first_loss=float(there[0]),
         last_loss=float(there[-1]),
         seconds=round(time.perf_counter() - begin, 1),
@@ -143,16 +149,16 @@ def _draw_both(model, twin, ranges, seed) -> None:
     twin.load_state_dict(export_to_torch(model))
 
 
-def _descend(model, step, twin, images, labels, steps):
+def _descend(model, step, twin, images, labels, steps, learning_rate):
     """Take plain SGD steps in both; return the losses before each."""
-    optimizer = torch.optim.SGD(twin.parameters(), lr=LEARNING_RATE)
+    optimizer = torch.optim.SGD(twin.parameters(), lr=learning_rate)
     here, there = [], []
     for x, y in zip(np.split(images, steps), np.split(labels, steps), strict=True):
         loss, gradients, _ = step(x, y)
         for variable, gradient in zip(
             model.trainable_variables, gradients, strict=True
         ):
-            variable.assign_sub(LEARNING_RATE * gradient)
+            variable.assign_sub(learning_rate * gradient)
         here.append(loss)
         there.append(_backward(twin, x, y)[0])
         optimizer.step()
