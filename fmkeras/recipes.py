@@ -204,7 +204,10 @@ _COMMON = Recipe(
     weight_decay=1e-2,
     preprocessing="standardise",
 )
-_DEFAULTS: dict[str, dict] = {}
+_DEFAULTS: dict[str, dict] = {
+    # Validation accuracy 0.9082 (seed 0), against 0.9038 with 0.01.
+    "mlp": {"weight_decay": 0.1},
+}
 
 
 def find_recipe(name_or_path: str, model_name: str) -> Recipe:
