@@ -50,7 +50,7 @@ VARIANTS = {
 }
 
 # Each of their steps, saves and loads takes seconds, under jax much more.
-HEAVY = {"alexnet", "vgg11", "googlenet", "resnet18", "densenet"}
+HEAVY = {"alexnet", "vgg11", "nin", "googlenet", "resnet18", "densenet"}
 HEAVY_MARKED = [
     pytest.param(name, marks=pytest.mark.slow) if name in HEAVY else name
     for name in list_models()
