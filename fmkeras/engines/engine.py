@@ -14,9 +14,9 @@ from fmkeras.errors import UserError
 from fmkeras.labels import NUM_CLASSES
 from fmkeras.pipeline import Part, epoch_order
 
-# Images in one call of the compiled step: enough to hide the cost of a call, few
-# enough that a progress bar moves.
-IMAGES_PER_CALL = 4_096
+# A call holds as many batches as take about this long: enough to hide the cost of a
+# call, few enough that a progress bar moves.
+SECONDS_PER_CALL = 0.5
 EVALUATION_BATCH = 1_000
 
 
@@ -34,8 +34,10 @@ class Totals:
         default_factory=lambda: np.zeros((NUM_CLASSES, NUM_CLASSES), np.int64)
     )
 
-    def add(self, loss_sum: float, confusion: np.ndarray) -> None:
-        self.loss_sum += float(loss_sum)
+    def add(self, losses: np.ndarray, confusion: np.ndarray) -> None:
+        # One by one: the sum is the same however the steps were put into calls.
+        for loss in losses.tolist():
+            self.loss_sum += loss
         self.confusion = self.confusion + np.asarray(confusion).astype(np.int64)
 
     @property
@@ -175,26 +177,44 @@ class Engine(ABC):
 
     def _train_epoch(self, data, order, batch_size, callback_list) -> Totals:
         totals = Totals()
-        for start, batches in _calls(order, batch_size):
-            callback_list.on_train_batch_begin(start // batch_size)
+        for step, batches in self._calls(order, batch_size):
+            callback_list.on_train_batch_begin(step)
             totals.add(*self._train_steps(data, batches))
             if not math.isfinite(totals.loss_sum):
                 raise UserError(
                     "The loss is no longer a number: training diverged; expected a "
                     "finite loss: lower the learning rate or clip the gradients. "
-                    f"Received: loss={totals.loss_sum} after "
-                    f"{start + batches.size} images of the epoch"
+                    f"Received: loss={totals.loss_sum} after {totals.count} images of "
+                    "the epoch"
                 )
-            last = start // batch_size + len(batches) - 1
+            last = step + len(batches) - 1
             callback_list.on_train_batch_end(last, _named(totals, ""))
         return totals
 
     def _evaluate_data(self, data) -> Totals:
         totals = Totals()
         order = np.arange(len(data.labels), dtype=np.int32)
-        for _, batches in _calls(order, EVALUATION_BATCH):
+        for _, batches in self._calls(order, EVALUATION_BATCH):
             totals.add(*self._evaluate_steps(data, batches))
         return totals
+
+    def _calls(self, order: np.ndarray, batch_size: int):
+        """Yield (first step, int32 (steps, batch)); the last, short batch alone.
+
+        How many steps go into a call follows from how long the last call took. It
+        changes nothing of what is computed.
+        """
+        whole = len(order) // batch_size
+        step, steps = 0, 1
+        while step < whole:
+            batches = order[step * batch_size : min(step + steps, whole) * batch_size]
+            began = time.perf_counter()
+            yield step, batches.reshape(-1, batch_size)
+            step += steps
+            ratio = SECONDS_PER_CALL / max(time.perf_counter() - began, 1e-9)
+            steps = max(int(steps * min(ratio, 8.0)), 1)
+        if whole * batch_size < len(order):
+            yield whole, order[whole * batch_size :].reshape(1, -1)
 
     def _seed_dropout(self, seed: int, epoch: int) -> None:
         generator = np.random.default_rng((seed, 2, epoch))
@@ -210,14 +230,17 @@ class Engine(ABC):
         """Put a part on the device; the result has `.labels`."""
 
     @abstractmethod
-    def _train_steps(self, data, batches: np.ndarray) -> tuple[float, np.ndarray]:
+    def _train_steps(self, data, batches: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Train on each row of `batches`, int32 (steps, batch), of image numbers.
 
-        Returns the loss summed over the images and their confusion matrix.
+        Returns each step's loss, summed over its images, (steps,), and the confusion
+        matrix of all images.
         """
 
     @abstractmethod
-    def _evaluate_steps(self, data, batches: np.ndarray) -> tuple[float, np.ndarray]:
+    def _evaluate_steps(
+        self, data, batches: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         """As `_train_steps`, without training."""
 
     @abstractmethod
@@ -240,17 +263,6 @@ def count_confusion(one_hot, logits):
 def one_hot_labels(labels: np.ndarray, num_classes: int) -> np.ndarray:
     """Return float32 (n, num_classes) with a one in each label's column."""
     return np.eye(num_classes, dtype=np.float32)[labels]
-
-
-def _calls(order: np.ndarray, batch_size: int):
-    """Yield (first image, int32 (steps, batch)): whole batches, then the short one."""
-    whole = len(order) - len(order) % batch_size
-    images = max(IMAGES_PER_CALL // batch_size, 1) * batch_size
-    for start in range(0, whole, images):
-        part = order[start : min(start + images, whole)]
-        yield start, part.reshape(-1, batch_size)
-    if whole < len(order):
-        yield whole, order[whole:].reshape(1, -1)
 
 
 def _named(totals: Totals, prefix: str) -> dict[str, float]:

@@ -29,7 +29,7 @@ class JaxEngine(Engine):
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        self._train = jax.jit(self._train_step, donate_argnums=0)
+        self._train = jax.jit(self._train_step, donate_argnums=(0, 1))
         self._evaluate = jax.jit(self._evaluate_step, donate_argnums=0)
         self._predict = jax.jit(self._predict_batch)
 
@@ -42,24 +42,28 @@ class JaxEngine(Engine):
     def _train_steps(self, data, batches):
         variables = self._variables()
         state = [[v.value for v in group] for group in variables]
-        carry = (state, *self._zeros())
+        losses, confusion = [], self._no_confusion()
         # Not a scan: XLA runs convolutions inside a loop on one core of a CPU.
         for numbers in batches:
-            carry = self._train(carry, data.images, data.one_hot, numbers)
-        state, loss_sum, confusion = carry
+            state, confusion, loss = self._train(
+                state, confusion, data.images, data.one_hot, numbers
+            )
+            losses.append(loss)
         # The old arrays were donated to the step; the variables take the new ones.
         for group, values in zip(variables, state, strict=True):
             for variable, value in zip(group, values, strict=True):
                 variable.assign(value)
-        return float(loss_sum), np.asarray(confusion)
+        return np.asarray(losses), np.asarray(confusion)
 
     def _evaluate_steps(self, data, batches):
         weights = [[v.value for v in group] for group in self._variables()[:2]]
-        totals = self._zeros()
+        losses, confusion = [], self._no_confusion()
         for numbers in batches:
-            totals = self._evaluate(totals, weights, data.images, data.one_hot, numbers)
-        loss_sum, confusion = totals
-        return float(loss_sum), np.asarray(confusion)
+            confusion, loss = self._evaluate(
+                confusion, weights, data.images, data.one_hot, numbers
+            )
+            losses.append(loss)
+        return np.asarray(losses), np.asarray(confusion)
 
     def _forward(self, images):
         weights = [[v.value for v in group] for group in self._variables()[:2]]
@@ -74,8 +78,8 @@ class JaxEngine(Engine):
             groups.append(self.optimizer.variables)
         return groups
 
-    def _train_step(self, carry, images, one_hot, numbers):
-        (trainable, others, slots), loss_sum, confusion = carry
+    def _train_step(self, state, confusion, images, one_hot, numbers):
+        trainable, others, slots = state
         targets = one_hot[numbers]
         differentiate = jax.value_and_grad(
             partial(self._loss, images=images[numbers], targets=targets),
@@ -87,16 +91,14 @@ class JaxEngine(Engine):
                 g + self.l2 * v for g, v in zip(gradients, trainable, strict=True)
             ]
         trainable, slots = self.optimizer.stateless_apply(slots, gradients, trainable)
-        loss_sum += loss * len(numbers)
         confusion += count_confusion(targets, logits)
-        return [trainable, others, slots], loss_sum, confusion
+        return [trainable, others, slots], confusion, loss * len(numbers)
 
-    def _evaluate_step(self, totals, weights, images, one_hot, numbers):
-        loss_sum, confusion = totals
+    def _evaluate_step(self, confusion, weights, images, one_hot, numbers):
         targets = one_hot[numbers]
         logits, _ = self._logits(*weights, images[numbers], training=False)
-        loss_sum += self.loss(targets, logits) * len(numbers)
-        return loss_sum, confusion + count_confusion(targets, logits)
+        loss = self.loss(targets, logits) * len(numbers)
+        return confusion + count_confusion(targets, logits), loss
 
     def _predict_batch(self, weights, images):
         return self._logits(*weights, images, training=False)[0]
@@ -112,5 +114,5 @@ class JaxEngine(Engine):
         )
         return logits.astype(jnp.float32), others
 
-    def _zeros(self):
-        return jnp.zeros(()), jnp.zeros((self.num_classes, self.num_classes))
+    def _no_confusion(self):
+        return jnp.zeros((self.num_classes, self.num_classes))

@@ -36,12 +36,12 @@ class TensorflowEngine(Engine):
         )
 
     def _train_steps(self, data, batches):
-        loss_sum, confusion = self._train(data.images, data.one_hot, batches)
-        return loss_sum.numpy(), confusion.numpy()
+        losses, confusion = self._train(data.images, data.one_hot, batches)
+        return losses.numpy(), confusion.numpy()
 
     def _evaluate_steps(self, data, batches):
-        loss_sum, confusion = self._evaluate(data.images, data.one_hot, batches)
-        return loss_sum.numpy(), confusion.numpy()
+        losses, confusion = self._evaluate(data.images, data.one_hot, batches)
+        return losses.numpy(), confusion.numpy()
 
     def _forward(self, images):
         return self._predict(tf.constant(images)).numpy()
@@ -50,9 +50,10 @@ class TensorflowEngine(Engine):
         tf.random.set_seed(seed)
 
     def _train_graph(self, images, one_hot, batches):
-        loss_sum, confusion = self._zeros()
+        losses, confusion = self._zeros(batches)
         variables = [v.value for v in self.model.trainable_variables]
-        for numbers in batches:
+        for step in tf.range(tf.shape(batches)[0]):
+            numbers = batches[step]
             targets = tf.gather(one_hot, numbers)
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(variables)
@@ -64,20 +65,20 @@ class TensorflowEngine(Engine):
                     g + self.l2 * v for g, v in zip(gradients, variables, strict=True)
                 ]
             self.optimizer.apply(gradients, self.model.trainable_variables)
-            loss_sum += loss * tf.cast(tf.size(numbers), tf.float32)
+            losses = losses.write(step, loss * tf.cast(tf.size(numbers), tf.float32))
             confusion += count_confusion(targets, logits)
-        return loss_sum, confusion
+        return losses.stack(), confusion
 
     def _evaluate_graph(self, images, one_hot, batches):
-        loss_sum, confusion = self._zeros()
-        for numbers in batches:
+        losses, confusion = self._zeros(batches)
+        for step in tf.range(tf.shape(batches)[0]):
+            numbers = batches[step]
             targets = tf.gather(one_hot, numbers)
             logits = self._logits(tf.gather(images, numbers), training=False)
-            loss_sum += self.loss(targets, logits) * tf.cast(
-                tf.size(numbers), tf.float32
-            )
+            loss = self.loss(targets, logits)
+            losses = losses.write(step, loss * tf.cast(tf.size(numbers), tf.float32))
             confusion += count_confusion(targets, logits)
-        return loss_sum, confusion
+        return losses.stack(), confusion
 
     def _predict_graph(self, images):
         return self._logits(images, training=False)
@@ -86,5 +87,6 @@ class TensorflowEngine(Engine):
         images = tf.cast(images, tf.float32)[..., None]
         return tf.cast(self.model(images, training=training), tf.float32)
 
-    def _zeros(self):
-        return tf.zeros(()), tf.zeros((self.num_classes, self.num_classes))
+    def _zeros(self, batches):
+        losses = tf.TensorArray(tf.float32, size=tf.shape(batches)[0])
+        return losses, tf.zeros((self.num_classes, self.num_classes))

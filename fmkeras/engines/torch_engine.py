@@ -60,19 +60,18 @@ class TorchEngine(Engine):
     def _run(self, step, kind, data, batches):
         numbers = torch.from_numpy(batches).to(data.images.device)
         state = self._state()
-        loss_sum = torch.zeros((), device=numbers.device)
+        losses = torch.zeros(len(numbers), device=numbers.device)
         confusion = torch.zeros(
             (self.num_classes, self.num_classes), device=numbers.device
         )
         with torch.no_grad():
             # Indices, not images, go in: the whole data set is an input too.
-            inputs = (state, loss_sum, confusion, data.images, data.one_hot)
-            graph = self._graph(
-                (kind, *numbers[0].shape, len(data.labels)), step, *inputs, numbers[0]
-            )
-            for batch in numbers:
-                graph(*inputs, batch)
-        return float(loss_sum), confusion.cpu().numpy()
+            inputs = (state, confusion, data.images, data.one_hot)
+            key = (kind, *numbers[0].shape, len(data.labels))
+            graph = self._graph(key, step, *inputs, numbers[0], losses[0])
+            for batch, loss in zip(numbers, losses, strict=True):
+                graph(*inputs, batch, loss)
+        return losses.cpu().numpy(), confusion.cpu().numpy()
 
     def _graph(self, key: tuple, step: Callable, *inputs) -> Callable:
         if key not in self._graphs:
@@ -90,7 +89,7 @@ class TorchEngine(Engine):
             groups.append(self.optimizer.variables)
         return [[v.value.detach() for v in group] for group in groups]
 
-    def _train_step(self, state, loss_sum, confusion, images, one_hot, numbers):
+    def _train_step(self, state, confusion, images, one_hot, numbers, loss_sum):
         trainable, others, slots = state
         leaves = [t.detach().requires_grad_(True) for t in trainable]
         targets = one_hot[numbers]
@@ -108,14 +107,14 @@ class TorchEngine(Engine):
             _write(trainable, new_trainable)
             _write(others, new_others)
             _write(slots, new_slots)
-            loss_sum.add_(loss.detach() * len(numbers))
+            loss_sum.copy_(loss.detach() * len(numbers))
             confusion.add_(count_confusion(targets, logits.detach()))
 
-    def _evaluate_step(self, state, loss_sum, confusion, images, one_hot, numbers):
+    def _evaluate_step(self, state, confusion, images, one_hot, numbers, loss_sum):
         targets = one_hot[numbers]
         with torch.no_grad():
             logits, _ = self._logits(*state[:2], images[numbers], training=False)
-            loss_sum.add_(self.loss(targets, logits) * len(numbers))
+            loss_sum.copy_(self.loss(targets, logits) * len(numbers))
             confusion.add_(count_confusion(targets, logits))
 
     def _predict_step(self, state, images):
