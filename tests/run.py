@@ -23,7 +23,8 @@ def run_backend(backend: str, marks: str) -> tuple[str, subprocess.CompletedProc
         "TF_NUM_INTRAOP_THREADS": "1",
         "TF_NUM_INTEROP_THREADS": "1",
     }
-    command = [sys.executable, "-m", "pytest", "-q", "-m", marks, "--durations=8"]
+    command = [sys.executable, "-m", "pytest", "-q", "-m", marks]
+    command += ["--durations=8", "--timeout=900"]
     answer = subprocess.run(
         command,
         env=environment,
