@@ -205,6 +205,8 @@ _COMMON = Recipe(
     preprocessing="standardise",
 )
 _DEFAULTS: dict[str, dict] = {
+    # Sigmoids learn slowly: validation accuracy 0.9072 (seed 0), 0.8820 with 2e-3.
+    "lenet": {"learning_rate": 5e-3},
     # Validation accuracy 0.9082 (seed 0), against 0.9038 with 0.01.
     "mlp": {"weight_decay": 0.1},
 }
