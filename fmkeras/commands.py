@@ -6,6 +6,7 @@ from pathlib import Path
 
 from fmkeras.backends import BACKENDS
 from fmkeras.console import without_chatter
+from fmkeras.errors import UserError
 from fmkeras.recipes import Recipe, find_recipe
 
 
@@ -176,18 +177,28 @@ def results(options) -> int:
 def pictures(options) -> None:
     import numpy as np
 
-    from fmkeras.artifacts import read_card
     from fmkeras.datasets import load_dataset
     from fmkeras.report.figures import plot_confusion_matrix, plot_samples
+    from fmkeras.report.tables import saved_card
+
+    card = saved_card(Path("."), options.model)
+    if card is None:
+        raise UserError(
+            "There is no such card in saved_models; expected a network that was "
+            f"trained: see saved_models. Received: {options.model!r}"
+        )
 
     dataset = load_dataset("fashion-mnist", options.data_dir)
     samples = Path("saved_models/pictures/samples.png")
     plot_samples(dataset.x_train, dataset.y_train, samples)
-    test = read_card(options.model)["test"]
+    drawn = load_dataset("garments", train_size=1_000, test_size=10)
+    garments = Path("saved_models/pictures/garments.png")
+    plot_samples(drawn.x_train, drawn.y_train, garments)
+    test = card["test"]
     title = f"{options.model}: {test['count']:,} test images of {dataset.name}"
     confusion = Path("saved_models/pictures/confusion.png")
     plot_confusion_matrix(np.array(test["confusion_matrix"]), confusion, title)
-    print(f"Pictures: {samples}, {confusion}")
+    print(f"Pictures: {samples}, {garments}, {confusion}")
 
 
 def _print_device() -> None:

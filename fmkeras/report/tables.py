@@ -52,7 +52,7 @@ def networks_table(root: Path, argument: str = "") -> str:
     rows = []
     for name in list_models():
         info = model_info(name)
-        card = _card(root, name)
+        card = saved_card(root, name)
         rows.append(
             (
                 f"`{name}`",
@@ -154,7 +154,8 @@ _TABLES: dict[str, Callable[[Path, str], str]] = {
 }
 
 
-def _card(root: Path, name: str) -> dict | None:
+def saved_card(root: Path, name: str) -> dict | None:
+    """Return the card of a network in saved_models; None where there is none."""
     path = root / "saved_models" / f"{name}.json"
     return json.loads(path.read_text()) if path.exists() else None
 
