@@ -72,13 +72,13 @@ def test_a_changed_activation_turns_it_red():
 GOOD = {
     "name": "lenet",
     "backend": "torch",
-    "precision": "float32",
     "parameters": 61_706,
     "expected_parameters": 61_706,
     "inference": 1e-6,
     "training": 2e-6,
     "gradients": 3e-6,
     "losses": 4e-6,
+    "gradient_draws": [3e-6],
     "batch": 8,
     "steps": 20,
     "seconds": 1.0,
@@ -94,12 +94,6 @@ GOOD = {
         ({"training": float("nan")}, False),
         ({"gradients": 2e-3}, False),
         ({"losses": float("nan")}, False),
-        # float64 decides about gradients and losses, with a hundredth of the bar ...
-        ({"gradients": 2e-3, "float64": GOOD | {"inference": 1e-7}}, False),
-        ({"gradients": 2e-3, "float64": dict.fromkeys(BARS, 1e-7)}, True),
-        # ... but cannot mend logits or a count.
-        ({"inference": 2e-4, "float64": dict.fromkeys(BARS, 1e-7)}, False),
-        ({"parameters": 1, "float64": dict.fromkeys(BARS, 1e-7)}, False),
     ],
 )
 def test_what_counts_as_proven(change, proven):
@@ -114,34 +108,45 @@ def test_a_run_in_a_process_writes_a_record(tmp_path):
     )
     assert json.loads(path.read_text()) == record
     assert record["proven"] and record["bars"] == BARS
-    assert record["versions"]["keras"] == keras.__version__
+    assert record["results"][0]["versions"]["keras"] == keras.__version__
     assert len(lines) == 1 and lines[0].startswith("torch      logistic_regression")
     assert "| `logistic_regression` | 7,850 |" in parity_table(record)
+
+
+def test_bad_arguments_end_in_one_line(tmp_path):
     with pytest.raises(UserError, match="Did you mean lenet"):
         run_parity(["lenett"], out=None)
-    with pytest.raises(UserError, match="parity run on nonsense stopped"):
+    with pytest.raises(UserError, match="torch, tensorflow, jax"):
         run_parity(["linear"], backends=["nonsense"], out=None)
+    (tmp_path / "odd.json").write_text("[]")
+    with pytest.raises(UserError, match="Cannot read the parity record"):
+        run_parity(["linear"], out=tmp_path / "odd.json")
 
 
-def test_float64_is_asked_where_float32_fails(monkeypatch):
-    asked = []
-
-    def measure(backend, precision, names):
-        asked.append((precision, names))
-        for name in names:
-            result = GOOD | {"name": name, "backend": backend, "precision": precision}
-            if precision == "float32":
-                yield result | {"gradients": 2e-3 if name == "cnn" else 1e-6}
-            else:
-                yield result | dict.fromkeys(BARS, 1e-7)
-
-    monkeypatch.setattr(parity_record, "_measure", measure)
+def test_a_record_keeps_what_was_not_measured_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(parity_record, "_measure", fake_measure(1e-6))
+    out = tmp_path / "parity.json"
+    first = run_parity(["cnn", "lenet"], out=out, report=lambda line: None)
+    assert first["proven"] and len(first["results"]) == 6
+    monkeypatch.setattr(parity_record, "_measure", fake_measure(2e-3))
     lines = []
-    record = run_parity(
-        ["lenet", "cnn"], backends=["jax"], out=None, report=lines.append
-    )
-    assert asked == [("float32", ["lenet", "cnn"]), ("float64", ["cnn"])]
-    assert record["proven"]
-    assert "above a bar" in lines[1]
-    assert "2.0e-03 (float64: 1.0e-07)" in parity_table(record)
-    assert parity_table(record).splitlines()[2].endswith("| 8 x 20 | jax |")
+    again = run_parity(["cnn"], backends=["jax"], out=out, report=lines.append)
+    assert lines[0].endswith("NOT PROVEN")
+    assert not again["proven"]
+    assert [(row["backend"], row["name"]) for row in again["results"]] == [
+        (backend, name)
+        for backend in ("torch", "tensorflow", "jax")
+        for name in ("lenet", "cnn")
+    ]
+    assert [row["gradients"] for row in again["results"]] == [1e-6] * 5 + [2e-3]
+    lenet, cnn = parity_table(again).splitlines()[2:]
+    assert lenet.endswith("| 8 x 20 | torch, tensorflow, jax |")
+    assert "| 2.0e-03 |" in cnn and cnn.endswith("| torch, tensorflow |")
+
+
+def fake_measure(gradients):
+    def measure(backend, names):
+        for name in names:
+            yield GOOD | {"name": name, "backend": backend, "gradients": gradients}
+
+    return measure
