@@ -133,9 +133,11 @@ def study_table(root: Path, argument: str) -> str:
 
 
 def proof_table(root: Path, argument: str = "") -> str:
-    """The record of `make parity`; an empty table where there is none yet."""
+    """The record of `make parity`, or a line that there is none yet."""
     path = root / "saved_models/records/parity.json"
-    return parity_table(json.loads(path.read_text())) if path.exists() else ""
+    if not path.exists():
+        return "No record of all networks yet: `make parity` makes it."
+    return parity_table(json.loads(path.read_text()))
 
 
 def targets_table(root: Path, argument: str = "") -> str:
