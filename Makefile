@@ -65,7 +65,7 @@ help: ## print this help
 
 venv: $(READY) ## make the environment (the other targets do so themselves)
 
-quickstart: $(READY) ## train a small network in about a minute: start here
+quickstart: $(READY) ## train a small network in two minutes: start here
 	@$(RUN) quickstart $(call path,DATA_DIR,--data-dir) $(call flag,SEED,--seed) $(ARGS)
 
 train: $(READY) ## train MODEL and save it in saved_models

@@ -29,7 +29,7 @@ def build_parser() -> argparse.ArgumentParser:
         subparsers,
         "quickstart",
         commands.quickstart,
-        "train a small network in about a minute: start here",
+        "train a small network in two minutes: start here",
     )
     quickstart.epilog = (
         "Where Fashion-MNIST is neither found nor to be downloaded, it takes garments "
