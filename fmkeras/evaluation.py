@@ -6,6 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fmkeras.calibration import (
+    Calibration,
+    calibrate,
+    cross_entropy,
+    fit_temperature,
+    log_softmax,
+    with_temperature,
+)
 from fmkeras.errors import UserError
 from fmkeras.labels import CLASS_NAMES, NUM_CLASSES
 from fmkeras.metrics import (
@@ -38,6 +46,8 @@ class Evaluation:
         outputs: what the model gave: `probabilities`, or `logits` (of which a
             softmax was taken).
         examples_per_second: over the whole pass, compilation included.
+        probabilities: of each image and class, float64 (count, 10).
+        labels: int64 (count,).
     """
 
     count: int
@@ -48,6 +58,33 @@ class Evaluation:
     per_class: PerClass
     outputs: str
     examples_per_second: float
+    probabilities: np.ndarray
+    labels: np.ndarray
+
+    @property
+    def predictions(self) -> np.ndarray:
+        """The likeliest class of each image, int64 (count,)."""
+        return self.probabilities.argmax(axis=1)
+
+    @property
+    def calibration(self) -> Calibration:
+        """The reliability diagram, and the expected calibration error."""
+        return calibrate(self.probabilities, self.labels)
+
+    def confident_errors(self, count: int = 20) -> list[dict]:
+        """Return the errors of the highest confidence, the most confident first."""
+        predictions, confidence = self.predictions, self.probabilities.max(axis=1)
+        wrong = np.flatnonzero(predictions != self.labels)
+        order = wrong[np.argsort(-confidence[wrong], kind="stable")][:count]
+        return [
+            {
+                "image": index,
+                "true": CLASS_NAMES[self.labels[index]],
+                "predicted": CLASS_NAMES[predictions[index]],
+                "confidence": float(confidence[index]),
+            }
+            for index in order.tolist()
+        ]
 
     def to_dict(self) -> dict:
         """Return the figures as JSON knows them."""
@@ -97,6 +134,37 @@ class Evaluation:
         return "\n".join(lines) + "\n"
 
 
+@dataclass(frozen=True)
+class Temperature:
+    """The temperature fitted on validation images, and what it does on the test's.
+
+    `error` and `loss` are the expected calibration error and the cross-entropy of
+    the test images once the probabilities are scaled by it.
+    """
+
+    value: float
+    fitted_on: int
+    error: float
+    loss: float
+
+
+def fit_on_validation(
+    evaluation: Evaluation, probabilities: np.ndarray, labels: np.ndarray
+) -> Temperature:
+    """Fit a temperature on validation images; measure it on those of `evaluation`.
+
+    `probabilities` (n, 10) and `labels` (n,) are of the validation images.
+    """
+    value = fit_temperature(probabilities, labels)
+    scaled = with_temperature(evaluation.probabilities, value)
+    return Temperature(
+        value=value,
+        fitted_on=len(labels),
+        error=calibrate(scaled, evaluation.labels).error,
+        loss=cross_entropy(np.log(scaled), evaluation.labels),
+    )
+
+
 def evaluate_model(
     model, images: np.ndarray, labels: np.ndarray, predict: Callable
 ) -> Evaluation:
@@ -128,30 +196,39 @@ def evaluate_model(
             "that diverged; train it again, with a lower learning rate. "
             f"Received: {np.unique(outputs[~np.isfinite(outputs)]).tolist()}"
         )
+    return evaluate_outputs(outputs, labels, seconds)
+
+
+def evaluate_outputs(
+    outputs: np.ndarray, labels: np.ndarray, seconds: float
+) -> Evaluation:
+    """Return the figures of a pass that took `seconds`.
+
+    `outputs` are finite logits or probabilities, float (n, 10), `labels` integers
+    (n,).
+    """
     confusion = confusion_matrix(labels, outputs.argmax(axis=1))
     normal = _are_probabilities(outputs)
+    if normal:
+        probabilities = outputs / outputs.sum(axis=1, keepdims=True)
+        logarithms = np.log(np.maximum(probabilities, LEAST_PROBABILITY))
+    else:
+        logarithms = log_softmax(outputs)
+        probabilities = np.exp(logarithms)
     return Evaluation(
-        count=len(images),
+        count=len(labels),
         accuracy=accuracy(confusion),
-        interval=wilson_interval(int(np.trace(confusion)), len(images)),
-        loss=_cross_entropy(outputs, labels, normal),
+        interval=wilson_interval(int(np.trace(confusion)), len(labels)),
+        loss=cross_entropy(logarithms, labels),
         confusion=confusion,
         per_class=per_class(confusion),
         outputs="probabilities" if normal else "logits",
-        examples_per_second=len(images) / seconds,
+        examples_per_second=len(labels) / seconds,
+        probabilities=probabilities,
+        labels=np.asarray(labels),
     )
 
 
 def _are_probabilities(outputs: np.ndarray) -> bool:
     within = outputs.min() >= 0 and outputs.max() <= 1 + SUM_TOLERANCE
     return bool(within and np.abs(outputs.sum(axis=1) - 1).max() <= SUM_TOLERANCE)
-
-
-def _cross_entropy(outputs: np.ndarray, labels: np.ndarray, normal: bool) -> float:
-    if normal:
-        shares = outputs / outputs.sum(axis=1, keepdims=True)
-        log_shares = np.log(np.maximum(shares, LEAST_PROBABILITY))
-    else:
-        shifted = outputs - outputs.max(axis=1, keepdims=True)
-        log_shares = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    return float(-log_shares[np.arange(len(labels)), labels].mean())

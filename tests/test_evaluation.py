@@ -8,7 +8,7 @@ import pytest
 import sklearn.metrics
 
 from fmkeras.errors import UserError
-from fmkeras.evaluation import evaluate_model
+from fmkeras.evaluation import evaluate_model, fit_on_validation
 from fmkeras.labels import CLASS_NAMES
 
 pytestmark = [
@@ -138,6 +138,34 @@ def test_as_text():
     assert f"Accuracy {evaluation.accuracy:.4f} (95 % interval 0." in text
     assert text.count(" taken for ") == 5 and "300 images" in text
     assert "logits" not in text and "logits" in evaluate(LOGITS).to_text()
+
+
+def test_the_errors_of_the_highest_confidence():
+    evaluation = evaluate(LOGITS)
+    errors = evaluation.confident_errors(7)
+    probabilities = softmax(LOGITS)
+    wrong = np.flatnonzero(probabilities.argmax(axis=1) != LABELS)
+    order = wrong[np.argsort(-probabilities[wrong].max(axis=1))]
+    assert [error["image"] for error in errors] == order[:7].tolist()
+    for error in errors:
+        index = error["image"]
+        assert error["true"] == CLASS_NAMES[LABELS[index]]
+        assert error["predicted"] == CLASS_NAMES[LOGITS[index].argmax()]
+        assert error["confidence"] == pytest.approx(probabilities[index].max())
+    assert len(evaluation.confident_errors(1_000)) == len(wrong)
+    assert json.dumps(errors)
+
+
+def test_a_temperature_is_fitted_on_other_images():
+    evaluation = evaluate(5 * LOGITS[:200], IMAGES[:200], LABELS[:200])
+    held_back = softmax(5 * LOGITS[200:])
+    fitted = fit_on_validation(evaluation, held_back, LABELS[200:])
+    assert 2 < fitted.value < 10 and fitted.fitted_on == 100
+    assert fitted.error < evaluation.calibration.error
+    expected = sklearn.metrics.log_loss(
+        LABELS[:200], softmax(5 / fitted.value * LOGITS[:200])
+    )
+    assert fitted.loss == pytest.approx(expected) and fitted.loss < evaluation.loss
 
 
 def test_a_faultless_model_has_no_confused_pairs():
