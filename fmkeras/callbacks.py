@@ -55,11 +55,11 @@ class ProgressBar(keras.callbacks.Callback):
         self._bar.close()
         epochs = self.params["epochs"]
         left = logs["seconds"] * (epochs - epoch - 1)
+        names = ("loss", "accuracy", "val_loss", "val_accuracy")
+        figures = "  ".join(f"{n} {logs[n]:.4f}" for n in names if n in logs)
         print(
             f"Epoch {epoch + 1:>{len(str(epochs))}}/{epochs}  "
-            f"loss {logs['loss']:.4f}  accuracy {logs['accuracy']:.4f}  "
-            f"val_loss {logs['val_loss']:.4f}  "
-            f"val_accuracy {logs['val_accuracy']:.4f}  "
+            f"{figures}  "
             f"{logs['examples_per_second']:,.0f} images/s  {_clock(left)} left",
             flush=True,
         )
@@ -73,8 +73,9 @@ class ProgressBar(keras.callbacks.Callback):
 class RunLog(keras.callbacks.Callback):
     """Writes history.csv and per_class.csv anew after each epoch, each one whole.
 
-    The per-class figures are those of the validation images; they come from the
-    confusion matrix that the compiled step counted, so they cost no second pass.
+    The per-class figures are those of the validation images, or of the training
+    images where all are trained on; they come from the confusion matrix that the
+    compiled step counted, so they cost no second pass.
     """
 
     def __init__(self, engine, folder: Path) -> None:
@@ -86,7 +87,7 @@ class RunLog(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self.history.append({"epoch": epoch + 1, **logs})
-        confusion = self.engine.totals["validation"].confusion
+        confusion = self.engine.measured().confusion
         self.per_class += per_class_rows(epoch + 1, confusion)
         write_csv(self.folder / "history.csv", self.history)
         write_csv(self.folder / "per_class.csv", self.per_class)
@@ -117,9 +118,7 @@ class TensorBoardLog(keras.callbacks.Callback):
         from tensorboard.compat.proto.summary_pb2 import Summary
 
         figures = {f"epoch/{name}": value for name, value in logs.items()}
-        for row in per_class_rows(
-            epoch + 1, self.engine.totals["validation"].confusion
-        ):
+        for row in per_class_rows(epoch + 1, self.engine.measured().confusion):
             for figure in ("precision", "recall", "f1"):
                 figures[f"{figure}/{row['class']}"] = row[figure]
         values = [
@@ -148,36 +147,36 @@ class Checkpoint(keras.callbacks.Callback):
     """Keeps all that a run needs to go on exactly where an epoch ended, in one file.
 
     That is every variable of the model and the optimizer, the logs so far, and the
-    weights of the best epoch by validation accuracy (the first of equals).
+    weights to keep: of the best epoch by validation accuracy (the first of equals),
+    or of the last.
     """
 
-    def __init__(self, engine, log: RunLog, path: Path) -> None:
+    def __init__(self, engine, log: RunLog, path: Path, keep: str = "best") -> None:
         super().__init__()
         self.engine = engine
         self.log = log
         self.path = path
+        self.keep = keep
         self.epochs_done = 0
-        self.best_epoch = 0
-        self.best_weights: list[np.ndarray] = []
+        self.kept_epoch = 0
+        self.kept_weights: list[np.ndarray] = []
 
     def on_epoch_end(self, epoch, logs=None):
         self.epochs_done = epoch + 1
-        rows = self.log.history
-        accuracies = [row["val_accuracy"] for row in rows]
-        if rows[int(np.argmax(accuracies))]["epoch"] == epoch + 1:
-            self.best_epoch = epoch + 1
-            self.best_weights = self.model.get_weights()
+        if self.keep == "last" or self._is_best(epoch + 1):
+            self.kept_epoch = epoch + 1
+            self.kept_weights = self.engine.weights_to_keep()
         state = {
             "epochs_done": self.epochs_done,
-            "best_epoch": self.best_epoch,
+            "kept_epoch": self.kept_epoch,
             "history": self.log.history,
             "per_class": self.log.per_class,
         }
         arrays = {"state": np.array(json.dumps(state))}
         for number, variable in enumerate(self._variables()):
             arrays[f"variable_{number}"] = keras.ops.convert_to_numpy(variable.value)
-        for number, weight in enumerate(self.best_weights):
-            arrays[f"best_{number}"] = weight
+        for number, weight in enumerate(self.kept_weights):
+            arrays[f"kept_{number}"] = weight
         with replacing(self.path) as temporary:
             np.savez(temporary, **arrays)
 
@@ -196,12 +195,17 @@ class Checkpoint(keras.callbacks.Callback):
             state = json.loads(str(arrays["state"]))
             for number, variable in enumerate(self._variables()):
                 variable.assign(arrays[f"variable_{number}"])
-            count = sum(name.startswith("best_") for name in arrays.files)
-            self.best_weights = [arrays[f"best_{n}"] for n in range(count)]
+            count = sum(name.startswith("kept_") for name in arrays.files)
+            self.kept_weights = [arrays[f"kept_{n}"] for n in range(count)]
         self.epochs_done = state["epochs_done"]
-        self.best_epoch = state["best_epoch"]
+        self.kept_epoch = state["kept_epoch"]
         self.log.history = state["history"]
         self.log.per_class = state["per_class"]
+
+    def _is_best(self, epoch: int) -> bool:
+        rows = self.log.history
+        accuracies = [row["val_accuracy"] for row in rows]
+        return rows[int(np.argmax(accuracies))]["epoch"] == epoch
 
     def _variables(self) -> list:
         model, optimizer = self.engine.model, self.engine.optimizer

@@ -5,21 +5,9 @@ import sys
 from pathlib import Path
 
 from fmkeras.backends import BACKENDS
-from fmkeras.console import without_chatter
+from fmkeras.command_parts import import_keras, load_data, print_device
 from fmkeras.errors import UserError
 from fmkeras.recipes import Recipe, find_recipe
-
-
-def _load(options):
-    from fmkeras.datasets import load_dataset
-
-    return load_dataset(
-        options.data,
-        options.data_dir,
-        seed=options.data_seed,
-        train_size=options.train_size,
-        test_size=options.test_size,
-    )
 
 
 def train(options) -> None:
@@ -42,8 +30,10 @@ def train(options) -> None:
         changes = {"weight_decay": 0.0} | changes
         if changes["optimizer"] == "ranger21":
             changes = {"schedule": "constant", "warmup_epochs": 0.0} | changes
+    if changes.get("data_split") == "full":
+        changes = {"keep": "last"} | changes
     recipe = recipe.replace(**changes)
-    _run_training(options, recipe, _load(options), net_options, options.out)
+    _run_training(options, recipe, load_data(options), net_options, options.out)
 
 
 def quickstart(options) -> None:
@@ -65,7 +55,7 @@ def quickstart(options) -> None:
 
 
 def _run_training(options, recipe: Recipe, dataset, net_options: dict, out: str):
-    _print_device()
+    print_device()
     from fmkeras.training import train as run_training
 
     print(
@@ -88,31 +78,6 @@ def _run_training(options, recipe: Recipe, dataset, net_options: dict, out: str)
     print(f"Model: {run.artifact} (card: {run.artifact.with_suffix('.json').name})")
     print(f"Run:   {run.folder}")
     return run
-
-
-def evaluate(options) -> None:
-    dataset = _load(options)
-    _print_device()
-    from fmkeras.artifacts import load_artifact
-    from fmkeras.engines import predict
-    from fmkeras.evaluation import evaluate_model
-
-    model = load_artifact(options.model, options.models_dir)
-    evaluation = evaluate_model(model, dataset.x_test, dataset.y_test, predict)
-    title = f"{Path(options.model).stem} on {len(dataset.y_test):,} test images"
-    print(f"{title} of {dataset.name}")
-    print(evaluation.to_text())
-    if options.json:
-        from fmkeras.files import write_json
-
-        source = {"model": options.model, "dataset": dataset.name}
-        write_json(options.json, source | evaluation.to_dict())
-        print(f"Figures: {options.json}")
-    if options.figure:
-        from fmkeras.report.figures import plot_confusion_matrix
-
-        plot_confusion_matrix(evaluation.confusion, options.figure, title)
-        print(f"Picture: {options.figure}")
 
 
 def data(options) -> int:
@@ -201,21 +166,9 @@ def pictures(options) -> None:
     print(f"Pictures: {samples}, {garments}, {confusion}")
 
 
-def _print_device() -> None:
-    _import_keras()
-    import keras
-
-    from fmkeras.engines.device import describe_device, unusable_gpu
-
-    print(f"Backend {keras.backend.backend()}, {describe_device()}", flush=True)
-    reason = unusable_gpu()
-    if reason:
-        print(reason, file=sys.stderr)
-
-
 def models(options) -> None:
     """Print the table of networks."""
-    _import_keras()
+    import_keras()
     from fmkeras.models.summary import model_rows, models_table
 
     rows = model_rows(models_dir=options.models_dir)
@@ -232,7 +185,7 @@ def show(options) -> None:
     from fmkeras.models import model_info
 
     model_info(options.model)
-    _import_keras()
+    import_keras()
     from fmkeras.models.summary import show_model
 
     print(show_model(options.model, options.markdown))
@@ -259,8 +212,3 @@ def parity(options) -> int:
     if out:
         print(f"Record: {out}")
     return 1 if failed else 0
-
-
-def _import_keras() -> None:
-    with without_chatter():
-        import keras  # noqa: F401

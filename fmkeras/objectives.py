@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from fmkeras.augmentation import Augmentation
 from fmkeras.optimizers import Ranger21
 from fmkeras.recipes import Recipe
 
@@ -37,20 +38,24 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
 def build_optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.Optimizer:
     """Return the optimizer of a recipe, its learning rate scheduled over the run."""
     optimizers = keras.optimizers
+    common = {"global_clipnorm": recipe.clip_norm} if recipe.clip_norm else {}
+    if recipe.ema:
+        common |= {"use_ema": True, "ema_momentum": recipe.ema}
     if recipe.optimizer == "ranger21":
         return Ranger21(
             recipe.learning_rate,
             total_steps=recipe.epochs * steps_per_epoch,
             weight_decay=recipe.weight_decay,
-            global_clipnorm=recipe.clip_norm or None,
+            **common,
         )
     rate = _build_schedule(recipe, steps_per_epoch)
-    clip = {"global_clipnorm": recipe.clip_norm} if recipe.clip_norm else {}
     if recipe.optimizer == "sgd":
         nesterov = recipe.momentum > 0
-        return optimizers.SGD(rate, momentum=recipe.momentum, nesterov=nesterov, **clip)
+        return optimizers.SGD(
+            rate, momentum=recipe.momentum, nesterov=nesterov, **common
+        )
     # Keras's epsilon is 1e-7; the papers and PyTorch have 1e-8.
-    options = {"epsilon": 1e-8, "amsgrad": recipe.amsgrad, **clip}
+    options = {"epsilon": 1e-8, "amsgrad": recipe.amsgrad, **common}
     if recipe.optimizer == "adam":
         return optimizers.Adam(rate, **options)
     return optimizers.AdamW(rate, weight_decay=recipe.weight_decay, **options)
@@ -60,6 +65,13 @@ def build_loss(recipe: Recipe) -> keras.losses.Loss:
     """Return cross-entropy of one-hot labels (n, classes) and logits (n, classes)."""
     return keras.losses.CategoricalCrossentropy(
         from_logits=True, label_smoothing=recipe.label_smoothing
+    )
+
+
+def build_augmentation(recipe: Recipe) -> Augmentation:
+    """Return what a recipe does to the training images."""
+    return Augmentation(
+        recipe.crop_padding, recipe.flip, recipe.rotation, recipe.erasing
     )
 
 

@@ -23,45 +23,57 @@ class Part:
 
 @dataclass(frozen=True)
 class Split:
-    """A data set's training images divided for one run, and its test images."""
+    """A data set divided for one run; `validation` is None where all is trained on."""
 
     train: Part
-    validation: Part
+    validation: Part | None
     test: Part
 
 
-def split_dataset(
-    dataset: Dataset, seed: int, validation_size: int = VALIDATION_SIZE
-) -> Split:
-    """Set `validation_size` training images aside, stratified by class and seeded.
+def split_dataset(dataset: Dataset, seed: int, data_split: str = "holdout") -> Split:
+    """Divide a data set, stratified by class and seeded, as a recipe's `data_split`.
 
-    Each class gives its share, to within one image; the same seed always gives
-    the same images. A data set too small for the usual 5,000 gives a tenth.
-    Raises `UserError` where nothing would be left to train on.
+    holdout sets 5,000 training images aside for validation, or a tenth of a small
+    data set; full trains on all of them and validates on none; fashionnet trains on
+    all of them and divides the test images, six tenths for validation, the others
+    for the test. Each class gives its share, to within one image; the same seed
+    always gives the same images. Raises `UserError` where nothing would be left.
     """
-    count = len(dataset.y_train)
-    validation_size = min(validation_size, max(count // 10, 1))
+    train = Part(dataset.x_train, dataset.y_train)
+    test = Part(dataset.x_test, dataset.y_test)
+    if data_split == "full":
+        return Split(train, None, test)
+    divided = train if data_split == "holdout" else test
+    count = len(divided)
     if count < 2:
         raise UserError(
             "The data set is too small to split; expected at least 2 training "
-            f"images. Received: {count}"
+            f"images, and as many to test. Received: {count}"
         )
+    if data_split == "fashionnet":
+        validation, test = _divide(test, count * 6 // 10, seed)
+    else:
+        size = min(VALIDATION_SIZE, max(count // 10, 1))
+        validation, train = _divide(train, size, seed)
+    return Split(train, validation, test)
+
+
+def _divide(part: Part, size: int, seed: int) -> tuple[Part, Part]:
+    """Return `size` images of `part`, stratified, and the others, in their order."""
     generator = np.random.default_rng((seed, 0))
     # Sorting by (rank within its class / size of the class) interleaves the classes,
     # so that every prefix is stratified.
-    shuffled = generator.permutation(count)
-    labels = dataset.y_train[shuffled]
-    position = np.empty(count)
+    shuffled = generator.permutation(len(part))
+    labels = part.labels[shuffled]
+    position = np.empty(len(part))
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
         position[members] = (np.arange(len(members)) + 0.5) / len(members)
     shuffled = shuffled[np.argsort(position, kind="stable")]
-    validation = np.sort(shuffled[:validation_size])
-    train = np.sort(shuffled[validation_size:])
-    return Split(
-        Part(dataset.x_train[train], dataset.y_train[train]),
-        Part(dataset.x_train[validation], dataset.y_train[validation]),
-        Part(dataset.x_test, dataset.y_test),
+    chosen, others = np.sort(shuffled[:size]), np.sort(shuffled[size:])
+    return (
+        Part(part.images[chosen], part.labels[chosen]),
+        Part(part.images[others], part.labels[others]),
     )
 
 

@@ -22,6 +22,7 @@ CHOICES = {
     "preprocessing": ("scale", "standardise"),
     "init": ("keras", "torch"),
     "keep": ("best", "last"),
+    "data_split": ("holdout", "full", "fashionnet"),
     "precision": ("auto", "float32", "bfloat16"),
 }
 
@@ -48,9 +49,20 @@ class Recipe:
         amsgrad: of adam and adamw.
         label_smoothing: the share of each target spread over all classes.
         clip_norm: the largest norm of all gradients together; 0 for no limit.
+        ema: the momentum of a moving average of the weights, which is measured and
+            kept in their place; 0 for none.
+        crop_padding: each training image is moved by up to so many pixels in each
+            direction, zeros moving in: padding, then a random crop.
+        flip: half of the training images are mirrored, left to right.
+        rotation: each training image is turned by up to so many degrees either way.
+        erasing: the share of training images in which a random rectangle is painted
+            over.
         preprocessing: scale (pixels / 255) or standardise (mean 0, deviation 1).
         init: keras (Glorot uniform) or torch (PyTorch's default).
         keep: the weights of the best epoch by validation accuracy, or of the last.
+        data_split: holdout sets 5,000 training images aside for validation; full
+            trains on all; fashionnet trains on all and divides the test images, 6,000
+            for validation and 4,000 for the test.
         precision: auto, float32 or bfloat16 (weights stay in float32).
     """
 
@@ -69,9 +81,15 @@ class Recipe:
     amsgrad: bool = False
     label_smoothing: float = 0.0
     clip_norm: float = 0.0
+    ema: float = 0.0
+    crop_padding: int = 0
+    flip: bool = False
+    rotation: float = 0.0
+    erasing: float = 0.0
     preprocessing: str = "scale"
     init: str = "keras"
     keep: str = "best"
+    data_split: str = "holdout"
     precision: str = "auto"
 
     def __post_init__(self) -> None:
@@ -88,9 +106,15 @@ class Recipe:
         for name in ("warmup_epochs", "weight_decay", "l2", "clip_norm"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise self._error(name, "a number of at least 0")
-        for name in ("momentum", "label_smoothing"):
+        for name in ("momentum", "label_smoothing", "ema"):
             if not 0 <= getattr(self, name) < 1:
                 raise self._error(name, "a number from 0 up to, not including, 1")
+        if not 0 <= self.erasing <= 1:
+            raise self._error("erasing", "a number from 0 to 1")
+        if not 0 <= self.crop_padding <= 14:
+            raise self._error("crop_padding", "a whole number from 0 to 14")
+        if not 0 <= self.rotation <= 180:
+            raise self._error("rotation", "a number from 0 to 180")
         if not 0 < self.step_factor <= 1:
             raise self._error("step_factor", "a number above 0, at most 1")
         if self.weight_decay and self.optimizer not in ("adamw", "ranger21"):
@@ -105,6 +129,11 @@ class Recipe:
             raise UserError(
                 "ranger21 brings a schedule of its own; expected schedule constant and "
                 f"warmup_epochs 0. Received: {self.schedule}, {self.warmup_epochs}"
+            )
+        if self.data_split == "full" and self.keep == "best":
+            raise UserError(
+                "With data_split full there is nothing to choose the best epoch by; "
+                "expected keep last. Received: best"
             )
 
     def replace(self, **changes) -> "Recipe":
@@ -133,8 +162,8 @@ class Recipe:
 
 
 # Where the sources are silent: PyTorch's default initial weights, and the weights of
-# the last epoch, for none of them held validation images back to choose by.
-_SOURCE = Recipe(init="torch", keep="last")
+# the last epoch, for they train on all 60,000 images and have none to choose by.
+_SOURCE = Recipe(init="torch", keep="last", data_split="full")
 PUBLISHED = {
     recipe.name: recipe
     for recipe in (
@@ -160,6 +189,7 @@ PUBLISHED = {
             step_epochs=25,
             step_factor=0.1,
             preprocessing="standardise",
+            data_split="fashionnet",
         ),
         dataclasses.replace(
             _SOURCE,

@@ -3,7 +3,7 @@
 import datetime
 import json
 import math
-import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,13 +18,35 @@ from fmkeras.errors import UserError
 from fmkeras.evaluation import Evaluation, evaluate_model
 from fmkeras.files import make_folder, write_json
 from fmkeras.models import build_model
-from fmkeras.objectives import build_loss, build_optimizer
-from fmkeras.pipeline import split_dataset
+from fmkeras.objectives import build_augmentation, build_loss, build_optimizer
+from fmkeras.pipeline import Split, split_dataset
 from fmkeras.provenance import provenance
 from fmkeras.recipes import Recipe
 
 RUNS = "runs"
+CONFIG = "config.json"
 CHECKPOINT = "checkpoint.npz"
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What training leaves, before the test images are read.
+
+    Attributes:
+        folder: holds config.json, history.csv, per_class.csv and the checkpoint.
+        model: maps images to logits, with the kept weights.
+        split: the images, those of the test too.
+        history: a row an epoch, as in history.csv.
+        kept_epoch: whose weights the model has; 1 is the first.
+        record: the settings and what came of them, as JSON knows it.
+    """
+
+    folder: Path
+    model: keras.Model
+    split: Split
+    history: list[dict]
+    kept_epoch: int
+    record: dict
 
 
 @dataclass(frozen=True)
@@ -60,7 +82,7 @@ def train(
     Args:
         model_name: a name of `list_models()`.
         recipe: every choice of the run.
-        dataset: 5,000 of its training images are set aside for validation.
+        dataset: is divided as the recipe's `data_split` says.
         seed: of the split, the initial weights, the order and the dropout.
         options: further arguments of `build_model`.
         out: the folder of the artifact and its card.
@@ -69,9 +91,49 @@ def train(
 
     Raises `UserError` for settings that do not work, before any training.
     """
-    options = options or {}
     make_folder(out)
-    split = split_dataset(dataset, seed)
+    if resume is None:
+        stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S-%f")[:-3]
+        backend = keras.backend.backend()
+        folder = Path(runs) / f"{stamp}-{model_name}-{backend}-seed{seed}"
+    else:
+        folder = Path(resume)
+        if not (folder / CONFIG).exists():
+            raise UserError(
+                f"There is no run to resume; expected a folder with a {CONFIG}, as "
+                f"each run has in '{runs}'. Received: {str(folder)!r}"
+            )
+    fitted = fit(model_name, recipe, dataset, folder=folder, seed=seed, options=options)
+    test = fitted.split.test
+    published = artifacts.publishable(fitted.model)
+    evaluation = evaluate_model(published, test.images, test.labels, predict)
+    record = fitted.record | {"test": evaluation.to_dict()}
+    write_json(folder / "record.json", record)
+    name = model_name if dataset.name != "garments" else f"{model_name}-garments"
+    artifact = artifacts.save_artifact(fitted.model, name, record, out)
+    return Run(folder, artifact, evaluation, record)
+
+
+def fit(
+    model_name: str,
+    recipe: Recipe,
+    dataset: Dataset,
+    *,
+    folder: str | Path,
+    seed: int = 0,
+    options: dict | None = None,
+    callbacks: Iterable[keras.callbacks.Callback] = (),
+) -> Fitted:
+    """Train a network and choose its epoch; the test images are not read.
+
+    `folder` belongs to this run alone. Where it holds an interrupted run of the same
+    settings, that goes on from the last epoch it finished, and ends as if it had
+    never stopped. `callbacks` are called after the run's own; the other arguments
+    are those of `train`. Raises `UserError` for settings that do not work, or that
+    are not those the run in `folder` was started with.
+    """
+    options = options or {}
+    split = split_dataset(dataset, seed, recipe.data_split)
     precision = "float32" if recipe.precision == "auto" else recipe.precision
     model = _build(model_name, recipe, precision, seed, options)
     steps_per_epoch = -(-len(split.train) // recipe.batch_size)
@@ -80,6 +142,7 @@ def train(
         build_optimizer(recipe, steps_per_epoch),
         build_loss(recipe),
         l2=recipe.l2,
+        augmentation=build_augmentation(recipe),
     )
     config = {
         "model": model_name,
@@ -90,16 +153,15 @@ def train(
         "precision": precision,
         "dataset": describe_dataset(dataset, split),
     }
-    folder = _run_folder(runs, resume, config)
+    folder = _claim_folder(Path(folder), config)
     facts = provenance()
 
     log = RunLog(engine, folder)
-    checkpoint = Checkpoint(engine, log, folder / CHECKPOINT)
-    if resume and checkpoint.path.exists():
+    checkpoint = Checkpoint(engine, log, folder / CHECKPOINT, recipe.keep)
+    if checkpoint.path.exists():
         checkpoint.restore()
     bar = ProgressBar(len(split.train), recipe.batch_size)
     board = TensorBoardLog(engine, folder / "tensorboard")
-    started = time.perf_counter()
     try:
         engine.fit(
             split.train,
@@ -108,7 +170,7 @@ def train(
             batch_size=recipe.batch_size,
             seed=seed,
             initial_epoch=checkpoint.epochs_done,
-            callbacks=[log, checkpoint, board, bar],
+            callbacks=[log, checkpoint, board, bar, *callbacks],
         )
     except KeyboardInterrupt:
         print(_kept(folder, checkpoint.epochs_done), flush=True)
@@ -117,41 +179,33 @@ def train(
         bar.close()
         board.close()
 
-    seconds = time.perf_counter() - started
-    kept = recipe.epochs
-    if recipe.keep == "best":
-        model.set_weights(checkpoint.best_weights)
-        kept = checkpoint.best_epoch
-    published = artifacts.publishable(model)
-    evaluation = evaluate_model(
-        published, split.test.images, split.test.labels, predict
-    )
-    row = log.history[kept - 1]
+    model.set_weights(checkpoint.kept_weights)
+    row = log.history[checkpoint.kept_epoch - 1]
     record = {
         **config,
         "device": describe_device(),
         "parameters": sum(math.prod(v.shape) for v in model.trainable_variables),
         "epochs": recipe.epochs,
-        "kept_epoch": kept,
-        "seconds": round(seconds, 1),
-        "validation": {"loss": row["val_loss"], "accuracy": row["val_accuracy"]},
-        "test": evaluation.to_dict(),
+        "kept_epoch": checkpoint.kept_epoch,
+        # Of training alone, interrupted runs too.
+        "seconds": round(sum(row["seconds"] for row in log.history), 1),
+        "train": {"loss": row["loss"], "accuracy": row["accuracy"]},
         **facts,
     }
-    write_json(folder / "record.json", record)
-    name = model_name if dataset.name != "garments" else f"{model_name}-garments"
-    artifact = artifacts.save_artifact(model, name, record, out)
-    return Run(folder, artifact, evaluation, record)
+    if split.validation is not None:
+        figures = {"loss": row["val_loss"], "accuracy": row["val_accuracy"]}
+        record["validation"] = figures
+    return Fitted(folder, model, split, log.history, checkpoint.kept_epoch, record)
 
 
-def describe_dataset(dataset: Dataset, split) -> dict:
+def describe_dataset(dataset: Dataset, split: Split) -> dict:
     """Return what a record says of the images."""
     return {
         "name": dataset.name,
         "checksum": dataset.checksum,
         "source": dataset.source,
         "train": len(split.train),
-        "validation": len(split.validation),
+        "validation": 0 if split.validation is None else len(split.validation),
         "test": len(split.test),
     }
 
@@ -172,20 +226,19 @@ def _build(model_name, recipe, precision, seed, options) -> keras.Model:
         keras.config.set_dtype_policy(before)
 
 
-def _run_folder(runs, resume, config: dict) -> Path:
-    if resume is None:
-        stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S-%f")[:-3]
-        name = f"{stamp}-{config['model']}-{config['backend']}-seed{config['seed']}"
-        folder = make_folder(Path(runs) / name)
-        write_json(folder / "config.json", config)
+def _claim_folder(folder: Path, config: dict) -> Path:
+    """Make the folder of a run, or check that it holds one of the same settings."""
+    path = folder / CONFIG
+    if not path.exists():
+        make_folder(folder)
+        write_json(path, config)
         return folder
-    folder = Path(resume)
     try:
-        settings = dict(json.loads((folder / "config.json").read_text()))
+        settings = dict(json.loads(path.read_text()))
     except (OSError, TypeError, ValueError) as error:
         raise UserError(
-            "There is no run to resume; expected a folder with a config.json, as "
-            f"each run has in '{runs}'. Received: {str(folder)!r}"
+            f"The settings '{path}' cannot be read; expected those of the run that is "
+            f"to go on: start it anew, elsewhere. Received: {error}"
         ) from error
     # As JSON has it: a tuple of options comes back as a list.
     for key, value in json.loads(json.dumps(config)).items():

@@ -120,8 +120,11 @@ def test_names_and_weights_come_from_the_seed_alone(name):
 
 @pytest.mark.parametrize("name", HEAVY_MARKED)
 def test_gradient_steps_lower_the_loss(name):
-    model = build_model(name, init="keras", seed=1)
-    large = model_info(name).input_size > 28
+    info = model_info(name)
+    # Without dropout: its masks move the loss of four images more than a step does.
+    still = {"dropout": 0.0} if "dropout" in info.options else {}
+    model = build_model(name, init="keras", seed=1, **still)
+    large = info.input_size > 28
     images, labels = (
         (some_images(2), np.array([0, 1]))
         if large

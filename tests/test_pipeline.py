@@ -20,8 +20,8 @@ def numbers(part):
 
 def test_a_split_is_stratified_and_parts_no_image_twice():
     dataset = make_dataset(np.repeat(np.arange(10), 600))
-    split = split_dataset(dataset, seed=0, validation_size=500)
-    assert np.bincount(split.validation.labels).tolist() == [50] * 10
+    split = split_dataset(dataset, seed=0)
+    assert np.bincount(split.validation.labels).tolist() == [60] * 10
     both = np.concatenate([numbers(split.train), numbers(split.validation)])
     assert sorted(both) == list(range(6000))
     labels = dataset.y_train[numbers(split.validation)]
@@ -30,13 +30,13 @@ def test_a_split_is_stratified_and_parts_no_image_twice():
 
 def test_uneven_classes_each_give_their_share():
     dataset = make_dataset([0] * 900 + [1] * 100)
-    split = split_dataset(dataset, seed=1, validation_size=100)
+    split = split_dataset(dataset, seed=1)
     assert np.bincount(split.validation.labels).tolist() == [90, 10]
 
 
 def test_a_split_depends_on_its_seed_alone():
     dataset = make_dataset(np.arange(2000) % 10)
-    first, again, other = (split_dataset(dataset, seed, 200) for seed in (4, 4, 5))
+    first, again, other = (split_dataset(dataset, seed) for seed in (4, 4, 5))
     assert np.array_equal(first.validation.images, again.validation.images)
     assert not np.array_equal(first.validation.images, other.validation.images)
 
@@ -44,6 +44,26 @@ def test_a_split_depends_on_its_seed_alone():
 def test_a_small_data_set_gives_a_tenth():
     split = split_dataset(make_dataset(np.arange(300) % 10), seed=0)
     assert (len(split.train), len(split.validation), len(split.test)) == (270, 30, 5)
+
+
+def test_full_trains_on_all_and_validates_on_none():
+    dataset = make_dataset(np.arange(300) % 10)
+    split = split_dataset(dataset, 0, "full")
+    assert split.validation is None
+    assert np.array_equal(numbers(split.train), np.arange(300))
+    assert len(split.test) == 5
+
+
+def test_fashionnet_divides_the_test_images():
+    labels = np.repeat(np.arange(10), 100)
+    images = make_dataset(labels).x_train
+    dataset = Dataset("csv", images[:7], labels[:7], images, labels, "here", "none")
+    split = split_dataset(dataset, 0, "fashionnet")
+    assert len(split.train) == 7
+    assert np.bincount(split.validation.labels).tolist() == [60] * 10
+    assert np.bincount(split.test.labels).tolist() == [40] * 10
+    both = np.concatenate([numbers(split.test), numbers(split.validation)])
+    assert sorted(both) == list(range(1000))
 
 
 def test_one_image_cannot_be_split():

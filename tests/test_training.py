@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from fmkeras import artifacts
-from fmkeras.engines import predict
+from fmkeras.engines import create_engine, predict
 from fmkeras.errors import UserError
+from fmkeras.objectives import build_loss
 from fmkeras.recipes import Recipe
-from fmkeras.training import CHECKPOINT, train
+from fmkeras.training import CHECKPOINT, fit, train
 
 pytestmark = pytest.mark.every_backend
 
@@ -146,6 +147,43 @@ def test_options_of_the_network_and_last_epoch(tmp_path, garments):
     assert made.record["parameters"] == 784 * 16 + 16 + 16 * 10 + 10
     config = json.loads((made.folder / "config.json").read_text())
     assert config["options"] == {"hidden_units": [16]}
+
+
+def test_without_validation_images_the_last_epoch_is_kept(tmp_path, garments):
+    recipe = RECIPE.replace(data_split="full", keep="last", epochs=2)
+    made = run(tmp_path, garments, recipe)
+    assert made.record["kept_epoch"] == 2
+    assert made.record["dataset"]["train"] == len(garments.y_train)
+    assert made.record["dataset"]["validation"] == 0
+    assert "validation" not in made.record
+    with open(made.folder / "history.csv") as file:
+        assert "val_accuracy" not in next(csv.DictReader(file))
+    with open(made.folder / "per_class.csv") as file:
+        supports = [int(row["support"]) for row in csv.DictReader(file)]
+    assert sum(supports) == 2 * len(garments.y_train)
+
+
+def test_fashionnet_reads_four_tenths_of_the_test_images(tmp_path, garments):
+    recipe = RECIPE.replace(data_split="fashionnet", keep="last", epochs=1)
+    made = run(tmp_path, garments, recipe)
+    assert made.record["test"]["count"] == len(garments.y_test) * 4 // 10
+    assert made.record["dataset"]["validation"] == len(garments.y_test) * 6 // 10
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "ranger21"])
+def test_the_moving_average_of_the_weights_is_measured_and_kept(
+    tmp_path, garments, optimizer
+):
+    recipe = RECIPE.replace(optimizer=optimizer, keep="last", epochs=2)
+    averaged = recipe.replace(ema=0.99)
+    own = fit("mlp", recipe, garments, folder=tmp_path / "own")
+    made = fit("mlp", averaged, garments, folder=tmp_path / "averaged")
+    # Training is the same; what is measured and kept is not.
+    assert [row["loss"] for row in made.history] == [row["loss"] for row in own.history]
+    assert made.history[-1]["val_loss"] != own.history[-1]["val_loss"]
+    engine = create_engine(made.model, loss=build_loss(recipe))
+    totals = engine.evaluate(made.split.validation)
+    assert totals.loss == pytest.approx(made.history[-1]["val_loss"], rel=1e-5)
 
 
 def test_a_bfloat16_run_is_published_in_float32(tmp_path, garments):

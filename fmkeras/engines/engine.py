@@ -1,15 +1,17 @@
 """The part of an engine that no backend changes: epochs, callbacks, totals."""
 
+import contextlib
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import keras
 import numpy as np
 from keras import ops
 
+from fmkeras.augmentation import Augmentation
 from fmkeras.errors import UserError
 from fmkeras.labels import NUM_CLASSES
 from fmkeras.pipeline import Part, epoch_order
@@ -69,6 +71,7 @@ class Engine(ABC):
         optimizer: keras.optimizers.Optimizer | None = None,
         loss: keras.losses.Loss | None = None,
         l2: float = 0.0,
+        augmentation: Augmentation | None = None,
     ) -> None:
         """Take a model of logits, and to train it an optimizer and a loss.
 
@@ -77,11 +80,13 @@ class Engine(ABC):
             optimizer: any of Keras's; built here.
             loss: takes one-hot labels and logits; its mean over a batch is minimised.
             l2: added to each gradient as l2 * weight, as PyTorch's `weight_decay`.
+            augmentation: how training images are changed; None leaves them.
         """
         self.model = model
         self.optimizer = optimizer
         self.loss = loss
         self.l2 = l2
+        self.augmentation = augmentation or Augmentation()
         self.num_classes = model.output_shape[-1]
         self.totals = {"train": Totals(), "validation": Totals()}
         if optimizer is not None:
@@ -103,9 +108,11 @@ class Engine(ABC):
     ) -> keras.callbacks.History:
         """Train for `epochs` epochs and return the history, as `keras.Model.fit` does.
 
-        The order of the images and the dropout masks of an epoch depend on (seed,
-        epoch) alone. The batch callbacks are called once for each compiled call,
-        which holds several batches, with the running loss and accuracy.
+        The order of the images, what augmentation makes of them and the dropout masks
+        of an epoch depend on (seed, epoch) alone. Where the optimizer keeps a moving
+        average of the weights, validation measures that. The batch callbacks are
+        called once for each compiled call, which holds several batches, with the
+        running loss and accuracy.
         """
         steps = math.ceil(len(train) / batch_size)
         callback_list = keras.callbacks.CallbackList(
@@ -125,8 +132,9 @@ class Engine(ABC):
             started = time.perf_counter()
             self._seed_dropout(seed, epoch)
             order = epoch_order(len(train), seed, epoch)
+            draws = self.augmentation.draw(len(train), seed, epoch)
             self.totals["train"] = self._train_epoch(
-                train_data, order, batch_size, callback_list
+                train_data, order, draws, batch_size, callback_list
             )
             seconds = time.perf_counter() - started
             logs = _named(self.totals["train"], "")
@@ -135,7 +143,8 @@ class Engine(ABC):
             logs["examples_per_second"] = len(train) / seconds
             if validation_data is not None:
                 callback_list.on_test_begin()
-                self.totals["validation"] = self._evaluate_data(validation_data)
+                with self._averaged_weights():
+                    self.totals["validation"] = self._evaluate_data(validation_data)
                 validation_logs = _named(self.totals["validation"], "val_")
                 callback_list.on_test_end(validation_logs)
                 logs |= validation_logs
@@ -168,6 +177,31 @@ class Engine(ABC):
             return np.zeros((0, self.num_classes), np.float32)
         return np.concatenate(outputs).astype(np.float32)
 
+    def measured(self) -> Totals:
+        """The figures of the validation images, or of the training images without."""
+        validation = self.totals["validation"]
+        return validation if validation.count else self.totals["train"]
+
+    def weights_to_keep(self) -> list[np.ndarray]:
+        """The model's weights, averaged where the optimizer keeps an average."""
+        with self._averaged_weights():
+            return [np.array(weight) for weight in self.model.get_weights()]
+
+    @contextlib.contextmanager
+    def _averaged_weights(self) -> Iterator[None]:
+        if not getattr(self.optimizer, "use_ema", False):
+            yield
+            return
+        variables = self.model.trainable_variables
+        # Copies: on torch the arrays share the memory that is written over.
+        own = [np.array(ops.convert_to_numpy(v.value)) for v in variables]
+        self.optimizer.finalize_variable_values(variables)
+        try:
+            yield
+        finally:
+            for variable, value in zip(variables, own, strict=True):
+                variable.assign(value)
+
     def learning_rate(self) -> float:
         """The learning rate of the step that comes next."""
         scheduled = getattr(self.optimizer, "scheduled_learning_rate", None)
@@ -175,11 +209,14 @@ class Engine(ABC):
             return float(scheduled(int(self.optimizer.iterations.numpy()) + 1))
         return float(ops.convert_to_numpy(self.optimizer.learning_rate))
 
-    def _train_epoch(self, data, order, batch_size, callback_list) -> Totals:
+    def _train_epoch(self, data, order, draws, batch_size, callback_list) -> Totals:
         totals = Totals()
         for step, batches in self._calls(order, batch_size):
             callback_list.on_train_batch_begin(step)
-            totals.add(*self._train_steps(data, batches))
+            first = step * batch_size
+            drawn = draws[first : first + batches.size]
+            drawn = drawn.reshape(*batches.shape, draws.shape[1])
+            totals.add(*self._train_steps(data, batches, drawn))
             if not math.isfinite(totals.loss_sum):
                 raise UserError(
                     "The loss is no longer a number: training diverged; expected a "
@@ -216,6 +253,10 @@ class Engine(ABC):
         if whole * batch_size < len(order):
             yield whole, order[whole * batch_size :].reshape(1, -1)
 
+    def _training_images(self, images, draws):
+        """Return a batch as it is trained on, (n, 28, 28), within the step."""
+        return self.augmentation.apply(images, draws) if self.augmentation else images
+
     def _seed_dropout(self, seed: int, epoch: int) -> None:
         generator = np.random.default_rng((seed, 2, epoch))
         self._seed_backend(int(generator.integers(2**31)))
@@ -230,9 +271,12 @@ class Engine(ABC):
         """Put a part on the device; the result has `.labels`."""
 
     @abstractmethod
-    def _train_steps(self, data, batches: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _train_steps(
+        self, data, batches: np.ndarray, draws: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Train on each row of `batches`, int32 (steps, batch), of image numbers.
 
+        `draws`, float32 (steps, batch, c), is what augmentation does to each image.
         Returns each step's loss, summed over its images, (steps,), and the confusion
         matrix of all images.
         """
@@ -241,7 +285,7 @@ class Engine(ABC):
     def _evaluate_steps(
         self, data, batches: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """As `_train_steps`, without training."""
+        """As `_train_steps`, without training and without augmentation."""
 
     @abstractmethod
     def _forward(self, images: np.ndarray) -> np.ndarray:

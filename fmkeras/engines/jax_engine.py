@@ -39,14 +39,14 @@ class JaxEngine(Engine):
             jnp.asarray(part.images), jnp.asarray(one_hot), np.asarray(part.labels)
         )
 
-    def _train_steps(self, data, batches):
+    def _train_steps(self, data, batches, draws):
         variables = self._variables()
         state = [[v.value for v in group] for group in variables]
         losses, confusion = [], self._no_confusion()
         # Not a scan: XLA runs convolutions inside a loop on one core of a CPU.
-        for numbers in batches:
+        for numbers, drawn in zip(batches, draws, strict=True):
             state, confusion, loss = self._train(
-                state, confusion, data.images, data.one_hot, numbers
+                state, confusion, data.images, data.one_hot, numbers, drawn
             )
             losses.append(loss)
         # The old arrays were donated to the step; the variables take the new ones.
@@ -78,11 +78,12 @@ class JaxEngine(Engine):
             groups.append(self.optimizer.variables)
         return groups
 
-    def _train_step(self, state, confusion, images, one_hot, numbers):
+    def _train_step(self, state, confusion, images, one_hot, numbers, draws):
         trainable, others, slots = state
         targets = one_hot[numbers]
+        batch = self._training_images(images[numbers], draws)
         differentiate = jax.value_and_grad(
-            partial(self._loss, images=images[numbers], targets=targets),
+            partial(self._loss, images=batch, targets=targets),
             has_aux=True,
         )
         (loss, (logits, others)), gradients = differentiate(trainable, others)

@@ -24,8 +24,9 @@ class TensorflowEngine(Engine):
         numbers = tf.TensorSpec([None, None], tf.int32)
         images = tf.TensorSpec([None, 28, 28], tf.uint8)
         one_hot = tf.TensorSpec([None, self.num_classes], tf.float32)
+        draws = tf.TensorSpec([None, None, None], tf.float32)
         signature = [images, one_hot, numbers]
-        self._train = tf.function(self._train_graph, signature)
+        self._train = tf.function(self._train_graph, [*signature, draws])
         self._evaluate = tf.function(self._evaluate_graph, signature)
         self._predict = tf.function(self._predict_graph, [images])
 
@@ -35,8 +36,8 @@ class TensorflowEngine(Engine):
             tf.constant(part.images), tf.constant(one_hot), np.asarray(part.labels)
         )
 
-    def _train_steps(self, data, batches):
-        losses, confusion = self._train(data.images, data.one_hot, batches)
+    def _train_steps(self, data, batches, draws):
+        losses, confusion = self._train(data.images, data.one_hot, batches, draws)
         return losses.numpy(), confusion.numpy()
 
     def _evaluate_steps(self, data, batches):
@@ -49,7 +50,7 @@ class TensorflowEngine(Engine):
     def _seed_backend(self, seed):
         tf.random.set_seed(seed)
 
-    def _train_graph(self, images, one_hot, batches):
+    def _train_graph(self, images, one_hot, batches, draws):
         losses, confusion = self._zeros(batches)
         variables = [v.value for v in self.model.trainable_variables]
         for step in tf.range(tf.shape(batches)[0]):
@@ -57,7 +58,8 @@ class TensorflowEngine(Engine):
             targets = tf.gather(one_hot, numbers)
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(variables)
-                logits = self._logits(tf.gather(images, numbers), training=True)
+                batch = self._training_images(tf.gather(images, numbers), draws[step])
+                logits = self._logits(batch, training=True)
                 loss = self.loss(targets, logits)
             gradients = tape.gradient(loss, variables)
             if self.l2:

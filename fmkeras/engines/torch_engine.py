@@ -39,8 +39,9 @@ class TorchEngine(Engine):
             np.asarray(part.labels),
         )
 
-    def _train_steps(self, data, batches):
-        return self._run(self._train_step, "train", data, batches)
+    def _train_steps(self, data, batches, draws):
+        draws = torch.from_numpy(draws).to(data.images.device)
+        return self._run(self._train_step, "train", data, batches, draws)
 
     def _evaluate_steps(self, data, batches):
         return self._run(self._evaluate_step, "evaluate", data, batches)
@@ -57,7 +58,7 @@ class TorchEngine(Engine):
     def _seed_backend(self, seed):
         torch.manual_seed(seed)
 
-    def _run(self, step, kind, data, batches):
+    def _run(self, step, kind, data, batches, *further):
         numbers = torch.from_numpy(batches).to(data.images.device)
         state = self._state()
         losses = torch.zeros(len(numbers), device=numbers.device)
@@ -68,9 +69,11 @@ class TorchEngine(Engine):
             # Indices, not images, go in: the whole data set is an input too.
             inputs = (state, confusion, data.images, data.one_hot)
             key = (kind, *numbers[0].shape, len(data.labels))
-            graph = self._graph(key, step, *inputs, numbers[0], losses[0])
-            for batch, loss in zip(numbers, losses, strict=True):
-                graph(*inputs, batch, loss)
+            rows = zip(numbers, losses, *further, strict=True)
+            for number, row in enumerate(rows):
+                if number == 0:
+                    graph = self._graph(key, step, *inputs, *row)
+                graph(*inputs, *row)
         return losses.cpu().numpy(), confusion.cpu().numpy()
 
     def _graph(self, key: tuple, step: Callable, *inputs) -> Callable:
@@ -89,13 +92,12 @@ class TorchEngine(Engine):
             groups.append(self.optimizer.variables)
         return [[v.value.detach() for v in group] for group in groups]
 
-    def _train_step(self, state, confusion, images, one_hot, numbers, loss_sum):
+    def _train_step(self, state, confusion, images, one_hot, numbers, loss_sum, draws):
         trainable, others, slots = state
         leaves = [t.detach().requires_grad_(True) for t in trainable]
         targets = one_hot[numbers]
-        logits, new_others = self._logits(
-            leaves, others, images[numbers], training=True
-        )
+        batch = self._training_images(images[numbers], draws)
+        logits, new_others = self._logits(leaves, others, batch, training=True)
         loss = self.loss(targets, logits)
         gradients = torch.autograd.grad(loss, leaves)
         with torch.no_grad():

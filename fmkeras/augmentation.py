@@ -1,0 +1,108 @@
+"""Changed copies of the training images: moved, mirrored, turned, partly painted over.
+
+What happens to each image is drawn by numpy from (seed, epoch) alone; the images are
+then changed inside the compiled step, on the device. So every backend sees the same
+images, and no image is touched by Python.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from keras import ops
+
+from fmkeras.labels import IMAGE_SHAPE
+
+HEIGHT, WIDTH = IMAGE_SHAPE[:2]
+CENTRE = np.array([(HEIGHT - 1) / 2, (WIDTH - 1) / 2])
+# Of random erasing, as its paper has them: area and height to width of the rectangle.
+ERASED_AREA = (0.02, 0.4)
+ERASED_ASPECT = (0.3, 1 / 0.3)
+COLUMNS = 11
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How training images are changed; the fields are those of a `Recipe`."""
+
+    crop_padding: int = 0
+    flip: bool = False
+    rotation: float = 0.0
+    erasing: float = 0.0
+
+    def __bool__(self) -> bool:
+        return self != Augmentation()
+
+    def draw(self, count: int, seed: int, epoch: int) -> np.ndarray:
+        """Return what happens to each of `count` images in `epoch`, float32 (count, c).
+
+        c is 11, or 0 where nothing is to happen. In a row: the affine map from a
+        pixel (y, x) to where its value comes from, (yy, yx, y0, xy, xx, x0), and the
+        painted rectangle, (top, left, bottom, right, value), empty for most images.
+        """
+        if not self:
+            return np.zeros((count, 0), np.float32)
+        generator = np.random.default_rng((seed, 3, epoch))
+        padding = self.crop_padding
+        shift = generator.integers(-padding, padding + 1, size=(count, 2))
+        mirror = np.where(generator.random(count) < 0.5 * self.flip, -1.0, 1.0)
+        angle = np.deg2rad(generator.uniform(-self.rotation, self.rotation, count))
+        cos, sin = np.cos(angle), np.sin(angle)
+        yy, yx, xy, xx = cos, sin, -sin * mirror, cos * mirror
+        y0 = CENTRE[0] - yy * CENTRE[0] - yx * CENTRE[1] + shift[:, 0]
+        x0 = CENTRE[1] - xy * CENTRE[0] - xx * CENTRE[1] + shift[:, 1]
+        rectangle = _draw_rectangles(generator, count, self.erasing)
+        columns = [yy, yx, y0, xy, xx, x0, *rectangle]
+        return np.stack(columns, axis=1).astype(np.float32)
+
+    def apply(self, images, draws):
+        """Return float32 (n, 28, 28): `images`, (n, 28, 28), changed by `draws`."""
+        yy, yx, y0, xy, xx, x0, top, left, bottom, right, value = (
+            draws[:, column, None, None] for column in range(COLUMNS)
+        )
+        y = np.arange(HEIGHT, dtype=np.float32)[:, None]
+        x = np.arange(WIDTH, dtype=np.float32)[None, :]
+        if self.crop_padding or self.flip or self.rotation:
+            rows, columns = yy * y + yx * x + y0, xy * y + xx * x + x0
+            sample = _between if self.rotation else _nearest
+            images = sample(ops.reshape(images, (-1, HEIGHT * WIDTH)), rows, columns)
+        else:
+            images = ops.cast(images, "float32")
+        if self.erasing:
+            inside = (y >= top) & (y < bottom) & (x >= left) & (x < right)
+            images = ops.where(inside, value, images)
+        return images
+
+
+def _draw_rectangles(generator, count: int, share: float) -> list[np.ndarray]:
+    """Return top, left, bottom, right and grey value; a `share` is not empty."""
+    chosen = generator.random(count) < share
+    area = generator.uniform(*ERASED_AREA, count) * HEIGHT * WIDTH
+    aspect = np.exp(generator.uniform(*np.log(ERASED_ASPECT), count))
+    height = np.clip(np.round(np.sqrt(area * aspect)), 1, HEIGHT) * chosen
+    width = np.clip(np.round(np.sqrt(area / aspect)), 1, WIDTH)
+    top = np.floor(generator.random(count) * (HEIGHT + 1 - height))
+    left = np.floor(generator.random(count) * (WIDTH + 1 - width))
+    value = generator.integers(0, 256, count)
+    return [top, left, top + height, left + width, value]
+
+
+def _nearest(flat, rows, columns):
+    """Take whole pixels; what comes from outside is zero. `flat`: (n, 784)."""
+    inside = (rows > -1) & (rows < HEIGHT) & (columns > -1) & (columns < WIDTH)
+    index = ops.clip(rows, 0, HEIGHT - 1) * WIDTH + ops.clip(columns, 0, WIDTH - 1)
+    index = ops.reshape(ops.cast(index, "int32"), (-1, HEIGHT * WIDTH))
+    taken = ops.take_along_axis(flat, index, axis=1)
+    taken = ops.reshape(ops.cast(taken, "float32"), (-1, HEIGHT, WIDTH))
+    return ops.where(inside, taken, 0.0)
+
+
+def _between(flat, rows, columns):
+    """Take bilinear means of four pixels each."""
+    top, left = ops.floor(rows), ops.floor(columns)
+    down, right = rows - top, columns - left
+    return (
+        (1 - down) * (1 - right) * _nearest(flat, top, left)
+        + (1 - down) * right * _nearest(flat, top, left + 1)
+        + down * (1 - right) * _nearest(flat, top + 1, left)
+        + down * right * _nearest(flat, top + 1, left + 1)
+    )
