@@ -30,7 +30,7 @@ DATA_FLAGS = $(call flag,DATA,--data) $(call path,DATA_DIR,--data-dir)
 MODEL_FLAG = $(call path,MODEL,--model)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv quickstart train evaluate data models show parity tensorboard \
+.PHONY: help venv quickstart train evaluate compare data models show parity tensorboard \
 	repeat results pictures lint format test test-slow clean
 
 help: ## print this help
@@ -41,6 +41,7 @@ help: ## print this help
 	@echo
 	@echo 'Variables:                                               for example'
 	@echo '  MODEL         a network (make models), a .keras path   MODEL=lenet'
+	@echo '  MODELS        several of them, or all                  MODELS="lenet cnn"'
 	@echo '  BACKEND       torch, tensorflow or jax                 BACKEND=jax'
 	@echo '  RECIPE        default, or a .json file                 RECIPE=mine.json'
 	@echo '  EPOCHS        passes over the training images          EPOCHS=5'
@@ -75,9 +76,13 @@ train: $(READY) ## train MODEL and save it in saved_models
 	$(call flag,SEED,--seed) $(call flag,PRECISION,--precision) \
 	$(call path,OUT,--out) $(ARGS)
 
-evaluate: $(READY) ## measure MODEL on the test images
+evaluate: $(READY) ## measure MODEL, or several, on the test images
 	@$(RUN) evaluate $(MODEL_FLAG) $(DATA_FLAGS) $(call path,OUT,--json) \
 	$(call path,FIGURE,--figure) $(ARGS)
+
+compare: $(READY) ## compare MODELS on the same test images
+	@$(RUN) compare $(call path,MODELS,--models) $(DATA_FLAGS) \
+	$(call path,OUT,--json) $(ARGS)
 
 data: $(READY) ## say what data was found, where, and whether it is intact
 	@$(RUN) data $(DATA_FLAGS) $(call path,OUT,--json) $(call path,FIGURE,--figure) $(ARGS)

@@ -4,6 +4,7 @@ import argparse
 
 from fmkeras import commands, flags
 from fmkeras.backends import BACKENDS
+from fmkeras.measure_arguments import add_measure_commands
 
 
 class Parser(argparse.ArgumentParser):
@@ -47,32 +48,10 @@ def build_parser() -> argparse.ArgumentParser:
     )
     flags.add_training(train)
 
-    evaluate = _command(
-        subparsers,
-        "evaluate",
-        commands.evaluate,
-        "measure a .keras file on the test images",
-    )
-    evaluate.usage = "%(prog)s --model NAME|FILE [option ...]"
-    evaluate.epilog = "example: fmkeras evaluate --model cnn --figure confusion.png"
-    evaluate.add_argument(
-        "--model",
-        required=True,
-        metavar="NAME|FILE",
-        help="a name in --models-dir, or the path of a .keras file",
-    )
-    evaluate.add_argument(
-        "--models-dir",
-        default="saved_models",
-        metavar="DIR",
-        help="where names are looked up (default: saved_models)",
-    )
-    evaluate.add_argument("--json", metavar="FILE", help="write the figures there")
-    evaluate.add_argument(
-        "--figure", metavar="FILE", help="draw the confusion matrix (.png or .svg)"
-    )
-    flags.add_backend(evaluate)
-    flags.add_data(evaluate)
+    def add(name, run, text):
+        return _command(subparsers, name, run, text)
+
+    add_measure_commands(add)
 
     data = _command(
         subparsers,

@@ -61,7 +61,7 @@ def load_artifact(
     ten outputs. Raises `UserError` for a file that is missing, damaged, altered
     since its card was written, unsafe (code inside) or of other shapes.
     """
-    path = _find(path_or_name, folder)
+    path = find_artifact(path_or_name, folder)
     content = _read(path)
     config = _read_config(path, content)
     _check_against_card(path, content)
@@ -71,6 +71,24 @@ def load_artifact(
         raise _not_loadable(path, config, error) from error
     _check_shapes(path, model)
     return model
+
+
+def find_artifact(
+    path_or_name: str | os.PathLike, folder: str | os.PathLike = FOLDER
+) -> Path:
+    """Return the path of a model by its path, or by its name in `folder`.
+
+    Raises `UserError` where there is no such file.
+    """
+    path = _path_of(path_or_name, folder)
+    if path.suffix == ".keras" and path.exists():
+        return path
+    names = sorted(file.stem for file in Path(folder).glob("[!.]*.keras"))
+    raise UserError(
+        f"There is no model file '{path}'; expected one that ends in .keras, or a name "
+        f"from '{folder}' (there: {', '.join(names) or 'none, train one first'}). "
+        f"Received: {path_or_name}"
+    )
 
 
 def read_card(
@@ -136,18 +154,6 @@ def _path_of(path_or_name: str | os.PathLike, folder: str | os.PathLike) -> Path
     if path.suffix == ".keras" or len(path.parts) > 1 or path.is_file():
         return path
     return Path(folder) / f"{path_or_name}.keras"
-
-
-def _find(path_or_name: str | os.PathLike, folder: str | os.PathLike) -> Path:
-    path = _path_of(path_or_name, folder)
-    if path.suffix == ".keras" and path.exists():
-        return path
-    names = sorted(file.stem for file in Path(folder).glob("[!.]*.keras"))
-    raise UserError(
-        f"There is no model file '{path}'; expected one that ends in .keras, or a name "
-        f"from '{folder}' (there: {', '.join(names) or 'none, train one first'}). "
-        f"Received: {path_or_name}"
-    )
 
 
 def _read(path: Path) -> bytes:

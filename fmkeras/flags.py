@@ -41,6 +41,15 @@ def add_data_name(parser) -> None:
     )
 
 
+def add_models_dir(parser) -> None:
+    parser.add_argument(
+        "--models-dir",
+        default="saved_models",
+        metavar="DIR",
+        help="where names are looked up (default: saved_models)",
+    )
+
+
 def add_seed(parser) -> None:
     parser.add_argument(
         "--seed",

@@ -38,13 +38,13 @@ DRAW = {
 def drawn(monkeypatch):
     """Collect the figures that are written."""
     found = []
-    write = figures._write
+    write = figures.write_figure
 
     def keep(figure, path):
         found.append(figure)
         write(figure, path)
 
-    monkeypatch.setattr(figures, "_write", keep)
+    monkeypatch.setattr(figures, "write_figure", keep)
     return found
 
 

@@ -38,7 +38,7 @@ def plot_samples(
             sheet[top : top + height, left : left + width] = images[index]
 
     inches = 0.42  # an image's side
-    figure = _figure(per_class * inches + 1.2, NUM_CLASSES * inches + 0.2)
+    figure = new_figure(per_class * inches + 1.2, NUM_CLASSES * inches + 0.2)
     axes = figure.add_subplot()
     # Clothes are dark on white here: less ink, and the page shows no black block.
     axes.imshow(sheet, cmap="gray_r", vmin=0, vmax=255, interpolation="nearest")
@@ -47,7 +47,7 @@ def plot_samples(
     axes.set_xticks([])
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    _write(figure, path)
+    write_figure(figure, path)
 
 
 def plot_confusion_matrix(
@@ -60,7 +60,7 @@ def plot_confusion_matrix(
     """
     totals = np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     shares = confusion / totals
-    figure = _figure(7.2, 6.4)
+    figure = new_figure(7.2, 6.4)
     axes = figure.add_subplot()
     # The square root lets the few errors be seen beside the diagonal.
     image = axes.imshow(np.sqrt(shares), cmap="Greys", vmin=0, vmax=1)
@@ -85,7 +85,7 @@ def plot_confusion_matrix(
     axes.tick_params(length=0)
     if title:
         axes.set_title(title)
-    _write(figure, path)
+    write_figure(figure, path)
 
 
 def plot_history(
@@ -103,7 +103,7 @@ def plot_history(
     if not rows:
         raise UserError("There is no finished epoch to draw; expected at least one.")
     epochs = [int(row["epoch"]) for row in rows]
-    figure = _figure(9, 3.6)
+    figure = new_figure(9, 3.6)
     for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
         # Told apart by dashes and, where one epoch makes no line, by marks.
         lines = ((name, "Training", "s--"), (f"val_{name}", "Validation", "o-"))
@@ -117,16 +117,16 @@ def plot_history(
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.grid(alpha=0.3)
         axes.legend(frameon=False)
-    _write(figure, path)
+    write_figure(figure, path)
 
 
-def _figure(width: float, height: float):
+def new_figure(width: float, height: float):
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def _write(figure, path: str | os.PathLike) -> None:
+def write_figure(figure, path: str | os.PathLike) -> None:
     import matplotlib
 
     suffix = Path(path).suffix.lower()
