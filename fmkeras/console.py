@@ -7,10 +7,45 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+
+from fmkeras.errors import UserError
 
 # Notes of TensorFlow's C++ that come whatever TF_CPP_MIN_LOG_LEVEL says.
 CHATTER = re.compile(rb"I\d{4} |WARNING: All log messages before absl")
+
+
+def guarded(program: str, run: Callable[[], int]) -> int:
+    """Return what `run` returns, 2 after a user's mistake, 130 after Ctrl-C.
+
+    A mistake is one line on stderr that starts with the name of the program.
+    """
+    try:
+        try:
+            with no_lost_interrupts():
+                return run()
+        finally:
+            # Here, where it does no harm that nobody reads our output any more.
+            print(end="", flush=True)
+    except UserError as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader of our output, such as head, has seen enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        # Such as a full disk, or a folder where a file should be.
+        path = error.filename2 or error.filename
+        print(
+            f"{program}: A file cannot be read or written "
+            f"({error.strerror or error}); check its path, and that there is room. "
+            f"Received: {'no path' if path is None else repr(str(path))}",
+            file=sys.stderr,
+        )
+        return 2
 
 
 @contextlib.contextmanager

@@ -1,0 +1,1 @@
+"""KerasTuner over fmkeras's recipes: `make tune`."""

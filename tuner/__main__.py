@@ -1,0 +1,21 @@
+"""The command line of the tuner: parse, set the backend, call one function."""
+
+import sys
+
+from fmkeras.console import guarded
+from tuner.arguments import build_parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; return 0, 2 after a user's mistake, 130 after Ctrl-C."""
+    words = sys.argv[1:] if arguments is None else arguments
+    return guarded("tuner", lambda: _run(words))
+
+
+def _run(words: list[str]) -> int:
+    options = build_parser().parse_args(words)
+    return options.run(options) or 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,52 @@
+"""The files of one trial in the folder of a search: its plan and its outcome."""
+
+import csv
+import json
+from pathlib import Path
+
+from fmkeras.files import write_json
+
+TRIALS = "trials"
+PLAN = "plan.json"
+OUTCOME = "outcome.json"
+FINISHED, FAILED, RUNNING = "finished", "failed", "running"
+
+
+def trial_folder(search: Path, trial_id: str) -> Path:
+    """Return the folder of a trial; it is a run's folder too."""
+    return search / TRIALS / trial_id
+
+
+def write_plan(search: Path, trial_id: str, plan: dict) -> None:
+    """Keep what a trial is to do: `values`; Hyperband's `epochs` and `earlier`."""
+    write_json(trial_folder(search, trial_id) / PLAN, plan)
+
+
+def read_plan(search: Path, trial_id: str) -> dict:
+    """Return what `write_plan` kept."""
+    return _read(trial_folder(search, trial_id) / PLAN)
+
+
+def write_outcome(search: Path, trial_id: str, outcome: dict) -> None:
+    """Keep how a trial ended: `state`, and its figures or the `reason`."""
+    write_json(trial_folder(search, trial_id) / OUTCOME, outcome)
+
+
+def read_outcome(search: Path, trial_id: str) -> dict | None:
+    """Return what `write_outcome` kept, None for a trial that has not ended."""
+    path = trial_folder(search, trial_id) / OUTCOME
+    return _read(path) if path.exists() else None
+
+
+def read_history(search: Path, trial_id: str) -> list[dict[str, float]]:
+    """Return the rows of a trial's history.csv so far, as numbers."""
+    try:
+        with open(trial_folder(search, trial_id) / "history.csv", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except FileNotFoundError:
+        return []
+    return [{name: float(value) for name, value in row.items()} for row in rows]
+
+
+def _read(path: Path) -> dict:
+    return json.loads(path.read_text())

@@ -1,0 +1,80 @@
+"""A search in this process: KerasTuner asks for trials, `run_trial` trains them."""
+
+import time
+from pathlib import Path
+
+import keras_tuner
+from keras_tuner.engine.base_tuner import BaseTuner
+from keras_tuner.engine.trial import TrialStatus
+
+from fmkeras.datasets import Dataset
+from tuner.oracles import (
+    STATE,
+    BayesianOracle,
+    DurableOracle,
+    GridOracle,
+    HyperbandOracle,
+    RandomOracle,
+)
+from tuner.settings import Settings
+from tuner.trials import run_trial
+
+# While others train what the next trial depends on.
+IDLE_SECONDS = 0.5
+
+
+def build_oracle(settings: Settings, folder: Path) -> DurableOracle:
+    """Return the oracle of a search, as its folder holds it or at the start."""
+    # KerasTuner takes 0 for no seed.
+    arguments = {"seed": settings.seed + 1}
+    if settings.search == "hyperband":
+        kind, arguments["max_epochs"] = HyperbandOracle, settings.recipe.epochs
+    else:
+        kinds = {"grid": GridOracle, "random": RandomOracle, "bayesian": BayesianOracle}
+        kind, arguments["max_trials"] = kinds[settings.search], settings.trials
+    oracle = kind(settings.space, folder, settings.objective, **arguments)
+    if (folder / STATE).exists():
+        oracle.reload()
+    return oracle
+
+
+class Search(BaseTuner):
+    """KerasTuner's tuner over this project's training.
+
+    With KerasTuner's environment variables of a worker set, its oracle is the one of
+    a chief on the same or another machine.
+    """
+
+    def __init__(
+        self,
+        oracle: keras_tuner.Oracle,
+        settings: Settings,
+        dataset: Dataset,
+        folder: Path,
+        callbacks=(),
+    ) -> None:
+        super().__init__(oracle, directory=str(folder.parent), project_name=folder.name)
+        self.settings = settings
+        self.dataset = dataset
+        self.folder = folder
+        self.callbacks = callbacks
+
+    def search(self) -> None:
+        """Train trials until the oracle has no more."""
+        while True:
+            trial = self.oracle.create_trial(self.tuner_id)
+            if trial.status == TrialStatus.STOPPED:
+                return
+            if trial.status == TrialStatus.IDLE:
+                time.sleep(IDLE_SECONDS)
+                continue
+            self.run_trial(trial)
+            self.oracle.end_trial(trial)
+
+    def run_trial(self, trial) -> dict:
+        return run_trial(
+            self.settings, self.dataset, self.folder, trial.trial_id, self.callbacks
+        )
+
+    def save(self) -> None:
+        """Nothing: the oracle saves itself, and a tuner has no state of its own."""

@@ -1,0 +1,128 @@
+"""What a search was told to do: kept in its folder, and held to."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from fmkeras.errors import UserError
+from fmkeras.files import write_json
+from fmkeras.recipes import Recipe
+from tuner.space_files import read_hyperparameters
+from tuner.spaces import Space, apply_values, check_space, grid
+
+SETTINGS = "settings.json"
+SEARCHES = ("grid", "random", "bayesian", "hyperband")
+OBJECTIVES = ("val_accuracy", "val_loss")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that the result of a search depends on.
+
+    Attributes:
+        model: the network.
+        backend: what keras runs on.
+        search: one of `SEARCHES`.
+        space: what may be chosen.
+        recipe: all that is not chosen; Hyperband gives trials up to its epochs.
+        objective: one of `OBJECTIVES`, of the epoch whose weights a trial keeps.
+        seed: of every trial, and of what is drawn.
+        trials: at most so many; None for all of a grid, and with Hyperband.
+        data: the flags of the data set, and its `checksum`.
+    """
+
+    model: str
+    backend: str
+    search: str
+    space: Space
+    recipe: Recipe
+    objective: str
+    seed: int
+    trials: int | None
+    data: dict
+
+    def __post_init__(self) -> None:
+        """Raise `UserError` for settings that do not go together."""
+        _check("search", self.search, SEARCHES)
+        _check("objective", self.objective, OBJECTIVES)
+        check_space(self.space, self.model, self.recipe)
+        names = {h.name for h in self.space.hyperparameters}
+        if self.search == "hyperband":
+            if "epochs" in names:
+                raise UserError(
+                    "Hyperband chooses the epochs itself; expected a space without "
+                    "them, EPOCHS for the most. Received: epochs among the choices"
+                )
+            if self.trials is not None:
+                raise UserError(
+                    "Hyperband follows from EPOCHS how many trials there are; expected "
+                    f"no TRIALS. Received: {self.trials}"
+                )
+        elif self.trials is not None and self.trials < 1:
+            raise UserError(f"Bad TRIALS; expected 1 or more. Received: {self.trials}")
+        if self.search == "grid":
+            for values in grid(self.space.hyperparameters):
+                apply_values(self.recipe, self.model, values)
+
+    def to_dict(self) -> dict:
+        """Return all of it as JSON knows it."""
+        content = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        content["space"] = {
+            "name": self.space.name,
+            "hyperparameters": self.space.to_dict(),
+        }
+        content["recipe"] = self.recipe.to_dict()
+        return json.loads(json.dumps(content))
+
+
+def read_settings(folder: Path) -> Settings:
+    """Return the settings of the search in a folder; `UserError` if there is none."""
+    path = folder / SETTINGS
+    try:
+        content = json.loads(path.read_text())
+        space = content.pop("space")
+        hyperparameters = read_hyperparameters(path, space["hyperparameters"])
+        recipe = Recipe(**content.pop("recipe"))
+        return Settings(
+            space=Space(space["name"], hyperparameters), recipe=recipe, **content
+        )
+    except UserError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"There is no search to go on with; expected a folder with {SETTINGS}, as "
+            f"each has in runs/tune-NAME. Received: {str(folder)!r}"
+        ) from error
+
+
+def claim(folder: Path, settings: Settings) -> None:
+    """Write the settings into a new folder; hold an old one's against them.
+
+    Only `trials` may differ. Raises `UserError` where anything else does.
+    """
+    path = folder / SETTINGS
+    wanted = settings.to_dict()
+    if path.exists():
+        before = read_settings(folder).to_dict()
+        for key in wanted:
+            if key != "trials" and before[key] != wanted[key]:
+                raise UserError(
+                    f"The search in '{folder}' has another {key}; expected "
+                    f"{_short(before[key])}, or another NAME. "
+                    f"Received: {_short(wanted[key])}"
+                )
+    write_json(path, wanted)
+
+
+def _check(name: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        why = " (the test images choose nothing)" if name == "objective" else ""
+        raise UserError(
+            f"Unknown {name}; expected one of: {', '.join(known)}{why}. "
+            f"Received: {value!r}"
+        )
+
+
+def _short(value) -> str:
+    return json.dumps(value) if isinstance(value, dict | list) else str(value)
