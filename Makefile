@@ -30,7 +30,7 @@ DATA_FLAGS = $(call flag,DATA,--data) $(call path,DATA_DIR,--data-dir)
 MODEL_FLAG = $(call path,MODEL,--model)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv quickstart train evaluate compare data models show parity tensorboard \
+.PHONY: help venv quickstart train evaluate compare predict data models show parity tensorboard \
 	repeat results pictures lint format test test-slow clean
 
 help: ## print this help
@@ -42,6 +42,7 @@ help: ## print this help
 	@echo 'Variables:                                               for example'
 	@echo '  MODEL         a network (make models), a .keras path   MODEL=lenet'
 	@echo '  MODELS        several of them, or all                  MODELS="lenet cnn"'
+	@echo '  IMAGES        pictures of your own, or a folder        IMAGES="a.png b.jpg"'
 	@echo '  BACKEND       torch, tensorflow or jax                 BACKEND=jax'
 	@echo '  RECIPE        default, or a .json file                 RECIPE=mine.json'
 	@echo '  EPOCHS        passes over the training images          EPOCHS=5'
@@ -83,6 +84,9 @@ evaluate: $(READY) ## measure MODEL, or several, on the test images
 compare: $(READY) ## compare MODELS on the same test images
 	@$(RUN) compare $(call path,MODELS,--models) $(DATA_FLAGS) \
 	$(call path,OUT,--json) $(ARGS)
+
+predict: $(READY) ## say what is on your own IMAGES, or on those in a folder
+	@$(RUN) predict $(call path,IMAGES,) $(MODEL_FLAG) $(call path,OUT,--out) $(ARGS)
 
 data: $(READY) ## say what data was found, where, and whether it is intact
 	@$(RUN) data $(DATA_FLAGS) $(call path,OUT,--json) $(call path,FIGURE,--figure) $(ARGS)

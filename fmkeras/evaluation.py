@@ -209,12 +209,11 @@ def evaluate_outputs(
     """
     confusion = confusion_matrix(labels, outputs.argmax(axis=1))
     normal = _are_probabilities(outputs)
+    probabilities = as_probabilities(outputs)
     if normal:
-        probabilities = outputs / outputs.sum(axis=1, keepdims=True)
         logarithms = np.log(np.maximum(probabilities, LEAST_PROBABILITY))
     else:
         logarithms = log_softmax(outputs)
-        probabilities = np.exp(logarithms)
     return Evaluation(
         count=len(labels),
         accuracy=accuracy(confusion),
@@ -227,6 +226,13 @@ def evaluate_outputs(
         probabilities=probabilities,
         labels=np.asarray(labels),
     )
+
+
+def as_probabilities(outputs: np.ndarray) -> np.ndarray:
+    """Return logits, or probabilities that miss a sum of one by a hair, as shares."""
+    if _are_probabilities(outputs):
+        return outputs / outputs.sum(axis=1, keepdims=True)
+    return np.exp(log_softmax(outputs))
 
 
 def _are_probabilities(outputs: np.ndarray) -> bool:

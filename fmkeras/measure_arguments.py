@@ -1,10 +1,10 @@
-"""The flags of the commands that measure trained models."""
+"""The flags of the commands that use trained models."""
 
 from fmkeras import flags, measure_commands
 
 
 def add_measure_commands(add) -> None:
-    """Declare evaluate and compare; `add(name, run, text)` returns a parser."""
+    """Declare evaluate, compare, predict; `add(name, run, text)` returns a parser."""
     evaluate = add(
         "evaluate", measure_commands.evaluate, "measure .keras files on the test images"
     )
@@ -51,3 +51,38 @@ def add_measure_commands(add) -> None:
     compare.add_argument("--json", metavar="FILE", help="write the figures there")
     flags.add_backend(compare)
     flags.add_data(compare)
+
+    predict = add(
+        "predict", measure_commands.predict, "say what is on pictures of your own"
+    )
+    predict.usage = "%(prog)s --model NAME|FILE PICTURE|DIR [...] [option ...]"
+    predict.epilog = (
+        "Each picture is made 28 x 28 as the data set was: trimmed, shrunk, centred "
+        "and, where it is dark on light, negated."
+    )
+    predict.add_argument(
+        "pictures",
+        nargs="+",
+        metavar="PICTURE|DIR",
+        help="picture files, grey, coloured or transparent, or folders of them",
+    )
+    predict.add_argument(
+        "--model",
+        required=True,
+        metavar="NAME|FILE",
+        help="a name in --models-dir, or the path of a .keras file",
+    )
+    flags.add_models_dir(predict)
+    predict.add_argument(
+        "--out",
+        default="runs/predictions",
+        metavar="DIR",
+        help="where the 28 x 28 pixels that the model saw are written "
+        "(default: runs/predictions)",
+    )
+    predict.add_argument(
+        "--csv",
+        metavar="FILE",
+        help="write a table (default for a folder: predictions.csv in --out)",
+    )
+    flags.add_backend(predict)

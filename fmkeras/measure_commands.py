@@ -1,8 +1,15 @@
-"""The commands that measure trained models: evaluate, compare."""
+"""The commands that use trained models: evaluate, compare, predict."""
 
+import sys
 from pathlib import Path
 
-from fmkeras.command_parts import import_keras, load_data, print_device, split_words
+from fmkeras.command_parts import (
+    expand_patterns,
+    import_keras,
+    load_data,
+    print_device,
+    split_words,
+)
 from fmkeras.errors import UserError
 from fmkeras.files import write_json
 
@@ -97,6 +104,45 @@ def compare(options) -> None:
         content = comparison.to_dict() | {"over_seeds": seeds, "dataset": dataset.name}
         write_json(options.json, content)
         print(f"Figures: {options.json}")
+
+
+def predict(options) -> None:
+    """Say what is on a person's own pictures."""
+    from fmkeras.prediction import (
+        find_pictures,
+        keep_what_was_seen,
+        predict_pictures,
+        read_all,
+        write_predictions,
+    )
+
+    words = expand_patterns(split_words(options.pictures))
+    folders = [word for word in words if Path(word).is_dir()]
+
+    def skip(error: UserError) -> None:
+        print(f"left out: {error}", file=sys.stderr)
+
+    # In a folder, which may hold anything, what is no picture is passed over.
+    pictures = read_all(find_pictures(words), skip if folders else None)
+    if not pictures:
+        raise UserError(
+            "None of the files can be read as a picture; see above. "
+            f"Received: {', '.join(words)}"
+        )
+    print_device()
+    from fmkeras.artifacts import load_artifact
+    from fmkeras.engines import predict as run_model
+
+    model = load_artifact(options.model, options.models_dir)
+    predictions = predict_pictures(model, pictures, run_model)
+    for prediction in predictions:
+        print(prediction.to_text())
+    keep_what_was_seen(predictions, options.out)
+    print(f"What the model saw: {options.out}/*-28x28.png")
+    if folders or options.csv:
+        path = options.csv or Path(options.out) / "predictions.csv"
+        write_predictions(predictions, path)
+        print(f"Table: {path}")
 
 
 def _names(words, options, dataset) -> list[str]:

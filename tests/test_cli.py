@@ -400,6 +400,7 @@ COMMANDS = [
     *([name] for name in ("quickstart", "train", "evaluate", "data", "repeat")),
     *([name] for name in ("models", "show", "parity", "results", "pictures")),
     ["compare"],
+    ["predict"],
 ]
 
 

@@ -29,6 +29,8 @@ ORDER = (
     "calibration",
     "evaluation",
     "comparison",
+    "pictures",
+    "prediction",
     "training",
     "studies",
     "report",

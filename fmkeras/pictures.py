@@ -1,0 +1,170 @@
+"""A person's own pictures, made into 28 x 28 images the way the data set was made.
+
+Fashion-MNIST's images were trimmed, shrunk until the longest side was 28 pixels,
+made grey, negated and put on a 28 x 28 canvas (Xiao et al., 2017, figure 1). Its
+originals stand on white; pictures here may stand on any plain background.
+"""
+
+import os
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fmkeras.errors import UserError
+from fmkeras.labels import IMAGE_SHAPE
+
+SIDE = IMAGE_SHAPE[0]
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm")
+# A pixel belongs to the garment where a channel differs from the background by more
+# than this, of 255, and than this share of the largest difference.
+LEAST_DIFFERENCE = 20
+LEAST_SHARE = 0.12
+# Above this mean a garment would be lost on white.
+PALE = 200
+# Rec. 601, as Pillow and ImageMagick make a picture grey.
+LUMINANCE = (0.299, 0.587, 0.114)
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """What was made of a picture.
+
+    Attributes:
+        path: the file.
+        pixels: uint8 (28, 28), 0 is the background, as in the data set.
+        notes: what was found: dark on light, transparent, and so on.
+    """
+
+    path: Path
+    pixels: np.ndarray
+    notes: tuple[str, ...]
+
+
+def read_picture(path: str | os.PathLike) -> Picture:
+    """Read a picture of any size, grey, coloured or transparent, and prepare it.
+
+    Raises `UserError` for a file that is missing or no picture, and for a picture
+    that shows nothing but its background.
+    """
+    path = Path(path)
+    colours, opacity = _read(path)
+    notes = []
+    if opacity.min() < 255:
+        colours, ground = _laid_on_a_ground(colours, opacity)
+        notes.append(f"transparent: laid on {ground}")
+    background = _background(colours)
+    distance = np.abs(colours - background).max(axis=2)
+    bar = max(LEAST_DIFFERENCE, LEAST_SHARE * distance.max())
+    garment = distance > bar
+    if not garment.any():
+        raise UserError(
+            f"The picture '{path}' shows nothing but its background; expected a "
+            "garment that stands out from it: take one with more contrast."
+        )
+    intensity, note = _intensity(colours, background, distance, garment)
+    notes.append(note)
+    image = _shrunk(_trimmed(np.where(garment, intensity, 0), garment))
+    return Picture(path, _centred(image), tuple(notes))
+
+
+def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Return colours, float64 (h, w, 3), and opacity, float64 (h, w), 0 to 255."""
+    from PIL import Image, ImageOps
+
+    try:
+        with warnings.catch_warnings():
+            # Pillow's warning of a picture that is as large as a bomb.
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as file:
+                picture = ImageOps.exif_transpose(file)
+                if picture.mode.startswith("I") or picture.mode == "F":
+                    picture = _eight_bits(picture)
+                pixels = np.asarray(picture.convert("RGBA"), np.float64)
+    except FileNotFoundError as error:
+        raise UserError(
+            f"There is no picture '{path}'; expected the path of one."
+        ) from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise UserError(
+            f"The picture '{path}' is too large; expected at most "
+            f"{Image.MAX_IMAGE_PIXELS:,} pixels: make it smaller."
+        ) from error
+    except Exception as error:  # Pillow's readers raise a dozen types.
+        raise UserError(
+            f"The file '{path}' cannot be read as a picture ({error}); expected one of "
+            f"{', '.join(SUFFIXES)}: save it anew as one of these."
+        ) from error
+    return pixels[..., :3], pixels[..., 3]
+
+
+def _eight_bits(picture):
+    """Scale 16 bits or more a pixel, which Pillow's own conversion cuts off at 255."""
+    from PIL import Image
+
+    values = np.asarray(picture, np.float64)
+    top = 65_535 if values.max() > 255 else 255
+    return Image.fromarray((values * 255 / max(top, values.max())).astype(np.uint8))
+
+
+def _laid_on_a_ground(
+    colours: np.ndarray, opacity: np.ndarray
+) -> tuple[np.ndarray, str]:
+    share = opacity[..., None] / 255
+    grey = (colours @ LUMINANCE * opacity).sum() / max(opacity.sum(), 1)
+    ground, name = (0, "black") if grey > PALE else (255, "white")
+    return colours * share + ground * (1 - share), name
+
+
+def _background(colours: np.ndarray) -> np.ndarray:
+    """Return the commonest colour of the border: the median of each channel."""
+    edges = (colours[0], colours[-1], colours[:, 0], colours[:, -1])
+    return np.median(np.concatenate(edges), axis=0)
+
+
+def _intensity(colours, background, distance, garment) -> tuple[np.ndarray, str]:
+    """Return grey values with the background at 0, up to 255, and what was done."""
+    ground = float(background @ LUMINANCE)
+    difference = colours @ LUMINANCE - ground
+    seen = np.abs(difference[garment]).mean()
+    if seen < 0.5 * distance[garment].mean():
+        return distance, "told from its background by colour: drawn by its difference"
+    if difference[garment].mean() < 0:
+        # The negative of a picture on white, where the ground is white.
+        return -difference * 255 / ground, "dark on light: negated"
+    return difference * 255 / (255 - ground), "light on dark: kept"
+
+
+def _trimmed(image: np.ndarray, garment: np.ndarray) -> np.ndarray:
+    rows, columns = np.flatnonzero(garment.any(axis=1)), garment.any(axis=0)
+    columns = np.flatnonzero(columns)
+    return image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+def _shrunk(image: np.ndarray) -> np.ndarray:
+    """Return the image with its longest side at 28 pixels, float64."""
+    from PIL import Image
+
+    height, width = image.shape
+    scale = SIDE / max(height, width)
+    size = (max(round(width * scale), 1), max(round(height * scale), 1))
+    # Each pixel is the mean of its area; one that is made larger has no area to mean.
+    kind = Image.Resampling.BOX if scale < 1 else Image.Resampling.BILINEAR
+    grey = Image.fromarray(np.clip(image, 0, 255).astype(np.float32))
+    return np.asarray(grey.resize(size, kind), np.float64)
+
+
+def _centred(image: np.ndarray) -> np.ndarray:
+    """Put the image on the canvas, its centre of mass as near the middle as it fits."""
+    canvas = np.zeros((SIDE, SIDE), np.uint8)
+    total = max(image.sum(), 1e-9)
+    corner = []
+    for axis, length in enumerate(image.shape):
+        places = np.arange(length) + 0.5
+        centre = (image.sum(axis=1 - axis) * places).sum() / total
+        corner.append(int(np.clip(round(SIDE / 2 - centre), 0, SIDE - length)))
+    top, left = corner
+    height, width = image.shape
+    canvas[top : top + height, left : left + width] = image.round()
+    return canvas
