@@ -25,8 +25,8 @@ IDLE_SECONDS = 0.5
 
 def build_oracle(settings: Settings, folder: Path) -> DurableOracle:
     """Return the oracle of a search, as its folder holds it or at the start."""
-    # KerasTuner takes 0 for no seed.
-    arguments = {"seed": settings.seed + 1}
+    # KerasTuner takes 0 for no seed, and counts up from one number to the next.
+    arguments = {"seed": (settings.seed * 10_007 + 1) % 2**31}
     if settings.search == "hyperband":
         kind, arguments["max_epochs"] = HyperbandOracle, settings.recipe.epochs
     else:
