@@ -30,8 +30,8 @@ DATA_FLAGS = $(call flag,DATA,--data) $(call path,DATA_DIR,--data-dir)
 MODEL_FLAG = $(call path,MODEL,--model)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv quickstart train evaluate compare predict data models show parity tensorboard \
-	repeat results pictures lint format test test-slow clean
+.PHONY: help venv quickstart train evaluate compare predict audit data models show parity tensorboard \
+	repeat reproduce results pictures lint format test test-slow clean
 
 help: ## print this help
 	@echo 'make TARGET [VARIABLE=value ...]'
@@ -44,14 +44,14 @@ help: ## print this help
 	@echo '  MODELS        several of them, or all                  MODELS="lenet cnn"'
 	@echo '  IMAGES        pictures of your own, or a folder        IMAGES="a.png b.jpg"'
 	@echo '  BACKEND       torch, tensorflow or jax                 BACKEND=jax'
-	@echo '  RECIPE        default, or a .json file                 RECIPE=mine.json'
+	@echo '  RECIPE        default, published, or a .json file      RECIPE=published'
 	@echo '  EPOCHS        passes over the training images          EPOCHS=5'
 	@echo '  BATCH         images a step                            BATCH=256'
 	@echo '  LR            the highest learning rate                LR=0.002'
-	@echo '  OPTIMIZER     adam, adamw or sgd                       OPTIMIZER=sgd'
+	@echo '  OPTIMIZER     adam, adamw, ranger21 or sgd             OPTIMIZER=sgd'
 	@echo '  PRECISION     auto, float32 or bfloat16                PRECISION=bfloat16'
 	@echo '  SEED          of split, weights, order and dropout     SEED=1'
-	@echo '  SEEDS         several, for repeat                      SEEDS="0 1 2"'
+	@echo '  SEEDS         several, for repeat and reproduce        SEEDS="0 1 2"'
 	@echo '  BACKENDS      several, for repeat                      BACKENDS="torch jax"'
 	@echo '  NAME          of the study, for repeat                 NAME=first'
 	@echo '  DATA          fashion-mnist, csv or garments           DATA=garments'
@@ -88,6 +88,10 @@ compare: $(READY) ## compare MODELS on the same test images
 predict: $(READY) ## say what is on your own IMAGES, or on those in a folder
 	@$(RUN) predict $(call path,IMAGES,) $(MODEL_FLAG) $(call path,OUT,--out) $(ARGS)
 
+audit: $(READY) ## list labels that are likely wrong, and twins of test images
+	@$(RUN) audit $(MODEL_FLAG) $(DATA_FLAGS) $(call flag,EPOCHS,--epochs) \
+	$(call flag,SEED,--seed) $(call path,OUT,--out) $(ARGS)
+
 data: $(READY) ## say what data was found, where, and whether it is intact
 	@$(RUN) data $(DATA_FLAGS) $(call path,OUT,--json) $(call path,FIGURE,--figure) $(ARGS)
 
@@ -103,6 +107,10 @@ parity: $(READY) ## prove the networks equal to PyTorch on every backend
 repeat: $(READY) ## train MODEL on BACKENDS for SEEDS and keep the records
 	@$(RUN) repeat $(MODEL_FLAG) $(call flag,BACKENDS,--backends) \
 	$(call flag,SEEDS,--seeds) $(call flag,NAME,--name) $(call flag,EPOCHS,--epochs) $(ARGS)
+
+reproduce: $(READY) ## train MODEL by its published protocol; print both figures
+	@$(RUN) reproduce $(MODEL_FLAG) $(call flag,SEEDS,--seeds) \
+	$(call flag,EPOCHS,--epochs) $(call path,DATA_DIR,--data-dir) $(ARGS)
 
 results: $(READY) ## make the tables of the READMEs anew from the records
 	@$(RUN) results $(ARGS)

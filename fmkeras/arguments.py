@@ -5,6 +5,8 @@ import argparse
 from fmkeras import commands, flags
 from fmkeras.backends import BACKENDS
 from fmkeras.measure_arguments import add_measure_commands
+from fmkeras.report_arguments import add_report_commands
+from fmkeras.study_arguments import add_study_commands
 
 
 class Parser(argparse.ArgumentParser):
@@ -52,6 +54,7 @@ def build_parser() -> argparse.ArgumentParser:
         return _command(subparsers, name, run, text)
 
     add_measure_commands(add)
+    add_report_commands(add)
 
     data = _command(
         subparsers,
@@ -66,41 +69,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--figure", metavar="FILE", help="draw twelve images a class (.png or .svg)"
     )
 
-    repeat = _command(
-        subparsers,
-        "repeat",
-        commands.repeat,
-        "train over backends and seeds, keep the records",
-    )
-    repeat.usage = "%(prog)s --model NAME --name NAME [option ...] [-- FLAG ...]"
-    repeat.epilog = (
-        "Flags of train may follow after --, as in: fmkeras repeat --model cnn "
-        "--name first-light --epochs 5 -- --batch-size 64"
-    )
-    repeat.add_argument(
-        "--model", required=True, metavar="NAME", help="see 'fmkeras models'"
-    )
-    repeat.add_argument("--name", required=True, metavar="NAME", help="of the study")
-    repeat.add_argument(
-        "--backends",
-        nargs="+",
-        default=BACKENDS,
-        choices=BACKENDS,
-        metavar="NAME",
-        help="one or more (default: all three)",
-    )
-    repeat.add_argument(
-        "--seeds",
-        nargs="+",
-        type=flags.seed,
-        default=(0, 1, 2),
-        metavar="N",
-        help="one or more (default: 0 1 2)",
-    )
-    repeat.add_argument(
-        "--epochs", type=flags.whole_number, metavar="N", help="as train has it"
-    )
-    repeat.add_argument("flags", nargs="*", help=argparse.SUPPRESS)
+    add_study_commands(add)
 
     models = _command(subparsers, "models", commands.models, "list the networks")
     models.add_argument(

@@ -59,8 +59,8 @@ class Augmentation:
         yy, yx, y0, xy, xx, x0, top, left, bottom, right, value = (
             draws[:, column, None, None] for column in range(COLUMNS)
         )
-        y = np.arange(HEIGHT, dtype=np.float32)[:, None]
-        x = np.arange(WIDTH, dtype=np.float32)[None, :]
+        y = ops.arange(HEIGHT, dtype="float32")[:, None]
+        x = ops.arange(WIDTH, dtype="float32")[None, :]
         if self.crop_padding or self.flip or self.rotation:
             rows, columns = yy * y + yx * x + y0, xy * y + xx * x + x0
             sample = _between if self.rotation else _nearest

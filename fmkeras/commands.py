@@ -108,26 +108,6 @@ def data(options) -> int:
     return 0 if ok else 2
 
 
-def repeat(options) -> None:
-    from fmkeras.studies import repeat as run_study
-    from fmkeras.studies import summarise
-
-    flags = [] if options.epochs is None else ["--epochs", str(options.epochs)]
-    records = run_study(
-        options.name,
-        options.model,
-        options.backends,
-        options.seeds,
-        flags + options.flags,
-    )
-    for row in summarise(records):
-        spread = "" if row["spread"] is None else f" +- {row['spread']:.4f}"
-        print(
-            f"{row['model']} on {row['backend']}, {row['epochs']} epochs: test "
-            f"accuracy {row['mean']:.4f}{spread} over {len(row['seeds'])} seeds"
-        )
-
-
 def results(options) -> int:
     from fmkeras.report.tables import update_tables
 

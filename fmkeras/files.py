@@ -3,11 +3,14 @@
 import contextlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from fmkeras.errors import UserError
+
+_NUMBERS = re.compile(r"\[\n\s*((?:-?\d[\d.e+-]*,?\s+)+)\]")
 
 
 @contextlib.contextmanager
@@ -57,9 +60,11 @@ def cache_folder(name: str) -> Path:
 
 
 def write_json(path: str | os.PathLike, content: object) -> None:
-    """Write `content` as indented JSON, whole or not at all."""
+    """Write `content` as indented JSON, whole or not at all; numbers in rows."""
+    text = json.dumps(content, indent=2, ensure_ascii=False)
+    text = _NUMBERS.sub(lambda row: f"[{' '.join(row[1].split())}]", text)
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+        temporary.write_text(text + "\n")
 
 
 def _not_writable(folder: Path, error: OSError) -> UserError:

@@ -190,6 +190,7 @@ def fit(
         # Of training alone, interrupted runs too.
         "seconds": round(sum(row["seconds"] for row in log.history), 1),
         "train": {"loss": row["loss"], "accuracy": row["accuracy"]},
+        "history": _columns(log.history),
         **facts,
     }
     if split.validation is not None:
@@ -207,6 +208,15 @@ def describe_dataset(dataset: Dataset, split: Split) -> dict:
         "train": len(split.train),
         "validation": 0 if split.validation is None else len(split.validation),
         "test": len(split.test),
+    }
+
+
+def _columns(history: list[dict]) -> dict[str, list[float]]:
+    """Return each logged figure over the epochs, to six digits."""
+    return {
+        name: [float(f"{row[name]:.6g}") for row in history]
+        for name in history[0]
+        if name != "epoch"
     }
 
 

@@ -1,0 +1,37 @@
+"""The commands that train many times: repeat, reproduce."""
+
+from fmkeras.studies import repeat as run_study
+from fmkeras.studies import summarise
+
+
+def repeat(options) -> None:
+    flags = [] if options.epochs is None else ["--epochs", str(options.epochs)]
+    records = run_study(
+        options.name,
+        options.model,
+        options.backends,
+        options.seeds,
+        flags + options.flags,
+    )
+    for row in summarise(records):
+        spread = "" if row["spread"] is None else f" +- {row['spread']:.4f}"
+        print(
+            f"{row['model']} on {row['backend']}, {row['epochs']} epochs: test "
+            f"accuracy {row['mean']:.4f}{spread} over {len(row['seeds'])} seeds"
+        )
+
+
+def reproduce(options) -> None:
+    """Train by a published protocol; print its figures beside ours."""
+    from fmkeras.reproduction import comparison_text
+    from fmkeras.reproduction import reproduce as run_protocol
+
+    data = [] if options.data_dir is None else ["--data-dir", options.data_dir]
+    records = run_protocol(
+        options.model,
+        options.backend,
+        options.seeds,
+        options.epochs,
+        data + options.flags,
+    )
+    print(comparison_text(options.model, records))
