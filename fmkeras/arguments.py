@@ -5,6 +5,7 @@ import argparse
 from fmkeras import commands, flags
 from fmkeras.backends import BACKENDS
 from fmkeras.measure_arguments import add_measure_commands
+from fmkeras.report_arguments import add_report_commands
 from fmkeras.study_arguments import add_study_commands
 
 
@@ -53,6 +54,7 @@ def build_parser() -> argparse.ArgumentParser:
         return _command(subparsers, name, run, text)
 
     add_measure_commands(add)
+    add_report_commands(add)
 
     data = _command(
         subparsers,

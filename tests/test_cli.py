@@ -401,6 +401,7 @@ COMMANDS = [
     *([name] for name in ("models", "show", "parity", "results", "pictures")),
     ["compare"],
     ["predict"],
+    ["audit"],
 ]
 
 
