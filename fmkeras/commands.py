@@ -144,6 +144,24 @@ def pictures(options) -> None:
     confusion = Path("saved_models/pictures/confusion.png")
     plot_confusion_matrix(np.array(test["confusion_matrix"]), confusion, title)
     print(f"Pictures: {samples}, {garments}, {confusion}")
+    _draw_optimizers()
+
+
+def _draw_optimizers() -> None:
+    """Draw the runs of the studies optimizer-NAME, where there are any."""
+    from fmkeras.report.curves import plot_runs
+    from fmkeras.studies import RECORDS, read_records
+
+    runs = {}
+    for folder in sorted(RECORDS.glob("optimizer-*")):
+        record = read_records(folder.name)[0]
+        recipe = record["recipe"]
+        label = f"{recipe['optimizer']}, rate {recipe['learning_rate']:g}"
+        runs[label] = record
+    if runs:
+        path = Path("saved_models/pictures/optimizers.png")
+        plot_runs(runs, path, f"{record['model']}, batch {recipe['batch_size']}")
+        print(f"Picture: {path}")
 
 
 def models(options) -> None:

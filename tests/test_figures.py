@@ -10,7 +10,7 @@ import pytest
 
 from fmkeras.errors import UserError
 from fmkeras.labels import CLASS_NAMES
-from fmkeras.report import figures
+from fmkeras.report import curves, figures
 
 GENERATOR = np.random.default_rng(0)
 LABELS = np.repeat(np.arange(10), 15)
@@ -27,10 +27,13 @@ HISTORY = [
     }
     for epoch in (1, 2, 3)
 ]
+COLUMNS = {"learning_rate": [0.01, 0.005], "loss": [0.9, 0.5], "val_loss": [0.8, 0.6]}
+RUNS = {name: {"history": COLUMNS} for name in ("adamw", "ranger21")}
 DRAW = {
     "samples": lambda path: figures.plot_samples(IMAGES, LABELS, path),
     "confusion": lambda path: figures.plot_confusion_matrix(CONFUSION, path, "Title"),
     "history": lambda path: figures.plot_history(HISTORY, path),
+    "runs": lambda path: curves.plot_runs(RUNS, path, "Title"),
 }
 
 
@@ -44,7 +47,8 @@ def drawn(monkeypatch):
         found.append(figure)
         write(figure, path)
 
-    monkeypatch.setattr(figures, "write_figure", keep)
+    for module in (figures, curves):
+        monkeypatch.setattr(module, "write_figure", keep)
     return found
 
 

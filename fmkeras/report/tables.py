@@ -12,7 +12,9 @@ from pathlib import Path
 from fmkeras.errors import UserError
 from fmkeras.files import replacing
 from fmkeras.models import list_models, model_info
+from fmkeras.recipes import find_recipe
 from fmkeras.report.parity_table import parity_table
+from fmkeras.reproduction import per_class_rows, study_records
 from fmkeras.studies import read_records, summarise
 
 _TABLE = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
@@ -108,13 +110,12 @@ def study_table(root: Path, argument: str) -> str:
     records = read_records(argument, root / "saved_models/records")
     rows = []
     for row in summarise(records):
-        spread = "" if row["spread"] is None else f" ± {100 * row['spread']:.2f}"
         rows.append(
             (
                 f"`{row['model']}`",
                 f"{row['recipe']}, {row['epochs']} epochs",
                 row["backend"],
-                f"{100 * row['mean']:.2f}{spread} %",
+                _mean_and_spread(row),
                 str(len(row["seeds"])),
                 row["device"],
                 ", ".join(row["commits"]),
@@ -130,6 +131,58 @@ def study_table(root: Path, argument: str) -> str:
         "commit",
     )
     return _markdown(heads, rows, "lllrrll")
+
+
+def published_table(root: Path, argument: str = "") -> str:
+    """Every published result and ours by the same protocol; empty where not run."""
+    rows = []
+    for name in list_models():
+        info = model_info(name)
+        figure = _share(info.published_accuracy)
+        if info.published_note:
+            figure = f"{figure} ({info.published_note})".strip()
+        ours = summarise(study_records(name, root / "saved_models/records"))
+        for row in ours or [None]:
+            rows.append((f"`{name}`", info.recipe, figure, *_ours(name, row)))
+    heads = (
+        "network",
+        "recipe",
+        "published",
+        "ours",
+        "seeds",
+        "backend, device",
+        "commit",
+    )
+    return _markdown(heads, rows, "lllrrll")
+
+
+def _ours(name: str, row: dict | None) -> tuple[str, ...]:
+    if row is None:
+        return ("", "", "", "")
+    figure = _mean_and_spread(row)
+    published = find_recipe("published", name).epochs
+    if row["epochs"] != published:
+        figure += f" (short: {row['epochs']} of {published} epochs)"
+    return (
+        figure,
+        str(len(row["seeds"])),
+        f"{row['backend']}, {row['device']}",
+        ", ".join(row["commits"]),
+    )
+
+
+def published_classes_table(root: Path, argument: str) -> str:
+    """A network's published figures for each class, and the means of ours."""
+    records = study_records(argument, root / "saved_models/records")
+    if not records:
+        return f"Not run yet: `make reproduce MODEL={argument}`."
+    rows = [
+        (name, *(f"{value:.2f}" for value in (*published, *ours)))
+        for name, published, ours in per_class_rows(argument, records)
+    ]
+    figures = ("precision", "recall", "F1")
+    heads = ("class", *(f"{f}, published" for f in figures), *figures)
+    return _markdown(heads, rows, "lrrrrrr")
 
 
 def proof_table(root: Path, argument: str = "") -> str:
@@ -151,6 +204,8 @@ _TABLES: dict[str, Callable[[Path, str], str]] = {
     "networks": networks_table,
     "saved": saved_table,
     "study": study_table,
+    "published": published_table,
+    "published-classes": published_classes_table,
     "parity": proof_table,
     "targets": targets_table,
 }
@@ -160,6 +215,11 @@ def saved_card(root: Path, name: str) -> dict | None:
     """Return the card of a network in saved_models; None where there is none."""
     path = root / "saved_models" / f"{name}.json"
     return json.loads(path.read_text()) if path.exists() else None
+
+
+def _mean_and_spread(row: dict) -> str:
+    spread = "" if row["spread"] is None else f" ± {100 * row['spread']:.2f}"
+    return f"{100 * row['mean']:.2f}{spread} %"
 
 
 def _share(value: float | None) -> str:
