@@ -6,6 +6,7 @@ ends; a trial in it is running, finished or failed, never two of these or none.
 """
 
 import json
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import keras_tuner
 import numpy as np
 from keras_tuner import synchronized
 from keras_tuner.engine.trial import Trial, TrialStatus
+from sklearn.exceptions import ConvergenceWarning
 
 from fmkeras.errors import UserError
 from fmkeras.files import write_json
@@ -53,6 +55,14 @@ class DurableOracle(keras_tuner.Oracle):
         """How many trials the search will have, if its space holds so many."""
         return self.max_trials
 
+    def plan(self, trial: Trial) -> dict:
+        """Return what a trial is to do: `values`; Hyperband's `epochs`, `earlier`."""
+        codes = trial.hyperparameters.values
+        plan = {"values": decode(self.space, codes)}
+        if EPOCHS in codes:
+            plan |= {"epochs": codes[EPOCHS], "earlier": codes.get(EARLIER)}
+        return plan
+
     def needed(self) -> set[str]:
         """The trials whose checkpoint a later one may go on from."""
         return set()
@@ -62,11 +72,7 @@ class DurableOracle(keras_tuner.Oracle):
         known = set(self.trials)
         trial = super().create_trial(tuner_id)
         if trial.status == TrialStatus.RUNNING:
-            codes = trial.hyperparameters.values
-            plan = {"values": decode(self.space, codes)}
-            if EPOCHS in codes:
-                plan |= {"epochs": codes[EPOCHS], "earlier": codes.get(EARLIER)}
-            outcomes.write_plan(self.folder, trial.trial_id, plan)
+            outcomes.write_plan(self.folder, trial.trial_id, self.plan(trial))
             if trial.trial_id not in known:
                 self.on_change(trial)
         return trial
@@ -154,7 +160,10 @@ class BayesianOracle(DurableOracle, keras_tuner.oracles.BayesianOptimizationOrac
 
     def populate_space(self, trial_id: str) -> dict:
         self._random_state = np.random.RandomState(self.seed + int(trial_id))
-        return super().populate_space(trial_id)
+        with warnings.catch_warnings():
+            # Of the kernel's bounds: with few trials it has little to go by.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            return super().populate_space(trial_id)
 
 
 class HyperbandOracle(DurableOracle, keras_tuner.oracles.HyperbandOracle):

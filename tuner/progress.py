@@ -30,7 +30,7 @@ class Progress:
 
     def report(self, trial: Trial) -> None:
         """Say what a trial is to do, or how it ended and how the search stands."""
-        plan = outcomes.read_plan(self.oracle.folder, trial.trial_id)
+        plan = self.oracle.plan(trial)
         values = describe_values(plan["values"])
         if trial.status == TrialStatus.RUNNING:
             epochs = f", {plan['epochs']} epochs" if "epochs" in plan else ""

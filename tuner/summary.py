@@ -7,7 +7,6 @@ from pathlib import Path
 from keras_tuner.engine.trial import TrialStatus
 
 from fmkeras.files import replacing, write_json
-from fmkeras.provenance import provenance
 from fmkeras.training import CHECKPOINT
 from tuner import outcomes
 from tuner.oracles import DurableOracle
@@ -29,7 +28,6 @@ def trial_rows(oracle: DurableOracle) -> list[dict]:
     rows = []
     for trial_id in sorted(oracle.trials, key=int):
         trial = oracle.trials[trial_id]
-        plan = outcomes.read_plan(oracle.folder, trial_id)
         history = outcomes.read_history(oracle.folder, trial_id)
         outcome = outcomes.read_outcome(oracle.folder, trial_id) or {}
         accuracies = [row["val_accuracy"] for row in history]
@@ -40,7 +38,7 @@ def trial_rows(oracle: DurableOracle) -> list[dict]:
                 "trial": trial_id,
                 "state": _STATES.get(trial.status, outcomes.RUNNING),
                 "reason": outcome.get("reason"),
-                "values": plan["values"],
+                "values": oracle.plan(trial)["values"],
                 "val_accuracy": outcome.get("val_accuracy"),
                 "val_loss": outcome.get("val_loss"),
                 "kept_epoch": outcome.get("kept_epoch"),
@@ -61,8 +59,11 @@ def best_row(rows: list[dict], settings: Settings) -> dict | None:
     return max(finished, key=lambda r: sign * r[settings.objective], default=None)
 
 
-def write_summary(oracle: DurableOracle, settings: Settings) -> list[dict]:
-    """Write trials.csv, trials.json and best.json; prune; return the rows."""
+def write_summary(oracle: DurableOracle, settings: Settings, facts: dict) -> list[dict]:
+    """Write trials.csv, trials.json and best.json; prune; return the rows.
+
+    `facts` goes into trials.json: what `provenance` returned at the start.
+    """
     rows = trial_rows(oracle)
     best = best_row(rows, settings)
     record = {
@@ -70,12 +71,12 @@ def write_summary(oracle: DurableOracle, settings: Settings) -> list[dict]:
         "planned": oracle.planned(),
         "best": best["trial"] if best else None,
         "trials": rows,
-        **provenance(),
+        **facts,
     }
     write_json(oracle.folder / "trials.json", record)
     _write_csv(oracle.folder / "trials.csv", rows, settings)
     if best:
-        write_json(oracle.folder / "best.json", _best(oracle.folder, settings, best))
+        write_json(oracle.folder / "best.json", _best(oracle, settings, best))
     _prune(oracle, rows, best)
     return rows
 
@@ -98,8 +99,8 @@ def _write_csv(path: Path, rows: list[dict], settings: Settings) -> None:
             writer.writerow([*(row[key] for key in plain), *values, accuracies])
 
 
-def _best(folder: Path, settings: Settings, row: dict) -> dict:
-    plan = outcomes.read_plan(folder, row["trial"])
+def _best(oracle: DurableOracle, settings: Settings, row: dict) -> dict:
+    folder, plan = oracle.folder, oracle.plan(oracle.trials[row["trial"]])
     recipe, options = trial_recipe(settings, plan)
     words = [f"MODEL={settings.model}", f"RECIPE={shlex.quote(str(folder))}/best.json"]
     words += [f"BACKEND={settings.backend}", f"SEED={settings.seed}"]
@@ -117,7 +118,7 @@ def _best(folder: Path, settings: Settings, row: dict) -> dict:
 def _prune(oracle: DurableOracle, rows: list[dict], best: dict | None) -> None:
     """Remove the checkpoints that no trial will go on from, but the best's."""
     running = [row["trial"] for row in rows if row["state"] == outcomes.RUNNING]
-    plans = [outcomes.read_plan(oracle.folder, trial_id) for trial_id in running]
+    plans = [oracle.plan(oracle.trials[trial_id]) for trial_id in running]
     kept = {*running, *(plan.get("earlier") for plan in plans), *oracle.needed()}
     kept |= {best["trial"]} if best else set()
     for row in rows:

@@ -1,7 +1,6 @@
 """One trial: the same training as a run, its outcome kept, a failure too."""
 
 import dataclasses
-import gc
 import json
 import math
 import shutil
@@ -37,9 +36,8 @@ def run_trial(
     except Exception as error:  # A backend's own errors have no common type.
         outcome = {"state": outcomes.FAILED, "reason": describe_error(error)}
     outcomes.write_outcome(search, trial_id, outcome)
-    # Or each trial's compiled steps and weights would stay to the end.
+    # Or weights and compiled steps of many trials would pile up.
     keras.utils.clear_session()
-    gc.collect()
     return outcome
 
 
