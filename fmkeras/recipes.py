@@ -1,169 +1,41 @@
-"""Recipes: how a network is trained, as plain data.
+"""The recipes: the published ones, our own for each network, and those in files.
 
-`Recipe` holds every choice of a training run. `find_recipe` takes `default`, this
-project's own for each network, chosen on the validation images; `published`, that of
-the network's source; the name of any published one; or a JSON file such as a run's
-config.json.
+`find_recipe` takes `default`, this project's own for each network, chosen on the
+validation images; `published`, that of the network's source; the name of any published
+one; or a JSON file such as a run's config.json.
 """
 
 import dataclasses
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
 from fmkeras.errors import UserError
 from fmkeras.models import model_info
+from fmkeras.recipe import CHOICES, OPTIMIZERS, Recipe
 
-OPTIMIZERS = ("adam", "adamw", "ranger21", "sgd")
-SCHEDULES = ("constant", "cosine", "step")
-CHOICES = {
-    "optimizer": OPTIMIZERS,
-    "schedule": SCHEDULES,
-    "preprocessing": ("scale", "standardise"),
-    "init": ("keras", "torch"),
-    "keep": ("best", "last"),
-    "data_split": ("holdout", "full", "fashionnet"),
-    "precision": ("auto", "float32", "bfloat16"),
-}
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Every choice of a training run; a bad one raises `UserError`.
-
-    Attributes:
-        name: what the recipe is called.
-        epochs: passes over the training images.
-        batch_size: images a step; a last, shorter batch is trained on too.
-        optimizer: adam, adamw, ranger21 (which brings a schedule of its own) or sgd
-            (Nesterov where momentum is above zero).
-        learning_rate: at its highest.
-        schedule: constant; cosine, down to zero at the end; or step.
-        warmup_epochs: the learning rate rises linearly over these.
-        step_epochs: the step schedule multiplies by `step_factor` every so often.
-        step_factor: see `step_epochs`.
-        weight_decay: decoupled from the gradient; for adamw and ranger21.
-        l2: added to the gradient as l2 * weight, as PyTorch's Adam and SGD mean
-            `weight_decay`.
-        momentum: of sgd.
-        amsgrad: of adam and adamw.
-        label_smoothing: the share of each target spread over all classes.
-        clip_norm: the largest norm of all gradients together; 0 for no limit.
-        ema: the momentum of a moving average of the weights, which is measured and
-            kept in their place; 0 for none.
-        crop_padding: each training image is moved by up to so many pixels in each
-            direction, zeros moving in: padding, then a random crop.
-        flip: half of the training images are mirrored, left to right.
-        rotation: each training image is turned by up to so many degrees either way.
-        erasing: the share of training images in which a random rectangle is painted
-            over.
-        preprocessing: scale (pixels / 255) or standardise (mean 0, deviation 1).
-        init: keras (Glorot uniform) or torch (PyTorch's default).
-        keep: the weights of the best epoch by validation accuracy, or of the last.
-        data_split: holdout sets 5,000 training images aside for validation; full
-            trains on all; fashionnet trains on all and divides the test images, 6,000
-            for validation and 4,000 for the test.
-        precision: auto, float32 or bfloat16 (weights stay in float32).
-    """
-
-    name: str = "custom"
-    epochs: int = 20
-    batch_size: int = 128
-    optimizer: str = "adam"
-    learning_rate: float = 1e-3
-    schedule: str = "constant"
-    warmup_epochs: float = 0.0
-    step_epochs: int = 25
-    step_factor: float = 0.1
-    weight_decay: float = 0.0
-    l2: float = 0.0
-    momentum: float = 0.9
-    amsgrad: bool = False
-    label_smoothing: float = 0.0
-    clip_norm: float = 0.0
-    ema: float = 0.0
-    crop_padding: int = 0
-    flip: bool = False
-    rotation: float = 0.0
-    erasing: float = 0.0
-    preprocessing: str = "scale"
-    init: str = "keras"
-    keep: str = "best"
-    data_split: str = "holdout"
-    precision: str = "auto"
-
-    def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            self._check_type(field.name, field.type)
-        for name, choices in CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise self._error(name, "one of " + ", ".join(choices))
-        for name in ("epochs", "batch_size", "step_epochs"):
-            if getattr(self, name) < 1:
-                raise self._error(name, "a whole number of at least 1")
-        if not 0 < self.learning_rate < float("inf"):
-            raise self._error("learning_rate", "a number above 0")
-        for name in ("warmup_epochs", "weight_decay", "l2", "clip_norm"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise self._error(name, "a number of at least 0")
-        for name in ("momentum", "label_smoothing", "ema"):
-            if not 0 <= getattr(self, name) < 1:
-                raise self._error(name, "a number from 0 up to, not including, 1")
-        if not 0 <= self.erasing <= 1:
-            raise self._error("erasing", "a number from 0 to 1")
-        if not 0 <= self.crop_padding <= 14:
-            raise self._error("crop_padding", "a whole number from 0 to 14")
-        if not 0 <= self.rotation <= 180:
-            raise self._error("rotation", "a number from 0 to 180")
-        if not 0 < self.step_factor <= 1:
-            raise self._error("step_factor", "a number above 0, at most 1")
-        if self.weight_decay and self.optimizer not in ("adamw", "ranger21"):
-            raise UserError(
-                "weight_decay is decoupled and goes with adamw and ranger21; expected "
-                f"0, or l2 in its place, for {self.optimizer}. "
-                f"Received: {self.weight_decay}"
-            )
-        if self.optimizer == "ranger21" and (
-            self.schedule != "constant" or self.warmup_epochs
-        ):
-            raise UserError(
-                "ranger21 brings a schedule of its own; expected schedule constant and "
-                f"warmup_epochs 0. Received: {self.schedule}, {self.warmup_epochs}"
-            )
-        if self.data_split == "full" and self.keep == "best":
-            raise UserError(
-                "With data_split full there is nothing to choose the best epoch by; "
-                "expected keep last. Received: best"
-            )
-
-    def replace(self, **changes) -> "Recipe":
-        """Return a copy with some fields changed; its name says that it was."""
-        changes = {k: v for k, v in changes.items() if getattr(self, k) != v}
-        if changes and "name" not in changes and not self.name.endswith("+"):
-            changes["name"] = self.name + "+"
-        return dataclasses.replace(self, **changes)
-
-    def to_dict(self) -> dict:
-        """Return the fields as JSON knows them."""
-        return dataclasses.asdict(self)
-
-    def _check_type(self, name: str, kind: type) -> None:
-        value = getattr(self, name)
-        kinds = (int, float) if kind is float else kind
-        if not isinstance(value, kinds) or (
-            isinstance(value, bool) and kind is not bool
-        ):
-            raise self._error(name, f"a value of type {kind.__name__}")
-
-    def _error(self, name: str, expected: str) -> UserError:
-        return UserError(
-            f"Bad {name}; expected {expected}. Received: {getattr(self, name)!r}"
-        )
-
+__all__ = ["CHOICES", "OPTIMIZERS", "PUBLISHED", "Recipe", "find_recipe"]
 
 # Where the sources are silent: PyTorch's default initial weights, and the weights of
 # the last epoch, for they train on all 60,000 images and have none to choose by.
 _SOURCE = Recipe(init="torch", keep="last", data_split="full")
+_FASHIONNET = dataclasses.replace(
+    _SOURCE,
+    name="fashionnet",
+    epochs=60,
+    batch_size=1024,
+    optimizer="adamw",
+    learning_rate=3e-3,
+    weight_decay=1e-5,
+    amsgrad=True,
+    schedule="step",
+    step_epochs=25,
+    step_factor=0.1,
+    preprocessing="standardise",
+    data_split="fashionnet",
+)
+_LONG = dataclasses.replace(
+    _SOURCE, epochs=300, batch_size=64, learning_rate=1e-4, l2=1e-5
+)
 PUBLISHED = {
     recipe.name: recipe
     for recipe in (
@@ -176,20 +48,20 @@ PUBLISHED = {
             learning_rate=0.01,
             weight_decay=1e-4,
         ),
+        _FASHIONNET,
+        # A later notebook of the same source.
+        dataclasses.replace(
+            _FASHIONNET, name="fashionnet-augmented", rotation=20.0, flip=True
+        ),
+        # The best points of the two grids, as their source has them; the grids
+        # themselves are spaces of `make tune`.
+        dataclasses.replace(_SOURCE, name="batch-lr-grid", epochs=10, batch_size=10),
         dataclasses.replace(
             _SOURCE,
-            name="fashionnet",
-            epochs=60,
-            batch_size=1024,
-            optimizer="adamw",
-            learning_rate=3e-3,
-            weight_decay=1e-5,
-            amsgrad=True,
-            schedule="step",
-            step_epochs=25,
-            step_factor=0.1,
+            name="standardise-grid",
+            epochs=20,
+            batch_size=20,
             preprocessing="standardise",
-            data_split="fashionnet",
         ),
         dataclasses.replace(
             _SOURCE,
@@ -201,22 +73,8 @@ PUBLISHED = {
         dataclasses.replace(
             _SOURCE, name="logistic", epochs=100, batch_size=32, l2=1e-4
         ),
-        dataclasses.replace(
-            _SOURCE,
-            name="mlp",
-            epochs=300,
-            batch_size=64,
-            learning_rate=1e-4,
-            l2=1e-5,
-        ),
-        dataclasses.replace(
-            _SOURCE,
-            name="cnn",
-            epochs=300,
-            batch_size=64,
-            learning_rate=1e-4,
-            l2=1e-5,
-        ),
+        dataclasses.replace(_LONG, name="mlp"),
+        dataclasses.replace(_LONG, name="cnn"),
         # The source does not say whether SGD or Adam, nor the rate.
         dataclasses.replace(_SOURCE, name="tinyvgg", epochs=10, batch_size=32),
     )

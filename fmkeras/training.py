@@ -238,9 +238,8 @@ def _build(model_name, recipe, precision, seed, options) -> keras.Model:
 
 def _claim_folder(folder: Path, config: dict) -> Path:
     """Make the folder of a run, or check that it holds one of the same settings."""
-    path = folder / CONFIG
+    path = make_folder(folder) / CONFIG
     if not path.exists():
-        make_folder(folder)
         write_json(path, config)
         return folder
     try:

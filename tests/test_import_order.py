@@ -19,6 +19,7 @@ ORDER = (
     "augmentation",
     "models",
     "optimizers",
+    "recipe",
     "recipes",
     "objectives",
     "metrics",
