@@ -33,6 +33,7 @@ ORDER = (
     "comparison",
     "pictures",
     "prediction",
+    "explanations",
     "training",
     "audit",
     "studies",

@@ -34,6 +34,18 @@ def gradient_function(model) -> Callable[[np.ndarray, np.ndarray], Pass]:
     return _BACKENDS[keras.backend.backend()](model)
 
 
+def input_gradients(model, inputs, classes) -> np.ndarray:
+    """Return how each output changes with its input, float32 of the inputs' shape.
+
+    inputs: (n, ...), whatever the model takes, feature maps too; classes: (n,), whose
+    output is meant. The model runs as at inference, and nothing in it changes.
+    """
+    inputs = np.asarray(inputs, np.float32)
+    classes = np.asarray(classes, np.int32)
+    found = _BY_INPUTS[keras.backend.backend()](model, inputs, classes)
+    return np.array(keras.ops.convert_to_numpy(found))
+
+
 def _torch(model):
 
     def step(images, labels):
@@ -85,6 +97,43 @@ def _jax(model):
     return step
 
 
+def _torch_by_inputs(model, inputs, classes):
+    import torch
+
+    inputs = keras.ops.convert_to_tensor(inputs).requires_grad_(True)
+    chosen = _chosen(model(inputs, training=False), classes)
+    return torch.autograd.grad(chosen, inputs)[0]
+
+
+def _tensorflow_by_inputs(model, inputs, classes):
+    import tensorflow as tf
+
+    inputs = tf.constant(inputs)
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(inputs)
+        chosen = _chosen(model(inputs, training=False), classes)
+    return tape.gradient(chosen, inputs)
+
+
+def _jax_by_inputs(model, inputs, classes):
+    import jax
+
+    trainable = [variable.value for variable in model.trainable_variables]
+    other = [variable.value for variable in model.non_trainable_variables]
+
+    # The weights are arguments: of constants XLA would compute what it can, for long.
+    def chosen(inputs, trainable, other):
+        outputs, _ = model.stateless_call(trainable, other, inputs, training=False)
+        return _chosen(outputs, classes)
+
+    return jax.jit(jax.grad(chosen))(inputs, trainable, other)
+
+
+def _chosen(outputs, classes):
+    """The sum of each row's output for its class: rows do not touch each other."""
+    return keras.ops.sum(outputs * keras.ops.one_hot(classes, outputs.shape[-1]))
+
+
 def _cross_entropy(logits, labels):
     labels = keras.ops.convert_to_tensor(labels, dtype="int32")
     losses = keras.losses.sparse_categorical_crossentropy(
@@ -104,3 +153,8 @@ def _as_numpy(loss, gradients, logits) -> Pass:
 
 
 _BACKENDS = {"torch": _torch, "tensorflow": _tensorflow, "jax": _jax}
+_BY_INPUTS = {
+    "torch": _torch_by_inputs,
+    "tensorflow": _tensorflow_by_inputs,
+    "jax": _jax_by_inputs,
+}

@@ -1,0 +1,108 @@
+"""What a trained net looks at: Grad-CAM, saliency, first filters, feature maps."""
+
+import keras
+import numpy as np
+from keras import layers
+
+from fmkeras.engines.gradients import input_gradients
+
+# Layers that leave every place of a feature map where it is, or make it coarser.
+_POOLING = (layers.MaxPooling2D, layers.AveragePooling2D, layers.Dropout)
+_COLLAPSING = (layers.Flatten, layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D)
+
+
+def grad_cam(
+    model: keras.Model, images: np.ndarray, classes: np.ndarray
+) -> np.ndarray | None:
+    """Return where each image speaks for a class, float32 (n, h, w) from 0 to 1.
+
+    h and w are those of the last feature maps before they are pooled or flattened;
+    None for a net without any, such as one of dense layers. `images` are uint8
+    (n, 28, 28), `classes` integers (n,). After Selvaraju et al., 'Grad-CAM' (2017).
+    """
+    maps = last_maps(model)
+    if maps is None:
+        return None
+    features = keras.Model(model.inputs[0], maps)
+    head = keras.Model(maps, _scores(model))
+    values = _run(features, _as_input(model, images))
+    gradients = input_gradients(head, values, classes)
+    weights = gradients.mean(axis=(1, 2), keepdims=True)
+    return _to_unit(np.maximum((weights * values).sum(axis=-1), 0))
+
+
+def saliency(model: keras.Model, images: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Return how much each pixel matters for a class, float32 (n, 28, 28), 0 to 1.
+
+    The absolute gradient of the class's score by the pixel (Simonyan et al., 2014).
+    """
+    scores = keras.Model(model.inputs[0], _scores(model))
+    gradients = input_gradients(scores, _as_input(model, images), classes)
+    return _to_unit(np.abs(gradients).reshape(images.shape))
+
+
+def first_filters(model: keras.Model) -> tuple[str, np.ndarray] | None:
+    """Return the first layer's name and filters, float32 (filters, h, w).
+
+    Convolution kernels of one channel, or the weights of a dense layer that sees the
+    28 x 28 pixels themselves. None where the first weights are of another form.
+    """
+    for layer in model.layers:
+        if isinstance(layer, layers.Conv2D) and layer.kernel.shape[2] == 1:
+            kernel = keras.ops.convert_to_numpy(layer.kernel)
+            return layer.name, np.moveaxis(kernel[:, :, 0], -1, 0)
+        if isinstance(layer, layers.Dense) and layer.kernel.shape[0] == 28 * 28:
+            kernel = keras.ops.convert_to_numpy(layer.kernel)
+            return layer.name, np.moveaxis(kernel.reshape(28, 28, -1), -1, 0)
+        if layer.weights and not isinstance(layer, layers.BatchNormalization):
+            return None
+    return None
+
+
+def feature_maps(
+    model: keras.Model, image: np.ndarray
+) -> tuple[str, np.ndarray] | None:
+    """Return the first convolution's name and what it makes of an image.
+
+    `image` is uint8 (28, 28); the maps are float32 (maps, h, w). None for a net
+    without a convolution.
+    """
+    for layer in model.layers:
+        if isinstance(layer, layers.Conv2D):
+            part = keras.Model(model.inputs[0], layer.output)
+            maps = _run(part, _as_input(model, image[None]))[0]
+            return layer.name, np.moveaxis(maps, -1, 0)
+    return None
+
+
+def last_maps(model: keras.Model):
+    """Return the last feature maps, before pooling and flattening; None without any."""
+    if not any(isinstance(layer, layers.Conv2D) for layer in model.layers):
+        return None
+    made_by = {id(layer.output): layer for layer in model.layers}
+    collapsing = [x for x in model.layers if isinstance(x, _COLLAPSING)]
+    if not collapsing:
+        return None
+    maps = collapsing[-1].input
+    while isinstance(layer := made_by.get(id(maps)), _POOLING):
+        maps = layer.input
+    return maps if len(maps.shape) == 4 else None
+
+
+def _scores(model: keras.Model):
+    """The scores that a last softmax takes, or else what the model gives."""
+    last = model.layers[-1]
+    return last.input if isinstance(last, layers.Softmax) else model.outputs[0]
+
+
+def _as_input(model: keras.Model, images: np.ndarray) -> np.ndarray:
+    shape = (len(images), *images.shape[1:3], 1)[: len(model.inputs[0].shape)]
+    return images.reshape(shape).astype(np.float32)
+
+
+def _run(model: keras.Model, inputs: np.ndarray) -> np.ndarray:
+    return np.array(keras.ops.convert_to_numpy(model(inputs, training=False)))
+
+
+def _to_unit(maps: np.ndarray) -> np.ndarray:
+    return maps / np.maximum(maps.max(axis=(1, 2), keepdims=True), 1e-12)
