@@ -1,6 +1,7 @@
 """The arguments of `python -m tuner`: its commands and their flags."""
 
 import argparse
+from collections.abc import Callable
 
 from fmkeras import flags
 from fmkeras.arguments import Parser
@@ -8,26 +9,58 @@ from tuner import commands
 from tuner.published import NAMES
 from tuner.settings import OBJECTIVES, SEARCHES
 
+# Where a chief listens.
+PORT = 8765
+
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands; `run` in its result is the function."""
     parser = Parser(prog="tuner", description="Search for recipes with KerasTuner.")
     parser.set_defaults(run=lambda options: parser.print_help(), parser=parser)
     subparsers = parser.add_subparsers(metavar="COMMAND", title="commands")
-    search = subparsers.add_parser(
+    search = _command(
+        subparsers,
         "search",
-        help="search in this process, or with several workers",
-        description="Search for a recipe; the same command goes on with a search "
-        "that was interrupted.",
+        commands.search,
+        "search in this process, or with several workers",
+        "The same command goes on with a search that was interrupted.",
     )
-    search.set_defaults(run=commands.search, parser=search)
     _add_search(search)
-    search.add_argument(
-        "--resume",
-        metavar="DIR",
-        help="go on with the search in that folder; its settings are in it",
+    _add_workers(search)
+    chief = _command(
+        subparsers,
+        "chief",
+        commands.chief,
+        "search with workers on other machines",
+        "They share the folder of runs with this one.",
     )
-    flags.add_backend(search)
+    _add_search(chief)
+    chief.add_argument(
+        "--host", default="0.0.0.0", metavar="HOST", help="to listen at (default: all)"
+    )
+    chief.add_argument(
+        "--port",
+        type=flags.whole_number,
+        default=PORT,
+        metavar="N",
+        help=f"to listen at (default: {PORT})",
+    )
+    worker = _command(
+        subparsers,
+        "worker",
+        commands.worker,
+        "train trials of a chief",
+        "It ends when the search is complete.",
+    )
+    worker.add_argument(
+        "--chief", required=True, metavar="HOST:PORT", help="where the chief listens"
+    )
+    _add_folder(worker)
+    flags.add_data_dir(worker)
+    _add_workers(worker)
+    worker.add_argument("--one", help=argparse.SUPPRESS)
+    worker.add_argument("--cores", help=argparse.SUPPRESS)
+    worker.set_defaults(trials=None)
     return parser
 
 
@@ -69,6 +102,27 @@ def _add_search(parser) -> None:
         help="what is not chosen: as train has it (default: the space's own)",
     )
     flags.add_seed(parser)
+    _add_folder(parser)
+    flags.add_backend(parser)
+    parser.add_argument(
+        "--record",
+        metavar="NAME",
+        help="at the end keep trials and heat map in saved_models as tune-NAME",
+    )
+    flags.add_data(parser)
+
+
+def _add_workers(parser) -> None:
+    parser.add_argument(
+        "--workers",
+        type=flags.whole_number,
+        default=1,
+        metavar="N",
+        help="processes on this machine, which share its cores (default: 1)",
+    )
+
+
+def _add_folder(parser) -> None:
     parser.add_argument(
         "--name",
         metavar="NAME",
@@ -76,8 +130,16 @@ def _add_search(parser) -> None:
     )
     parser.add_argument("--runs", default="runs", metavar="DIR", help="default: runs")
     parser.add_argument(
-        "--record",
-        metavar="NAME",
-        help="at the end keep trials and pictures in saved_models as tune-NAME",
+        "--resume",
+        metavar="DIR",
+        help="the folder of a search to go on with; its settings are in it",
     )
-    flags.add_data(parser)
+
+
+def _command(
+    subparsers, name: str, run: Callable, text: str, more: str
+) -> argparse.ArgumentParser:
+    description = f"{text[0].upper()}{text[1:]}. {more}"
+    parser = subparsers.add_parser(name, help=text, description=description)
+    parser.set_defaults(run=run, parser=parser)
+    return parser

@@ -18,12 +18,10 @@ class Progress:
         self,
         oracle: DurableOracle,
         settings: Settings,
-        workers: int = 1,
         say: Callable[[str], None] = lambda line: print(line, flush=True),
     ) -> None:
         self.oracle = oracle
         self.settings = settings
-        self.workers = workers
         self.say = say
         self._started = time.monotonic()
         self._before = len(oracle.end_order)

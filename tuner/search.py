@@ -8,6 +8,7 @@ from keras_tuner.engine.base_tuner import BaseTuner
 from keras_tuner.engine.trial import TrialStatus
 
 from fmkeras.datasets import Dataset
+from tuner.heartbeat import Heart
 from tuner.oracles import (
     STATE,
     BayesianOracle,
@@ -42,7 +43,7 @@ class Search(BaseTuner):
     """KerasTuner's tuner over this project's training.
 
     With KerasTuner's environment variables of a worker set, its oracle is the one of
-    a chief on the same or another machine.
+    a chief on the same or another machine, which knows by `heart` that it lives.
     """
 
     def __init__(
@@ -51,13 +52,13 @@ class Search(BaseTuner):
         settings: Settings,
         dataset: Dataset,
         folder: Path,
-        callbacks=(),
+        heart: Heart | None = None,
     ) -> None:
         super().__init__(oracle, directory=str(folder.parent), project_name=folder.name)
         self.settings = settings
         self.dataset = dataset
         self.folder = folder
-        self.callbacks = callbacks
+        self.heart = heart
 
     def search(self) -> None:
         """Train trials until the oracle has no more."""
@@ -72,9 +73,10 @@ class Search(BaseTuner):
             self.oracle.end_trial(trial)
 
     def run_trial(self, trial) -> dict:
-        return run_trial(
-            self.settings, self.dataset, self.folder, trial.trial_id, self.callbacks
-        )
+        if self.heart is not None:
+            self.heart.trial = trial.trial_id
+            self.heart.beat()
+        return run_trial(self.settings, self.dataset, self.folder, trial.trial_id)
 
     def save(self) -> None:
         """Nothing: the oracle saves itself, and a tuner has no state of its own."""

@@ -18,7 +18,7 @@ from tuner.spaces import apply_values
 
 
 def run_trial(
-    settings: Settings, dataset: Dataset, search: Path, trial_id: str, callbacks=()
+    settings: Settings, dataset: Dataset, search: Path, trial_id: str
 ) -> dict:
     """Train a trial as its plan says, or go on with it; return its outcome.
 
@@ -30,7 +30,7 @@ def run_trial(
     if outcome is not None:
         return outcome
     try:
-        outcome = _train(settings, dataset, search, trial_id, callbacks)
+        outcome = _train(settings, dataset, search, trial_id)
     except OSError:
         raise
     except Exception as error:  # A backend's own errors have no common type.
@@ -59,7 +59,7 @@ def describe_error(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}"[:500]
 
 
-def _train(settings, dataset, search, trial_id, callbacks) -> dict:
+def _train(settings, dataset, search, trial_id) -> dict:
     plan = outcomes.read_plan(search, trial_id)
     recipe, options = trial_recipe(settings, plan)
     folder = outcomes.trial_folder(search, trial_id)
@@ -73,7 +73,6 @@ def _train(settings, dataset, search, trial_id, callbacks) -> dict:
         folder=folder,
         seed=settings.seed,
         options=options,
-        callbacks=callbacks,
     )
     row = fitted.history[fitted.kept_epoch - 1]
     if not math.isfinite(row[settings.objective]):
