@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 
 from fmkeras.engines import create_engine, predict
+from fmkeras.engines.engine import evaluation_batch
 from fmkeras.errors import UserError
+from fmkeras.models import build_model
 from fmkeras.models.initializers import initialize
 from fmkeras.objectives import build_loss, build_optimizer
 from fmkeras.pipeline import Part, epoch_order
@@ -226,3 +228,10 @@ def test_predict_equals_keras_predict_in_any_batches(part):
     np.testing.assert_allclose(outputs, expected, rtol=1e-4, atol=1e-5)
     assert outputs.dtype == np.float32 and counts == [50, 50, 30]
     assert predict(model, part.images[:0]).shape == (0, 10)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("mlp", 1000), ("cnn", 1000), ("resnet18", 455)]
+)
+def test_larger_models_are_measured_on_fewer_images_at_once(name, expected):
+    assert evaluation_batch(build_model(name)) == expected

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
-from fmkeras.engines.engine import EVALUATION_BATCH, Engine, Totals
+from fmkeras.engines.engine import Engine, Totals
 
 __all__ = ["Engine", "Totals", "create_engine", "predict"]
 
@@ -26,7 +26,7 @@ def create_engine(model: keras.Model, *args, **kwargs) -> Engine:
 def predict(
     model: keras.Model,
     images: np.ndarray,
-    batch_size: int = EVALUATION_BATCH,
+    batch_size: int | None = None,
     on_batch: Callable[[int], None] = lambda count: None,
 ) -> np.ndarray:
     """Return the outputs of any model of 28x28 images, float32 (n, classes)."""

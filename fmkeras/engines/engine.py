@@ -19,7 +19,10 @@ from fmkeras.pipeline import Part, epoch_order
 # A call holds as many batches as take about this long: enough to hide the cost of a
 # call, few enough that a progress bar moves.
 SECONDS_PER_CALL = 0.5
-EVALUATION_BATCH = 1_000
+# Without gradients more images fit; so many that the largest layer's outputs stay
+# below this many bytes.
+LARGEST_OUTPUT = 256 * 1024**2
+MOST_EVALUATED = 1_000
 
 
 @dataclass
@@ -88,6 +91,7 @@ class Engine(ABC):
         self.l2 = l2
         self.augmentation = augmentation or Augmentation()
         self.num_classes = model.output_shape[-1]
+        self.evaluation_batch = evaluation_batch(model)
         self.totals = {"train": Totals(), "validation": Totals()}
         if optimizer is not None:
             if not optimizer.built:
@@ -161,13 +165,14 @@ class Engine(ABC):
     def predict(
         self,
         images: np.ndarray,
-        batch_size: int = EVALUATION_BATCH,
+        batch_size: int | None = None,
         on_batch: Callable[[int], None] = lambda count: None,
     ) -> np.ndarray:
         """Return the model's outputs for uint8 images (n, 28, 28), float32.
 
-        `on_batch` is told after each batch how many images it held.
+        `batch_size` follows from the model's size where none is given. `on_batch` is told after each batch how many images it held.
         """
+        batch_size = batch_size or self.evaluation_batch
         outputs = []
         for start in range(0, len(images), batch_size):
             batch = images[start : start + batch_size]
@@ -231,7 +236,7 @@ class Engine(ABC):
     def _evaluate_data(self, data) -> Totals:
         totals = Totals()
         order = np.arange(len(data.labels), dtype=np.int32)
-        for _, batches in self._calls(order, EVALUATION_BATCH):
+        for _, batches in self._calls(order, self.evaluation_batch):
             totals.add(*self._evaluate_steps(data, batches))
         return totals
 
@@ -294,6 +299,17 @@ class Engine(ABC):
     @abstractmethod
     def _seed_backend(self, seed: int) -> None:
         """Seed the backend's own generator, where it has one."""
+
+
+def evaluation_batch(model: keras.Model) -> int:
+    """Return how many images to take at once without gradients, 1 to 1,000."""
+    try:
+        outputs = keras.tree.flatten([layer.output for layer in model.layers])
+    except (AttributeError, ValueError):
+        # Another project's model: a layer in two places, or a call in Python.
+        return MOST_EVALUATED
+    largest = max(math.prod(size or 1 for size in x.shape[1:]) for x in outputs)
+    return min(max(LARGEST_OUTPUT // (4 * largest), 1), MOST_EVALUATED)
 
 
 def count_confusion(one_hot, logits):
