@@ -20,6 +20,7 @@ endif
 
 export KERAS_BACKEND := $(BACKEND)
 RUN := $(VENV)/bin/python -m fmkeras
+TUNE := $(VENV)/bin/python -m tuner
 READY := $(VENV)/.ready
 READY_TO_TEST := $(VENV)/.ready-to-test
 
@@ -31,7 +32,7 @@ MODEL_FLAG = $(call path,MODEL,--model)
 
 .DEFAULT_GOAL := help
 .PHONY: help venv quickstart train evaluate compare predict audit data models show parity tensorboard \
-	repeat reproduce results pictures lint format test test-slow clean
+	repeat reproduce tune tune-chief tune-worker results pictures lint format test test-slow clean
 
 help: ## print this help
 	@echo 'make TARGET [VARIABLE=value ...]'
@@ -53,7 +54,14 @@ help: ## print this help
 	@echo '  SEED          of split, weights, order and dropout     SEED=1'
 	@echo '  SEEDS         several, for repeat and reproduce        SEEDS="0 1 2"'
 	@echo '  BACKENDS      several, for repeat                      BACKENDS="torch jax"'
-	@echo '  NAME          of the study, for repeat                 NAME=first'
+	@echo '  NAME          of the study or search                   NAME=first'
+	@echo '  SPACE         of tune: a name, or a .json or .py file  SPACE=batch-lr-grid'
+	@echo '  SEARCH        grid, random, bayesian or hyperband      SEARCH=random'
+	@echo '  TRIALS        of tune: at most so many                 TRIALS=30'
+	@echo '  WORKERS       of tune: processes on this machine       WORKERS=2'
+	@echo '  RESUME        of tune: the folder of a search          RESUME=runs/tune-a'
+	@echo '  PORT          of tune-chief: where it listens          PORT=8765'
+	@echo '  CHIEF         of tune-worker: where its chief is       CHIEF=host:8765'
 	@echo '  DATA          fashion-mnist, csv or garments           DATA=garments'
 	@echo '  DATA_DIR      the folder of the data                   DATA_DIR=~/fashion'
 	@echo '  OUT           folder of the model; else a JSON file    OUT=/tmp/models'
@@ -111,6 +119,22 @@ repeat: $(READY) ## train MODEL on BACKENDS for SEEDS and keep the records
 reproduce: $(READY) ## train MODEL by its published protocol; print both figures
 	@$(RUN) reproduce $(MODEL_FLAG) $(call flag,SEEDS,--seeds) \
 	$(call flag,EPOCHS,--epochs) $(call path,DATA_DIR,--data-dir) $(ARGS)
+
+SEARCH_FLAGS = $(MODEL_FLAG) $(call path,SPACE,--space) $(call flag,SEARCH,--search) \
+	$(call flag,TRIALS,--trials) $(call flag,EPOCHS,--epochs) $(call flag,SEED,--seed) \
+	$(call path,RECIPE,--recipe) $(DATA_FLAGS) $(call path,NAME,--name) \
+	$(call path,RESUME,--resume)
+
+tune: $(READY) ## search SPACE for the best recipe of MODEL
+	@$(TUNE) search $(SEARCH_FLAGS) $(call flag,WORKERS,--workers) $(ARGS)
+
+tune-chief: $(READY) ## search with workers on other machines
+	@$(TUNE) chief $(SEARCH_FLAGS) $(call flag,PORT,--port) $(ARGS)
+
+tune-worker: $(READY) ## train trials of a CHIEF, of the search NAME or RESUME
+	@$(TUNE) worker $(call flag,CHIEF,--chief) $(call path,NAME,--name) \
+	$(call path,RESUME,--resume) $(call path,DATA_DIR,--data-dir) \
+	$(call flag,WORKERS,--workers) $(ARGS)
 
 results: $(READY) ## make the tables of the READMEs anew from the records
 	@$(RUN) results $(ARGS)
