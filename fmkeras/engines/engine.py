@@ -170,7 +170,8 @@ class Engine(ABC):
     ) -> np.ndarray:
         """Return the model's outputs for uint8 images (n, 28, 28), float32.
 
-        `batch_size` follows from the model's size where none is given. `on_batch` is told after each batch how many images it held.
+        `batch_size` follows from the model's size where none is given. `on_batch` is
+        told after each batch how many images it held.
         """
         batch_size = batch_size or self.evaluation_batch
         outputs = []
