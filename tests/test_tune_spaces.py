@@ -6,7 +6,8 @@ import pytest
 
 from fmkeras.errors import UserError
 from fmkeras.models import list_models
-from fmkeras.recipes import Recipe, find_recipe
+from fmkeras.recipe import Recipe
+from fmkeras.recipes import find_recipe
 from tuner.codec import decode, encode, to_keras_tuner
 from tuner.published import BATCH_LR_GRID, NAMES, STANDARDISE_GRID, built_in_space
 from tuner.space_files import find_space

@@ -19,14 +19,14 @@ PATIENCE = 5.0
 
 
 @contextlib.contextmanager
-def locked(folder: Path, patience: float = PATIENCE) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
     """Hold the lock of a folder; raise `UserError` with its owner if another does.
 
     The system lets go of it when the process ends in whatever way, a kill too.
     """
     make_folder(folder)
     with open(folder / LOCK, "a+") as file:
-        _take(file, folder, patience)
+        _take(file, folder)
         owner = {
             "process": os.getpid(),
             "machine": platform.node(),
@@ -39,8 +39,8 @@ def locked(folder: Path, patience: float = PATIENCE) -> Iterator[None]:
         yield
 
 
-def _take(file, folder: Path, patience: float) -> None:
-    end = time.monotonic() + patience
+def _take(file, folder: Path) -> None:
+    end = time.monotonic() + PATIENCE
     while True:
         try:
             return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,7 +1,7 @@
 """The spaces that come with the project: two published grids and a wider space."""
 
 from fmkeras.models import model_info
-from fmkeras.recipes import Recipe
+from fmkeras.recipe import Recipe
 from tuner.spaces import Hyperparameter, Space
 
 # FashionMNIST-PyTorch's study of lenet_relu: Adam, no schedule, and the weights of the

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fmkeras.errors import UserError
 from fmkeras.files import write_json
-from fmkeras.recipes import Recipe
+from fmkeras.recipe import Recipe
 from tuner.space_files import read_hyperparameters
 from tuner.spaces import Space, apply_values, check_space, grid
 

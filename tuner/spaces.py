@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from fmkeras.errors import UserError
 from fmkeras.models import model_info
 from fmkeras.models.options import check_options
-from fmkeras.recipes import Recipe
+from fmkeras.recipe import Recipe
 
 # The name is no choice; a split that validates on none, or on test images, leaves
 # nothing to search by.

@@ -10,7 +10,7 @@ import keras
 
 from fmkeras.datasets import Dataset
 from fmkeras.files import replacing, write_json
-from fmkeras.recipes import Recipe
+from fmkeras.recipe import Recipe
 from fmkeras.training import CHECKPOINT, CONFIG, fit
 from tuner import outcomes
 from tuner.settings import Settings
