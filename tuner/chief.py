@@ -102,7 +102,7 @@ class Chief:
                 f"goes on. Received: none at {self.address}"
             )
         # Every worker that lives has been told, and has no trial any more.
-        return self.servicer.stop_triggered and not alive
+        return self.servicer.stop_triggered and not alive and not self.oracle.is_open()
 
     def _is_alive(self, name: str) -> bool:
         beat = beat_of(self.oracle.folder, name)

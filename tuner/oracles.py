@@ -63,6 +63,10 @@ class DurableOracle(keras_tuner.Oracle):
             plan |= {"epochs": codes[EPOCHS], "earlier": codes.get(EARLIER)}
         return plan
 
+    def is_open(self) -> bool:
+        """Say whether there are trials that began and have not ended."""
+        return bool(self.ongoing_trials or self._retry_queue)
+
     def needed(self) -> set[str]:
         """The trials whose checkpoint a later one may go on from."""
         return set()
@@ -75,6 +79,10 @@ class DurableOracle(keras_tuner.Oracle):
             outcomes.write_plan(self.folder, trial.trial_id, self.plan(trial))
             if trial.trial_id not in known:
                 self.on_change(trial)
+        elif trial.status == TrialStatus.STOPPED and self.is_open():
+            # Stay: a trial comes back if the worker that has it dies.
+            trial.status = TrialStatus.IDLE
+            self.tuner_ids.add(tuner_id)
         return trial
 
     @synchronized
@@ -82,6 +90,9 @@ class DurableOracle(keras_tuner.Oracle):
         # A worker that was taken for dead may report a trial a second time.
         if trial.trial_id in self.end_order:
             return
+        # Or it reports what was about to be given to another.
+        if trial.trial_id in self._retry_queue:
+            self._retry_queue.remove(trial.trial_id)
         trial.hyperparameters = self.trials[trial.trial_id].hyperparameters
         outcome = outcomes.read_outcome(self.folder, trial.trial_id)
         done = outcome["state"] == outcomes.FINISHED
