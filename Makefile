@@ -31,7 +31,7 @@ DATA_FLAGS = $(call flag,DATA,--data) $(call path,DATA_DIR,--data-dir)
 MODEL_FLAG = $(call path,MODEL,--model)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv quickstart train evaluate compare predict audit data models show parity tensorboard \
+.PHONY: help venv quickstart train evaluate compare predict audit data models show parity benchmark tensorboard \
 	repeat reproduce tune tune-chief tune-worker results pictures lint format test test-slow clean
 
 help: ## print this help
@@ -62,6 +62,8 @@ help: ## print this help
 	@echo '  RESUME        of tune: the folder of a search          RESUME=runs/tune-a'
 	@echo '  PORT          of tune-chief: where it listens          PORT=8765'
 	@echo '  CHIEF         of tune-worker: where its chief is       CHIEF=host:8765'
+	@echo '  DEVICE        cpu or gpu, for benchmark                DEVICE=gpu'
+	@echo '  QUICK         benchmark: two minutes of it             QUICK=1'
 	@echo '  DATA          fashion-mnist, csv or garments           DATA=garments'
 	@echo '  DATA_DIR      the folder of the data                   DATA_DIR=~/fashion'
 	@echo '  OUT           folder of the model; else a JSON file    OUT=/tmp/models'
@@ -108,6 +110,11 @@ models: $(READY) ## list the networks
 
 show: $(READY) ## show MODEL layer by layer
 	@$(RUN) show $(MODEL) $(ARGS)
+
+benchmark: $(READY) ## measure speed beside PyTorch; QUICK=1 for two minutes of it
+	@$(RUN) benchmark $(MODEL_FLAG) $(call flag,BACKENDS,--backends) \
+	$(call flag,DEVICE,--device) $(call flag,PRECISION,--precision) \
+	$(call flag,BATCH,--batch-size) $(if $(QUICK),--quick) $(call path,OUT,--json) $(ARGS)
 
 parity: $(READY) ## prove the networks equal to PyTorch on every backend
 	@$(RUN) parity $(MODEL_FLAG) $(call path,OUT,--json) $(ARGS)

@@ -3,7 +3,7 @@
 import argparse
 
 from fmkeras import commands, flags
-from fmkeras.backends import BACKENDS
+from fmkeras.benchmark_arguments import add_benchmark_commands
 from fmkeras.measure_arguments import add_measure_commands
 from fmkeras.report_arguments import add_report_commands
 from fmkeras.study_arguments import add_study_commands
@@ -87,21 +87,7 @@ def build_parser() -> argparse.ArgumentParser:
     show.add_argument("--markdown", action="store_true", help="as Markdown")
     flags.add_backend(show)
 
-    parity = _command(
-        subparsers,
-        "parity",
-        commands.parity,
-        "prove the networks equal to PyTorch on every backend",
-    )
-    parity.add_argument("--model", metavar="NAME", help="one of them (default: all)")
-    parity.add_argument(
-        "--backends",
-        nargs="+",
-        choices=BACKENDS,
-        metavar="NAME",
-        help="one or more (default: all three)",
-    )
-    parity.add_argument("--json", metavar="FILE", help="write the record there")
+    add_benchmark_commands(add)
 
     results = _command(
         subparsers,

@@ -4,7 +4,6 @@ import dataclasses
 import sys
 from pathlib import Path
 
-from fmkeras.backends import BACKENDS
 from fmkeras.command_parts import import_keras, load_data, print_device
 from fmkeras.errors import UserError
 from fmkeras.recipes import Recipe, find_recipe
@@ -187,26 +186,3 @@ def show(options) -> None:
     from fmkeras.models.summary import show_model
 
     print(show_model(options.model, options.markdown))
-
-
-def parity(options) -> int:
-    """Compare networks with their PyTorch twins on every backend."""
-    from fmkeras.benchmark.parity_record import RECORD, run_parity
-
-    names = [options.model] if options.model else None
-    # The record of all networks is not lost to a look at one.
-    out = options.json or (RECORD if not names and not options.backends else None)
-    record = run_parity(
-        names,
-        backends=options.backends or BACKENDS,
-        out=out,
-        report=lambda line: print(line, flush=True),
-    )
-    failed = [r for r in record["results"] if not r["proven"]]
-    for result in failed:
-        print(f"Not proven: {result['name']} on {result['backend']}")
-    if not failed:
-        print(f"Proven: all of {len(record['results'])} comparisons.")
-    if out:
-        print(f"Record: {out}")
-    return 1 if failed else 0

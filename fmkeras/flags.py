@@ -162,6 +162,15 @@ def whole_number(text: str) -> int:
     return _parse(int, text, "a whole number")
 
 
+def positive_number(text: str) -> int:
+    number = whole_number(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(
+            f"expected a whole number of at least 1. Received: {text!r}"
+        )
+    return number
+
+
 def _number(text: str) -> float:
     return _parse(float, text, "a number")
 

@@ -46,10 +46,12 @@ ORDER = (
     "measure_commands",
     "report_commands",
     "study_commands",
+    "benchmark_commands",
     "flags",
     "measure_arguments",
     "report_arguments",
     "study_arguments",
+    "benchmark_arguments",
     "arguments",
     "__main__",
 )

@@ -13,6 +13,7 @@ TARGETS = re.search(r"^\.PHONY: ((?:.*\\\n)*.*)", TEXT, re.M)[1].split()
 VARIABLES = {
     *re.findall(r"call (?:flag|path),([A-Z_]+)", TEXT),
     *re.findall(r"^([A-Z_]+) \?=", TEXT, re.M),
+    *re.findall(r"if \$\(([A-Z_]+)\),--", TEXT),
     "ARGS",
 }
 

@@ -13,6 +13,7 @@ from fmkeras.errors import UserError
 from fmkeras.files import replacing
 from fmkeras.models import list_models, model_info
 from fmkeras.recipes import find_recipe
+from fmkeras.report.benchmark_table import benchmark_note, benchmark_table
 from fmkeras.report.parity_table import parity_table
 from fmkeras.reproduction import per_class_rows, study_records
 from fmkeras.studies import read_records, summarise
@@ -193,6 +194,16 @@ def proof_table(root: Path, argument: str = "") -> str:
     return parity_table(json.loads(path.read_text()))
 
 
+def speed_table(root: Path, argument: str) -> str:
+    """A record of `make benchmark`; the argument is its device and what it did."""
+    device, _, what = argument.partition("-")
+    path = root / f"saved_models/records/benchmark-{device}.json"
+    if not path.exists():
+        return f"Not measured yet: `make benchmark DEVICE={device}`."
+    record = json.loads(path.read_text())
+    return f"{benchmark_note(record)}\n\n{benchmark_table(record, what)}"
+
+
 def targets_table(root: Path, argument: str = "") -> str:
     """The targets of the Makefile and what each is for."""
     targets = re.findall(r"^([a-z-]+):.*## (.*)", (root / "Makefile").read_text(), re.M)
@@ -207,6 +218,7 @@ _TABLES: dict[str, Callable[[Path, str], str]] = {
     "published": published_table,
     "published-classes": published_classes_table,
     "parity": proof_table,
+    "speed": speed_table,
     "targets": targets_table,
 }
 

@@ -1,0 +1,68 @@
+"""This side of the speed measurement: our engine, and Keras's own `fit`."""
+
+import keras
+import numpy as np
+
+from fmkeras.engines import create_engine
+from fmkeras.models import build_model
+from fmkeras.objectives import build_loss, build_optimizer
+from fmkeras.pipeline import Part
+from fmkeras.recipes import Recipe
+
+RECIPE = Recipe(name="benchmark")
+
+
+class Ours:
+    """One network in our engine, with everything a run does but its files."""
+
+    def __init__(self, name, images, labels, batch_size, precision="float32"):
+        policy = "mixed_bfloat16" if precision == "bfloat16" else "float32"
+        keras.config.set_dtype_policy(policy)
+        self.images, self.labels = images, labels
+        self.batch_size = batch_size
+        self.engine = create_engine(
+            build_model(name, seed=0), build_optimizer(RECIPE, 1), build_loss(RECIPE)
+        )
+        self.epoch = 0
+
+    def train(self, count: int) -> None:
+        """Train one epoch on the first `count` images."""
+        self.engine.fit(
+            Part(self.images[:count], self.labels[:count]),
+            epochs=self.epoch + 1,
+            initial_epoch=self.epoch,
+            batch_size=self.batch_size,
+        )
+        self.epoch += 1
+
+    def predict(self, count: int, batch_size: int) -> None:
+        """Compute the logits of the first `count` images."""
+        self.engine.predict(self.images[:count], batch_size)
+
+
+class KerasFit:
+    """The same network as `model.fit` and `model.predict` train and use it."""
+
+    def __init__(self, name, images, labels, batch_size, precision="float32"):
+        policy = "mixed_bfloat16" if precision == "bfloat16" else "float32"
+        keras.config.set_dtype_policy(policy)
+        self.images = images[..., None]
+        self.targets = np.eye(10, dtype=np.float32)[labels]
+        self.batch_size = batch_size
+        self.model = build_model(name, seed=0)
+        self.model.compile(
+            build_optimizer(RECIPE, 1), build_loss(RECIPE), metrics=["accuracy"]
+        )
+
+    def train(self, count: int) -> None:
+        """Train one epoch on the first `count` images."""
+        self.model.fit(
+            self.images[:count],
+            self.targets[:count],
+            batch_size=self.batch_size,
+            verbose=0,
+        )
+
+    def predict(self, count: int, batch_size: int) -> None:
+        """Compute the logits of the first `count` images."""
+        self.model.predict(self.images[:count], batch_size, verbose=0)

@@ -1,0 +1,127 @@
+"""Contestants as processes, and rounds in which one after another has its turn."""
+
+import json
+import os
+import select
+import statistics
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+
+# The longest that an answer may take, a first compilation included.
+PATIENCE = 1_200
+MOST_IMAGES = 60_000
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """Who takes part: `kind` as in `fmkeras.benchmark.worker`, on a backend."""
+
+    kind: str
+    backend: str = "torch"
+    precision: str = "float32"
+
+    @property
+    def label(self) -> str:
+        """As records and tables name it: ours-jax, keras-fit-torch, pytorch-tuned."""
+        if self.kind in ("ours", "keras-fit"):
+            short = {"float32": "", "bfloat16": "-bfloat16"}[self.precision]
+            return f"{self.kind}-{self.backend}{short}"
+        return f"pytorch-{self.kind}"
+
+
+class ContestantFailed(Exception):
+    """A contestant's process ended, or gave no answer; the text says why."""
+
+
+class Racer:
+    """One contestant's process; a context that ends it."""
+
+    def __init__(
+        self, contestant: Contestant, model: str, batch_size: int, device: str
+    ) -> None:
+        self.contestant = contestant
+        command = [sys.executable, "-m", "fmkeras.benchmark.worker", contestant.kind]
+        command += [model, str(batch_size), contestant.precision]
+        environment = os.environ | {
+            "KERAS_BACKEND": contestant.backend,
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+            # jax takes three quarters of a GPU when it starts; others wait beside it.
+            "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+            "TF_FORCE_GPU_ALLOW_GROWTH": "true",
+        }
+        if device == "cpu":
+            environment |= {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
+        self._errors = tempfile.TemporaryFile("w+")
+        self._process = subprocess.Popen(
+            command,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+        )
+
+    def __enter__(self) -> "Racer":
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self._process.kill()
+        self._process.communicate()
+        self._errors.close()
+
+    def ask(self, *words) -> dict:
+        """Give one command and return the answer; raise `ContestantFailed`."""
+        try:
+            self._process.stdin.write(" ".join(map(str, words)) + "\n")
+            self._process.stdin.flush()
+            ready, _, _ = select.select([self._process.stdout], [], [], PATIENCE)
+            line = self._process.stdout.readline() if ready else ""
+        except BrokenPipeError:
+            line = ""
+        if line:
+            return json.loads(line)
+        if self._process.poll() is None and not ready:
+            raise ContestantFailed(f"no answer within {PATIENCE} s")
+        self._process.wait()
+        self._errors.seek(0)
+        last = (self._errors.read().strip().splitlines() or ["no message"])[-1]
+        raise ContestantFailed(f"exit code {self._process.returncode}: {last[:200]}")
+
+
+def run_rounds(
+    racers: list[Racer], command: str, unit: int, seconds: float, rounds: int, *further
+) -> dict[str, dict]:
+    """Let `racers` take turns; return median and rates, images a second, by label.
+
+    Each does `command` on as many images, a multiple of `unit`, as take it about
+    `seconds`; who begins changes from round to round.
+    """
+    counts = {r: _count(r, command, unit, seconds, *further) for r in racers}
+    rates: dict[Racer, list[float]] = {racer: [] for racer in racers}
+    for number in range(rounds):
+        first = number % max(len(racers), 1)
+        for racer in racers[first:] + racers[:first]:
+            took = racer.ask(command, counts[racer], *further)["seconds"]
+            rates[racer].append(counts[racer] / took)
+    return {
+        racer.contestant.label: {
+            "median": round(statistics.median(found), 1),
+            "rates": [round(rate, 1) for rate in found],
+            "images": counts[racer],
+        }
+        for racer, found in rates.items()
+    }
+
+
+def _count(racer: Racer, command: str, unit: int, seconds: float, *further) -> int:
+    """Find how many images take about `seconds`, warming up on the way."""
+    count = unit
+    while True:
+        took = racer.ask(command, count, *further)["seconds"]
+        most = MOST_IMAGES // unit * unit or unit
+        wanted = count * seconds / max(took, 1e-6)
+        if took >= seconds / 2 or count >= most:
+            return min(max(round(wanted / unit), 1) * unit, most)
+        count = min(max(round(min(wanted, 8 * count) / unit), 2) * unit, most)

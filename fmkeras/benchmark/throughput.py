@@ -1,0 +1,169 @@
+"""How fast networks train and predict here, beside PyTorch and Keras's own `fit`.
+
+All contestants of a network are measured in the same run, in turns; what counts is the
+ratio of their medians, not the seconds.
+"""
+
+import contextlib
+import json
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from fmkeras.backends import BACKENDS
+from fmkeras.benchmark.rounds import Contestant, ContestantFailed, Racer, run_rounds
+from fmkeras.errors import UserError
+from fmkeras.files import write_json
+from fmkeras.models import list_models, model_info
+from fmkeras.provenance import provenance
+
+RECORDS = Path("saved_models/records")
+QUICK_NETS = ("mynet", "lenet", "mlp")
+# Of a matrix product's rate, what a step of a large network may be expected to reach.
+EXPECTED_SHARE = 0.25
+
+
+def default_contestants(
+    backends: Sequence[str] = BACKENDS, precisions: Sequence[str] = ("float32",)
+) -> list[Contestant]:
+    """Return our engine on each backend, Keras's `fit`, and the three PyTorch loops."""
+    ours = [Contestant("ours", b, p) for b in backends for p in precisions]
+    peers = [Contestant(kind) for kind in ("loader", "tensors", "tuned")]
+    return [*ours, Contestant("keras-fit", backends[0]), *peers]
+
+
+def run_benchmark(
+    names: Sequence[str] | None = None,
+    *,
+    contestants: Sequence[Contestant] = (),
+    out: str | os.PathLike,
+    device: str = "cpu",
+    batch_size: int = 128,
+    rounds: int = 5,
+    seconds: float = 1.0,
+    step_limit: float = 10.0,
+    report: Callable[[str], None] = print,
+) -> dict:
+    """Measure networks one after another and return the record.
+
+    Args:
+        names: all by default.
+        contestants: `default_contestants()` if none are given.
+        out: the JSON file, written after each network; networks that it holds
+            already, measured with the same settings, are not measured again.
+        device: cpu, or gpu for the one that the backends find.
+        batch_size: of training.
+        rounds: turns of each contestant.
+        seconds: about how long a turn takes.
+        step_limit: a network whose step would take longer is left out, by estimate.
+        report: takes lines of progress.
+
+    Raises `UserError` for an unknown network, or a record that cannot be read.
+    """
+    names = list(names or list_models())
+    for name in names:
+        model_info(name)
+    contestants = list(contestants or default_contestants())
+    settings = {
+        "device": device,
+        "batch_size": batch_size,
+        "rounds": rounds,
+        "seconds_a_round": seconds,
+        "contestants": [contestant.label for contestant in contestants],
+    }
+    record = _begun(Path(out), settings)
+    record["machine"] = _machine(device)
+    costs = _multiply_adds(names)
+    for number, name in enumerate(names):
+        if name in record["models"]:
+            report(f"{name}: measured before")
+            continue
+        report(f"{name} ({number + 1} of {len(names)})")
+        # Forward, and twice that backward; two operations a multiply-add.
+        operations = 6 * costs[name] * batch_size
+        estimate = operations / (EXPECTED_SHARE * record["machine"]["float32"])
+        if estimate > step_limit:
+            entry = {"left_out": f"a step would take about {estimate:.0f} s"}
+            report(f"  left out: {entry['left_out']}")
+        else:
+            entry = _measure(name, contestants, settings, report)
+        record["models"][name] = {"multiply_adds": costs[name], **entry, **provenance()}
+        write_json(out, record)
+    return record
+
+
+def _measure(name: str, contestants, settings: dict, report) -> dict:
+    from fmkeras.engines.engine import evaluation_batch
+    from fmkeras.models.registry import build_graph
+
+    unit = evaluation_batch(build_graph(name))
+    batch_size, device = settings["batch_size"], settings["device"]
+    entry: dict = {"first_step": {}, "first_prediction": {}, "failed": {}}
+    with contextlib.ExitStack() as stack:
+        racers = []
+        for contestant in contestants:
+            racer = stack.enter_context(Racer(contestant, name, batch_size, device))
+            try:
+                answer = racer.ask("warm", unit)
+            except ContestantFailed as error:
+                entry["failed"][contestant.label] = str(error)
+                report(f"  {contestant.label} failed: {error}")
+                continue
+            entry["first_step"][contestant.label] = round(answer["first_step"], 2)
+            entry["first_prediction"][contestant.label] = round(
+                answer["first_prediction"], 2
+            )
+            racers.append(racer)
+        turns = settings["seconds_a_round"], settings["rounds"]
+        entry["train"] = run_rounds(racers, "train", batch_size, *turns)
+        # The last answer to training: memory without what predicting takes.
+        entry["predict"] = run_rounds(racers, "predict", unit, *turns, unit)
+        entry["peak_memory_mb"] = {
+            racer.contestant.label: racer.ask("predict", unit, unit)["peak_memory"]
+            // 1024
+            for racer in racers
+        }
+    for what in ("train", "predict"):
+        line = ", ".join(
+            f"{label} {figures['median']:,.0f}"
+            for label, figures in entry[what].items()
+        )
+        report(f"  {what}, images/s: {line}")
+    return entry
+
+
+def _machine(device: str) -> dict:
+    """Return cores and the measured rates of a matrix product, operations a second."""
+    with Racer(Contestant("tensors"), "linear", 1, device) as racer:
+        try:
+            rates = {
+                kind: racer.ask("product", kind)["rate"]
+                for kind in ("float32", "bfloat16")
+            }
+        except ContestantFailed as error:
+            raise UserError(
+                f"PyTorch does not run on this machine's {device}; expected it to "
+                f"multiply two matrices. Received: {error}"
+            ) from error
+    return {"cores": os.cpu_count(), **rates}
+
+
+def _multiply_adds(names: Sequence[str]) -> dict[str, int]:
+    from fmkeras.models.summary import model_rows
+
+    return {row["name"]: row["multiply_adds"] for row in model_rows(names)}
+
+
+def _begun(path: Path, settings: dict) -> dict:
+    """Return the record that is there, if of the same settings, or a new one."""
+    fresh = {"settings": settings, "machine": {}, "models": {}}
+    if not path.exists():
+        return fresh
+    try:
+        record = json.loads(path.read_text())
+        return record if record["settings"] == settings else fresh
+    except (ValueError, LookupError, TypeError) as error:
+        raise UserError(
+            f"Cannot read the record '{path}'; expected one that was written here: "
+            f"delete it or give another path. Received: {error!r}"
+        ) from error

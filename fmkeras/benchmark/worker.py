@@ -1,0 +1,69 @@
+"""One contestant in a process of its own, which runs when it is told to.
+
+`python -m fmkeras.benchmark.worker CONTESTANT MODEL BATCH PRECISION` answers each line
+of its input with one line of JSON:
+
+    warm N        the seconds of the first step and of first predicting N images
+    train N       the seconds of one pass over N images
+    predict N M   the seconds of predicting N images, M at a time
+    product TYPE  the operations a second of a matrix product in float32 or bfloat16
+
+KERAS_BACKEND says which backend 'ours' and 'keras-fit' run on.
+"""
+
+import json
+import resource
+import sys
+import time
+
+import numpy as np
+
+# Of noise: what is on the images changes nothing of the time.
+MOST_IMAGES = 60_000
+
+
+def make_contestant(kind: str, model: str, batch: int, precision: str):
+    """Return a contestant: 'ours', 'keras-fit', 'loader', 'tensors' or 'tuned'."""
+    generator = np.random.default_rng(0)
+    images = generator.integers(0, 256, (MOST_IMAGES, 28, 28), np.uint8)
+    labels = generator.integers(0, 10, MOST_IMAGES)
+    if kind in ("ours", "keras-fit"):
+        from fmkeras.benchmark import contestants
+
+        made = contestants.Ours if kind == "ours" else contestants.KerasFit
+        return made(model, images, labels, batch, precision)
+    from fmkeras.benchmark.peers import PEERS
+
+    return PEERS[kind](model, images, labels, batch)
+
+
+def main(kind: str, model: str, batch: str, precision: str) -> None:
+    """Answer the lines of the standard input until it ends."""
+    contestant = None
+    for line in sys.stdin:
+        words = line.split()
+        started = time.perf_counter()
+        answer = {}
+        if words[0] == "product":
+            from fmkeras.benchmark.peers import product_rate
+
+            answer["rate"] = product_rate(words[1])
+        elif words[0] == "warm":
+            contestant = make_contestant(kind, model, int(batch), precision)
+            contestant.train(int(batch))
+            answer["first_step"] = time.perf_counter() - started
+            started = time.perf_counter()
+            contestant.predict(int(words[1]), int(words[1]))
+            answer["first_prediction"] = time.perf_counter() - started
+        elif words[0] == "train":
+            contestant.train(int(words[1]))
+        else:
+            contestant.predict(int(words[1]), int(words[2]))
+        answer["seconds"] = time.perf_counter() - started
+        # Kilobytes on Linux.
+        answer["peak_memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,63 @@
+"""The commands that set networks beside PyTorch: parity, benchmark."""
+
+from fmkeras.backends import BACKENDS
+from fmkeras.command_parts import import_keras, split_words
+
+
+def parity(options) -> int:
+    """Compare networks with their PyTorch twins on every backend."""
+    from fmkeras.benchmark.parity_record import RECORD, run_parity
+
+    names = [options.model] if options.model else None
+    # The record of all networks is not lost to a look at one.
+    out = options.json or (RECORD if not names and not options.backends else None)
+    record = run_parity(
+        names,
+        backends=options.backends or BACKENDS,
+        out=out,
+        report=lambda line: print(line, flush=True),
+    )
+    failed = [r for r in record["results"] if not r["proven"]]
+    for result in failed:
+        print(f"Not proven: {result['name']} on {result['backend']}")
+    if not failed:
+        print(f"Proven: all of {len(record['results'])} comparisons.")
+    if out:
+        print(f"Record: {out}")
+    return 1 if failed else 0
+
+
+def benchmark(options) -> None:
+    """Measure training and inference beside PyTorch and Keras's own `fit`."""
+    from fmkeras.models import model_info
+
+    names = split_words(options.model or [])
+    for name in names:
+        model_info(name)
+    import_keras()
+    from fmkeras.benchmark.throughput import (
+        QUICK_NETS,
+        RECORDS,
+        default_contestants,
+        run_benchmark,
+    )
+    from fmkeras.report.benchmark_table import benchmark_note, benchmark_table
+
+    backends = options.backends or BACKENDS
+    names = names or (QUICK_NETS if options.quick else None)
+    quick = "-quick" if options.quick else ""
+    out = options.json or RECORDS / f"benchmark-{options.device}{quick}.json"
+    turns = {"rounds": 3, "seconds": 0.5} if options.quick else {}
+    record = run_benchmark(
+        names,
+        contestants=default_contestants(backends, options.precision),
+        out=out,
+        device=options.device,
+        batch_size=options.batch_size,
+        report=lambda line: print(line, flush=True),
+        **turns,
+    )
+    print(f"\n{benchmark_note(record)}")
+    for what, title in (("train", "Training"), ("predict", "Inference")):
+        print(f"\n{title}:\n{benchmark_table(record, what)}")
+    print(f"Record: {out}")
