@@ -15,6 +15,7 @@ from fmkeras.models import list_models, model_info
 from fmkeras.recipes import find_recipe
 from fmkeras.report.benchmark_table import benchmark_note, benchmark_table
 from fmkeras.report.parity_table import parity_table
+from fmkeras.report.tuning_table import tuning_table
 from fmkeras.reproduction import per_class_rows, study_records
 from fmkeras.studies import read_records, summarise
 
@@ -194,6 +195,17 @@ def proof_table(root: Path, argument: str = "") -> str:
     return parity_table(json.loads(path.read_text()))
 
 
+<<<<<<< /work/main/fmkeras/report/tables.py
+def search_table(root: Path, argument: str) -> str:
+    """The best trials of one search, or a line that there is no record of it."""
+    path = root / f"saved_models/records/tune-{argument}.json"
+    if not path.exists():
+        return (
+            f"No record yet: `make tune MODEL=lenet_relu SPACE={argument} "
+            f'ARGS="--record {argument}"` makes it.'
+        )
+    return tuning_table(json.loads(path.read_text()))
+=======
 def speed_table(root: Path, argument: str) -> str:
     """A record of `make benchmark`; the argument is its device and what it did."""
     device, _, what = argument.partition("-")
@@ -202,6 +214,7 @@ def speed_table(root: Path, argument: str) -> str:
         return f"Not measured yet: `make benchmark DEVICE={device}`."
     record = json.loads(path.read_text())
     return f"{benchmark_note(record)}\n\n{benchmark_table(record, what)}"
+>>>>>>> /tmp/tmpcao46jt1/n
 
 
 def targets_table(root: Path, argument: str = "") -> str:
@@ -218,7 +231,11 @@ _TABLES: dict[str, Callable[[Path, str], str]] = {
     "published": published_table,
     "published-classes": published_classes_table,
     "parity": proof_table,
+<<<<<<< /work/main/fmkeras/report/tables.py
+    "search": search_table,
+=======
     "speed": speed_table,
+>>>>>>> /tmp/tmpcao46jt1/n
     "targets": targets_table,
 }
 

@@ -1,0 +1,47 @@
+"""The table of one search: its best trials, from the record that it left."""
+
+BEST = 5
+
+
+def tuning_table(record: dict) -> str:
+    """Return a record of `make tune` as Markdown: what it was, and its best trials.
+
+    The validation accuracy is that of the epoch whose weights a trial kept.
+    """
+    names = list(record["space"]["hyperparameters"])
+    finished = [row for row in record["trials"] if row["state"] == "finished"]
+    finished.sort(key=lambda row: -row["val_accuracy"])
+    heads = [name.replace("_", " ") for name in names]
+    heads += ["validation accuracy", "epochs", "images/s"]
+    rows = [heads, ["---:"] * len(heads)]
+    for row in finished[:BEST]:
+        rows.append(
+            [
+                *(_text(row["values"].get(name)) for name in names),
+                f"{100 * row['val_accuracy']:.2f} %",
+                str(row["epochs"]),
+                f"{row['examples_per_second']:,.0f}",
+            ]
+        )
+    table = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([_caption(record), "", *table])
+
+
+def _caption(record: dict) -> str:
+    states = [row["state"] for row in record["trials"]]
+    hours = sum(row["seconds"] for row in record["trials"]) / 3600
+    done = f"{states.count('finished')} of {record['planned']} trials finished"
+    if states.count("failed"):
+        done += f", {states.count('failed')} failed"
+    return (
+        f"{record['search'].capitalize()} search of `{record['space']['name']}` for "
+        f"`{record['model']}`: {done}, {hours:.1f} hours of training on "
+        f"{record['backend']}, {record['device']}, commit {str(record['commit'])[:7]}. "
+        "The best:"
+    )
+
+
+def _text(value) -> str:
+    if isinstance(value, list):
+        return "-".join(map(str, value))
+    return "" if value is None else str(value)
