@@ -6,7 +6,7 @@ from pathlib import Path
 
 from fmkeras.command_parts import import_keras, load_data, print_device
 from fmkeras.errors import UserError
-from fmkeras.recipes import Recipe, find_recipe
+from fmkeras.recipes import Recipe, complete_changes, find_options, find_recipe
 
 
 def train(options) -> None:
@@ -16,7 +16,8 @@ def train(options) -> None:
     # Before the data, whose loading may take a while.
     info = model_info(options.model)
     names = {"dropout": options.dropout, "hidden_units": options.hidden_units}
-    net_options = {name: value for name, value in names.items() if value is not None}
+    net_options = find_options(options.recipe, options.model)
+    net_options |= {name: value for name, value in names.items() if value is not None}
     check_options(info, net_options)
     fields = [
         field.name for field in dataclasses.fields(Recipe) if field.name != "name"
@@ -24,11 +25,7 @@ def train(options) -> None:
     given = {name: getattr(options, name) for name in fields}
     changes = {name: value for name, value in given.items() if value is not None}
     recipe = find_recipe(options.recipe, options.model)
-    if changes.get("optimizer", recipe.optimizer) != recipe.optimizer:
-        # The recipe's weight decay and schedule were chosen for its own optimizer.
-        changes = {"weight_decay": 0.0} | changes
-        if changes["optimizer"] == "ranger21":
-            changes = {"schedule": "constant", "warmup_epochs": 0.0} | changes
+    changes = complete_changes(recipe, changes)
     if changes.get("data_split") == "full":
         changes = {"keep": "last"} | changes
     recipe = recipe.replace(**changes)

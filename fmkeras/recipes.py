@@ -13,7 +13,15 @@ from fmkeras.errors import UserError
 from fmkeras.models import model_info
 from fmkeras.recipe import CHOICES, OPTIMIZERS, Recipe
 
-__all__ = ["CHOICES", "OPTIMIZERS", "PUBLISHED", "Recipe", "find_recipe"]
+__all__ = [
+    "CHOICES",
+    "OPTIMIZERS",
+    "PUBLISHED",
+    "Recipe",
+    "complete_changes",
+    "find_options",
+    "find_recipe",
+]
 
 # Where the sources are silent: PyTorch's default initial weights, and the weights of
 # the last epoch, for they train on all 60,000 images and have none to choose by.
@@ -121,9 +129,36 @@ def find_recipe(name_or_path: str, model_name: str) -> Recipe:
     return _read_recipe(path)
 
 
-def _read_recipe(path: Path) -> Recipe:
+def find_options(name_or_path: str, model_name: str) -> dict:
+    """Return the options of the network that go with a recipe: those of a run's file.
+
+    Such a file, config.json or a search's best.json, names the network it is of; for
+    another network, or with a recipe alone, there are none.
+    """
+    path = Path(name_or_path)
+    content = _read_json(path) if path.suffix == ".json" else {}
+    if not isinstance(content, dict) or content.get("model") != model_name:
+        return {}
+    options = content.get("options", {})
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
+
+
+def complete_changes(recipe: Recipe, changes: dict) -> dict:
+    """Return changes of a recipe with those that another optimizer brings.
+
+    The recipe's weight decay and schedule were chosen for its own optimizer: with
+    another they are none and constant, unless they are changed too.
+    """
+    if changes.get("optimizer", recipe.optimizer) != recipe.optimizer:
+        changes = {"weight_decay": 0.0} | changes
+        if changes["optimizer"] == "ranger21":
+            changes = {"schedule": "constant", "warmup_epochs": 0.0} | changes
+    return changes
+
+
+def _read_json(path: Path):
     try:
-        content = json.loads(path.read_text())
+        return json.loads(path.read_text())
     except OSError as error:
         raise UserError(
             f"Cannot read the recipe file '{path}' ({error.strerror}); expected a "
@@ -134,6 +169,10 @@ def _read_recipe(path: Path) -> Recipe:
             f"The recipe file '{path}' is no valid JSON ({error}); expected the "
             "fields of a recipe."
         ) from error
+
+
+def _read_recipe(path: Path) -> Recipe:
+    content = _read_json(path)
     if isinstance(content, dict) and "recipe" in content:
         content = content["recipe"]
     known = {field.name for field in dataclasses.fields(Recipe)}

@@ -15,6 +15,7 @@ from tuning import (
     search_arguments,
 )
 
+from fmkeras.__main__ import main as train
 from fmkeras.datasets import load_dataset
 from fmkeras.recipes import find_recipe
 from fmkeras.training import fit
@@ -127,6 +128,26 @@ def test_killed_once_it_ends_as_if_never_disturbed(tmp_path, undisturbed):
     assert kill_at_random(arguments, folder, within=0.5, seed=1)
     assert search(arguments) == 0
     assert figures(folder) == figures(undisturbed("grid"))
+
+
+def test_make_train_takes_the_best_with_the_options_of_its_network(
+    tmp_path, monkeypatch, capsys
+):
+    space = {
+        "hyperparameters": {"hidden_units": [[24]], "optimizer": ["sgd"]},
+        "recipe": {"epochs": 1, "learning_rate": 0.05},
+    }
+    arguments = search_arguments(tmp_path, "o", space, "--search", "grid")
+    assert search([*arguments, "--model", "mlp"]) == 0
+    monkeypatch.chdir(tmp_path)
+    path = str(tmp_path / "tune-o/best.json")
+    data = ["--data", "garments", "--train-size", "300", "--test-size", "20"]
+    assert train(["train", "--model", "mlp", "--recipe", path, *data]) == 0
+    card = json.loads((tmp_path / "saved_models/mlp-garments.json").read_text())
+    best = json.loads((tmp_path / "tune-o/best.json").read_text())
+    assert card["options"] == {"hidden_units": [24]}
+    assert card["recipe"] == best["recipe"] and card["recipe"]["weight_decay"] == 0
+    assert card["validation"] == best["validation"]
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from fmkeras.errors import UserError
 from fmkeras.models import model_info
 from fmkeras.models.options import check_options
 from fmkeras.recipe import Recipe
+from fmkeras.recipes import complete_changes
 
 # The name is no choice; a split that validates on none, or on test images, leaves
 # nothing to search by.
@@ -132,8 +133,7 @@ def apply_values(
 ) -> tuple[Recipe, dict[str, object]]:
     """Return the recipe and the options of the network that `values` stand for.
 
-    A recipe's weight decay and schedule were chosen for its own optimizer: with
-    another they are none and constant unless they are among `values`. Raises
+    Another optimizer brings changes of its own, as `complete_changes` has them. Raises
     `UserError` for values that do not go together.
     """
     changes, options = {}, {}
@@ -144,10 +144,7 @@ def apply_values(
         else:
             options[name] = tuple(value) if isinstance(value, list) else value
     check_options(model_info(model_name), options)
-    if changes.get("optimizer", base.optimizer) != base.optimizer:
-        changes = {"weight_decay": 0.0} | changes
-        if changes["optimizer"] == "ranger21":
-            changes = {"schedule": "constant", "warmup_epochs": 0.0} | changes
+    changes = complete_changes(base, changes)
     return dataclasses.replace(base, **changes), options
 
 
