@@ -19,7 +19,7 @@ $(error Unknown ACCELERATOR; expected cpu or cuda. Received: $(ACCELERATOR))
 endif
 
 export KERAS_BACKEND := $(BACKEND)
-RUN := $(VENV)/bin/python -m fmkeras
+FMKERAS := $(VENV)/bin/python -m fmkeras
 TUNE := $(VENV)/bin/python -m tuner
 READY := $(VENV)/.ready
 READY_TO_TEST := $(VENV)/.ready-to-test
@@ -31,8 +31,8 @@ DATA_FLAGS = $(call flag,DATA,--data) $(call path,DATA_DIR,--data-dir)
 MODEL_FLAG = $(call path,MODEL,--model)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv quickstart train evaluate compare predict audit data models show parity benchmark tensorboard \
-	repeat reproduce tune tune-chief tune-worker results pictures lint format test test-slow clean
+.PHONY: help venv quickstart train evaluate compare predict audit report data models show parity \
+	benchmark tensorboard repeat reproduce tune tune-chief tune-worker results pictures lint format test test-slow clean
 
 help: ## print this help
 	@echo 'make TARGET [VARIABLE=value ...]'
@@ -44,6 +44,7 @@ help: ## print this help
 	@echo '  MODEL         a network (make models), a .keras path   MODEL=lenet'
 	@echo '  MODELS        several of them, or all                  MODELS="lenet cnn"'
 	@echo '  IMAGES        pictures of your own, or a folder        IMAGES="a.png b.jpg"'
+	@echo '  RUN           report: the folder of one run            RUN=runs/ID'
 	@echo '  BACKEND       torch, tensorflow or jax                 BACKEND=jax'
 	@echo '  RECIPE        default, published, or a .json file      RECIPE=published'
 	@echo '  EPOCHS        passes over the training images          EPOCHS=5'
@@ -78,53 +79,57 @@ help: ## print this help
 venv: $(READY) ## make the environment (the other targets do so themselves)
 
 quickstart: $(READY) ## train a small network in two minutes: start here
-	@$(RUN) quickstart $(call path,DATA_DIR,--data-dir) $(call flag,SEED,--seed) $(ARGS)
+	@$(FMKERAS) quickstart $(call path,DATA_DIR,--data-dir) $(call flag,SEED,--seed) $(ARGS)
 
 train: $(READY) ## train MODEL and save it in saved_models
-	@$(RUN) train $(MODEL_FLAG) $(DATA_FLAGS) $(call path,RECIPE,--recipe) \
+	@$(FMKERAS) train $(MODEL_FLAG) $(DATA_FLAGS) $(call path,RECIPE,--recipe) \
 	$(call flag,EPOCHS,--epochs) $(call flag,BATCH,--batch-size) \
 	$(call flag,LR,--learning-rate) $(call flag,OPTIMIZER,--optimizer) \
 	$(call flag,SEED,--seed) $(call flag,PRECISION,--precision) \
 	$(call path,OUT,--out) $(ARGS)
 
 evaluate: $(READY) ## measure MODEL, or several, on the test images
-	@$(RUN) evaluate $(MODEL_FLAG) $(DATA_FLAGS) $(call path,OUT,--json) \
+	@$(FMKERAS) evaluate $(MODEL_FLAG) $(DATA_FLAGS) $(call path,OUT,--json) \
 	$(call path,FIGURE,--figure) $(ARGS)
 
 compare: $(READY) ## compare MODELS on the same test images
-	@$(RUN) compare $(call path,MODELS,--models) $(DATA_FLAGS) \
+	@$(FMKERAS) compare $(call path,MODELS,--models) $(DATA_FLAGS) \
 	$(call path,OUT,--json) $(ARGS)
 
 predict: $(READY) ## say what is on your own IMAGES, or on those in a folder
-	@$(RUN) predict $(call path,IMAGES,) $(MODEL_FLAG) $(call path,OUT,--out) $(ARGS)
+	@$(FMKERAS) predict $(call path,IMAGES,) $(MODEL_FLAG) $(call path,OUT,--out) $(ARGS)
 
 audit: $(READY) ## list labels that are likely wrong, and twins of test images
-	@$(RUN) audit $(MODEL_FLAG) $(DATA_FLAGS) $(call flag,EPOCHS,--epochs) \
+	@$(FMKERAS) audit $(MODEL_FLAG) $(DATA_FLAGS) $(call flag,EPOCHS,--epochs) \
 	$(call flag,SEED,--seed) $(call path,OUT,--out) $(ARGS)
 
+report: $(READY) ## write pages about MODELS, all if none is named, or about RUN
+	@$(FMKERAS) report $(call path,MODELS,--models) $(call path,RUN,--run) $(DATA_FLAGS) \
+	$(call path,OUT,--out) $(ARGS)
+
 data: $(READY) ## say what data was found, where, and whether it is intact
-	@$(RUN) data $(DATA_FLAGS) $(call path,OUT,--json) $(call path,FIGURE,--figure) $(ARGS)
+	@$(FMKERAS) data $(DATA_FLAGS) $(call path,OUT,--json) $(call path,FIGURE,--figure) $(ARGS)
 
 models: $(READY) ## list the networks
-	@$(RUN) models $(call path,OUT,--json) $(ARGS)
+	@$(FMKERAS) models $(call path,OUT,--json) $(ARGS)
 
 show: $(READY) ## show MODEL layer by layer
-	@$(RUN) show $(MODEL) $(ARGS)
+	@$(FMKERAS) show $(MODEL) $(ARGS)
 
 benchmark: $(READY) ## measure speed beside PyTorch; QUICK=1 for two minutes of it
-	@$(RUN) benchmark $(MODEL_FLAG) $(call flag,BACKENDS,--backends) \
+	@$(FMKERAS) benchmark $(MODEL_FLAG) $(call flag,BACKENDS,--backends) \
 	$(call flag,DEVICE,--device) $(call flag,PRECISION,--precision) \
 	$(call flag,BATCH,--batch-size) $(if $(QUICK),--quick) $(call path,OUT,--json) $(ARGS)
 
 parity: $(READY) ## prove the networks equal to PyTorch on every backend
-	@$(RUN) parity $(MODEL_FLAG) $(call path,OUT,--json) $(ARGS)
+	@$(FMKERAS) parity $(MODEL_FLAG) $(call path,OUT,--json) $(ARGS)
 
 repeat: $(READY) ## train MODEL on BACKENDS for SEEDS and keep the records
-	@$(RUN) repeat $(MODEL_FLAG) $(call flag,BACKENDS,--backends) \
+	@$(FMKERAS) repeat $(MODEL_FLAG) $(call flag,BACKENDS,--backends) \
 	$(call flag,SEEDS,--seeds) $(call flag,NAME,--name) $(call flag,EPOCHS,--epochs) $(ARGS)
 
 reproduce: $(READY) ## train MODEL by its published protocol; print both figures
-	@$(RUN) reproduce $(MODEL_FLAG) $(call flag,SEEDS,--seeds) \
+	@$(FMKERAS) reproduce $(MODEL_FLAG) $(call flag,SEEDS,--seeds) \
 	$(call flag,EPOCHS,--epochs) $(call path,DATA_DIR,--data-dir) $(ARGS)
 
 SEARCH_FLAGS = $(MODEL_FLAG) $(call path,SPACE,--space) $(call flag,SEARCH,--search) \
@@ -144,10 +149,10 @@ tune-worker: $(READY) ## train trials of a CHIEF, of the search NAME or RESUME
 	$(call flag,WORKERS,--workers) $(ARGS)
 
 results: $(READY) ## make the tables of the READMEs anew from the records
-	@$(RUN) results $(ARGS)
+	@$(FMKERAS) results $(ARGS)
 
 pictures: $(READY) ## draw the README's pictures anew
-	@$(RUN) pictures $(ARGS)
+	@$(FMKERAS) pictures $(ARGS)
 
 tensorboard: $(READY) ## watch the runs in a browser
 	@$(VENV)/bin/tensorboard --logdir runs

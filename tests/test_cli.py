@@ -402,6 +402,7 @@ COMMANDS = [
     ["compare"],
     ["predict"],
     ["audit"],
+    ["report"],
 ]
 
 

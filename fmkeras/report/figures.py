@@ -97,6 +97,14 @@ def plot_history(
     numbers or as the text that a CSV file gives. Raises `UserError` for a file that
     is neither PNG nor SVG, or where there is no epoch to draw.
     """
+    write_figure(history_figure(history), path)
+
+
+def history_figure(history: Iterable[Mapping[str, object]]):
+    """Return loss and accuracy over the epochs; see `plot_history`.
+
+    Where no images were held back for validation, training's stand alone.
+    """
     from matplotlib.ticker import MaxNLocator
 
     rows = list(history)
@@ -108,6 +116,8 @@ def plot_history(
         # Told apart by dashes and, where one epoch makes no line, by marks.
         lines = ((name, "Training", "s--"), (f"val_{name}", "Validation", "o-"))
         for key, label, style in lines:
+            if key not in rows[0]:
+                continue
             values = [float(row[key]) for row in rows]
             size = 6 if len(rows) == 1 else 0
             axes.plot(epochs, values, style, markersize=size, label=label)
@@ -117,7 +127,7 @@ def plot_history(
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.grid(alpha=0.3)
         axes.legend(frameon=False)
-    write_figure(figure, path)
+    return figure
 
 
 def new_figure(width: float, height: float):
