@@ -77,13 +77,26 @@ def test_a_grid_trains_every_combination_once(undisturbed):
 
 
 @pytest.mark.every_backend
-def test_a_trial_is_a_run_and_the_best_recipe_repeats_it(undisturbed, images, tmp_path):
-    folder = undisturbed("grid")
-    best = json.loads((folder / "best.json").read_text())
-    recipe = find_recipe(str(folder / "best.json"), best["model"])
-    fitted = fit(best["model"], recipe, images, folder=tmp_path, seed=best["seed"])
+def test_a_trial_is_a_run_and_the_best_recipe_repeats_it(tmp_path, images):
+    space = {"hyperparameters": {"batch_size": [45]}, "recipe": CONSTANT}
+    assert search(search_arguments(tmp_path, "one", space, "--search", "grid")) == 0
+    path = tmp_path / "tune-one/best.json"
+    best = json.loads(path.read_text())
+    recipe = find_recipe(str(path), best["model"])
+    folder = tmp_path / "run"
+    fitted = fit(best["model"], recipe, images, folder=folder, seed=best["seed"])
     assert fitted.record["validation"] == best["validation"]
-    assert best["validation"]["accuracy"] > 0.3
+    assert best["validation"]["accuracy"] > 0.15
+
+
+def test_tensorboard_shows_each_trial_with_its_hyperparameters(undisturbed):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    folder = undisturbed("grid") / "trials/3/tensorboard"
+    events = EventAccumulator(str(folder)).Reload()
+    content = events.SummaryMetadata("_hparams_/session_start_info")
+    assert b"batch_size" in content.plugin_data.content
+    assert len(events.Scalars("epoch/val_accuracy")) == 3
 
 
 def test_hyperband_goes_on_with_the_best(undisturbed):

@@ -1,6 +1,7 @@
 """Lines on how a search goes: done, running, left, the best so far, the time left."""
 
 import time
+from collections import deque
 from collections.abc import Callable
 
 from keras_tuner.engine.trial import Trial, TrialStatus
@@ -9,6 +10,8 @@ from tuner import outcomes
 from tuner.oracles import DurableOracle
 from tuner.settings import Settings
 from tuner.summary import best_row, trial_rows
+
+RECENT = 5
 
 
 class Progress:
@@ -23,8 +26,8 @@ class Progress:
         self.oracle = oracle
         self.settings = settings
         self.say = say
-        self._started = time.monotonic()
-        self._before = len(oracle.end_order)
+        # When the last trials ended: with the batch size, the pace changes.
+        self._ends = deque([time.monotonic()], maxlen=RECENT + 1)
 
     def report(self, trial: Trial) -> None:
         """Say what a trial is to do, or how it ended and how the search stands."""
@@ -34,6 +37,7 @@ class Progress:
             epochs = f", {plan['epochs']} epochs" if "epochs" in plan else ""
             self.say(f"Trial {trial.trial_id}: {values}{epochs}")
             return
+        self._ends.append(time.monotonic())
         outcome = outcomes.read_outcome(self.oracle.folder, trial.trial_id)
         if outcome["state"] == outcomes.FAILED:
             self.say(f"Trial {trial.trial_id} failed: {outcome['reason']}")
@@ -62,10 +66,9 @@ class Progress:
                 f"; best {objective} {best[objective]:.4f} (trial {best['trial']}: "
                 f"{describe_values(best['values'])})"
             )
-        here = done - self._before
-        if here > 0 and left + running:
-            seconds = (time.monotonic() - self._started) / here * (left + running)
-            words += f"; about {clock(seconds)} left at this pace"
+        if len(self._ends) > 1 and left + running:
+            pace = (self._ends[-1] - self._ends[0]) / (len(self._ends) - 1)
+            words += f"; about {clock(pace * (left + running))} left at this pace"
         return f"Search: {words}"
 
 

@@ -13,6 +13,7 @@ from fmkeras.files import replacing, write_json
 from fmkeras.recipe import Recipe
 from fmkeras.training import CHECKPOINT, CONFIG, fit
 from tuner import outcomes
+from tuner.board import write_hyperparameters
 from tuner.settings import Settings
 from tuner.spaces import apply_values
 
@@ -63,6 +64,7 @@ def _train(settings, dataset, search, trial_id) -> dict:
     plan = outcomes.read_plan(search, trial_id)
     recipe, options = trial_recipe(settings, plan)
     folder = outcomes.trial_folder(search, trial_id)
+    write_hyperparameters(folder / "tensorboard", trial_id, plan["values"])
     if plan.get("earlier"):
         earlier = outcomes.trial_folder(search, plan["earlier"])
         _go_on_from(earlier, folder, recipe)
