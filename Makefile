@@ -32,7 +32,7 @@ MODEL_FLAG = $(call path,MODEL,--model)
 
 .DEFAULT_GOAL := help
 .PHONY: help venv quickstart train evaluate compare predict audit report data models show parity \
-	benchmark tensorboard repeat reproduce tune tune-chief tune-worker results pictures lint format test test-slow clean
+	benchmark tensorboard repeat reproduce tune tune-chief tune-worker results pictures lint format test test-slow test-browser clean
 
 help: ## print this help
 	@echo 'make TARGET [VARIABLE=value ...]'
@@ -170,6 +170,9 @@ test: $(READY_TO_TEST) ## run the tests, in a process for each of TEST_BACKENDS
 
 test-slow: $(READY_TO_TEST) ## run the minutes-long tests too
 	@$(VENV)/bin/python tests/run.py --slow $(TEST_BACKENDS)
+
+test-browser: $(READY_TO_TEST) ## test the pages of the report in chromium
+	@$(VENV)/bin/python tests/browser.py
 
 clean: ## remove the environments and caches, not the runs
 	rm -rf .venv .venv-*-cuda .pytest_cache .ruff_cache build *.egg-info

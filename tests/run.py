@@ -40,7 +40,8 @@ def main() -> int:
     parser.add_argument("backends", nargs="+")
     parser.add_argument("--slow", action="store_true", help="the slow tests too")
     options = parser.parse_args()
-    speed = "" if options.slow else "not slow"
+    # The tests in a browser have a target of their own.
+    speed = "not browser" if options.slow else "not browser and not slow"
     jobs = {}
     with ThreadPoolExecutor(min(CORES, len(options.backends))) as pool:
         for number, backend in enumerate(options.backends):
