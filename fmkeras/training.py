@@ -1,7 +1,5 @@
 """One training run: from a network's name and a recipe to a file and a record."""
 
-import datetime
-import json
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,7 +12,6 @@ from fmkeras.callbacks import Checkpoint, ProgressBar, RunLog, TensorBoardLog
 from fmkeras.datasets import Dataset
 from fmkeras.engines import create_engine, predict
 from fmkeras.engines.device import describe_device
-from fmkeras.errors import UserError
 from fmkeras.evaluation import Evaluation, evaluate_model
 from fmkeras.files import make_folder, write_json
 from fmkeras.models import build_model
@@ -22,9 +19,14 @@ from fmkeras.objectives import build_augmentation, build_loss, build_optimizer
 from fmkeras.pipeline import Split, split_dataset
 from fmkeras.provenance import provenance
 from fmkeras.recipes import Recipe
+from fmkeras.run_folder import (
+    RUNS,
+    claim_folder,
+    find_folder,
+    kept_text,
+    new_folder,
+)
 
-RUNS = "runs"
-CONFIG = "config.json"
 CHECKPOINT = "checkpoint.npz"
 
 
@@ -93,16 +95,9 @@ def train(
     """
     make_folder(out)
     if resume is None:
-        stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S-%f")[:-3]
-        backend = keras.backend.backend()
-        folder = Path(runs) / f"{stamp}-{model_name}-{backend}-seed{seed}"
+        folder = new_folder(runs, model_name, keras.backend.backend(), seed)
     else:
-        folder = Path(resume)
-        if not (folder / CONFIG).exists():
-            raise UserError(
-                f"There is no run to resume; expected a folder with a {CONFIG}, as "
-                f"each run has in '{runs}'. Received: {str(folder)!r}"
-            )
+        folder = find_folder(resume, runs)
     fitted = fit(model_name, recipe, dataset, folder=folder, seed=seed, options=options)
     test = fitted.split.test
     published = artifacts.publishable(fitted.model)
@@ -153,7 +148,7 @@ def fit(
         "precision": precision,
         "dataset": describe_dataset(dataset, split),
     }
-    folder = _claim_folder(Path(folder), config)
+    folder = claim_folder(Path(folder), config)
     facts = provenance()
 
     log = RunLog(engine, folder)
@@ -173,7 +168,7 @@ def fit(
             callbacks=[log, checkpoint, board, bar, *callbacks],
         )
     except KeyboardInterrupt:
-        print(_kept(folder, checkpoint.epochs_done), flush=True)
+        print(kept_text(folder, checkpoint.epochs_done), flush=True)
         raise
     finally:
         bar.close()
@@ -234,35 +229,3 @@ def _build(model_name, recipe, precision, seed, options) -> keras.Model:
         )
     finally:
         keras.config.set_dtype_policy(before)
-
-
-def _claim_folder(folder: Path, config: dict) -> Path:
-    """Make the folder of a run, or check that it holds one of the same settings."""
-    path = make_folder(folder) / CONFIG
-    if not path.exists():
-        write_json(path, config)
-        return folder
-    try:
-        settings = dict(json.loads(path.read_text()))
-    except (OSError, TypeError, ValueError) as error:
-        raise UserError(
-            f"The settings '{path}' cannot be read; expected those of the run that is "
-            f"to go on: start it anew, elsewhere. Received: {error}"
-        ) from error
-    # As JSON has it: a tuple of options comes back as a list.
-    for key, value in json.loads(json.dumps(config)).items():
-        if settings.get(key) != value:
-            raise UserError(
-                f"The run '{folder}' had another {key}; expected the settings it was "
-                f"started with: {settings.get(key)}. Received: {value}"
-            )
-    return folder
-
-
-def _kept(folder: Path, epochs_done: int) -> str:
-    if not epochs_done:
-        return "\nInterrupted before an epoch was finished: nothing was kept."
-    return (
-        f"\nInterrupted. Kept up to epoch {epochs_done} in {folder}; the same command "
-        f"with --resume {folder} goes on from there (make: ARGS='--resume {folder}')."
-    )

@@ -34,6 +34,7 @@ ORDER = (
     "pictures",
     "prediction",
     "explanations",
+    "run_folder",
     "training",
     "audit",
     "studies",

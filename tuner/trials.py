@@ -11,7 +11,8 @@ import keras
 from fmkeras.datasets import Dataset
 from fmkeras.files import replacing, write_json
 from fmkeras.recipe import Recipe
-from fmkeras.training import CHECKPOINT, CONFIG, fit
+from fmkeras.run_folder import CONFIG
+from fmkeras.training import CHECKPOINT, fit
 from tuner import outcomes
 from tuner.board import write_hyperparameters
 from tuner.settings import Settings

@@ -6,17 +6,20 @@ between them is replaced. Nothing in it is typed by hand.
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from fmkeras.errors import UserError
 from fmkeras.files import replacing
 from fmkeras.models import list_models, model_info
-from fmkeras.recipes import find_recipe
 from fmkeras.report.benchmark_table import benchmark_note, benchmark_table
+from fmkeras.report.markdown import markdown_table, mean_and_spread, percent
 from fmkeras.report.parity_table import parity_table
+from fmkeras.report.published_tables import (
+    published_classes_table,
+    published_table,
+)
 from fmkeras.report.tuning_table import tuning_table
-from fmkeras.reproduction import per_class_rows, study_records
 from fmkeras.studies import read_records, summarise
 
 _TABLE = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
@@ -63,12 +66,12 @@ def networks_table(root: Path, argument: str = "") -> str:
                 info.source,
                 f"{info.parameters:,}",
                 f"{info.input_size} x {info.input_size}",
-                _share(info.published_accuracy),
-                _share(card["test"]["accuracy"]) if card else "",
+                percent(info.published_accuracy),
+                percent(card["test"]["accuracy"]) if card else "",
             )
         )
     heads = ("network", "from", "parameters", "sees", "published", "ours (saved file)")
-    return _markdown(heads, rows, "llrrrr")
+    return markdown_table(heads, rows, "llrrrr")
 
 
 def saved_table(root: Path, argument: str = "") -> str:
@@ -83,7 +86,7 @@ def saved_table(root: Path, argument: str = "") -> str:
                 f"[`{path.name}`]({path.name})",
                 f"{card['parameters']:,}",
                 f"{card['bytes'] / 1e6:.2f} MB",
-                _share(card["test"]["accuracy"]),
+                percent(card["test"]["accuracy"]),
                 f"{100 * low:.2f} to {100 * high:.2f} %",
                 card["dataset"]["name"],
                 f"{recipe['name']}, epoch {card['kept_epoch']} of {card['epochs']}",
@@ -104,7 +107,7 @@ def saved_table(root: Path, argument: str = "") -> str:
         "seed",
         "",
     )
-    return _markdown(heads, rows, "lrrrllllrl")
+    return markdown_table(heads, rows, "lrrrllllrl")
 
 
 def study_table(root: Path, argument: str) -> str:
@@ -117,7 +120,7 @@ def study_table(root: Path, argument: str) -> str:
                 f"`{row['model']}`",
                 f"{row['recipe']}, {row['epochs']} epochs",
                 row["backend"],
-                _mean_and_spread(row),
+                mean_and_spread(row),
                 str(len(row["seeds"])),
                 row["device"],
                 ", ".join(row["commits"]),
@@ -132,59 +135,7 @@ def study_table(root: Path, argument: str) -> str:
         "device",
         "commit",
     )
-    return _markdown(heads, rows, "lllrrll")
-
-
-def published_table(root: Path, argument: str = "") -> str:
-    """Every published result and ours by the same protocol; empty where not run."""
-    rows = []
-    for name in list_models():
-        info = model_info(name)
-        figure = _share(info.published_accuracy)
-        if info.published_note:
-            figure = f"{figure} ({info.published_note})".strip()
-        ours = summarise(study_records(name, root / "saved_models/records"))
-        for row in ours or [None]:
-            rows.append((f"`{name}`", info.recipe, figure, *_ours(name, row)))
-    heads = (
-        "network",
-        "recipe",
-        "published",
-        "ours",
-        "seeds",
-        "backend, device",
-        "commit",
-    )
-    return _markdown(heads, rows, "lllrrll")
-
-
-def _ours(name: str, row: dict | None) -> tuple[str, ...]:
-    if row is None:
-        return ("", "", "", "")
-    figure = _mean_and_spread(row)
-    published = find_recipe("published", name).epochs
-    if row["epochs"] != published:
-        figure += f" (short: {row['epochs']} of {published} epochs)"
-    return (
-        figure,
-        str(len(row["seeds"])),
-        f"{row['backend']}, {row['device']}",
-        ", ".join(row["commits"]),
-    )
-
-
-def published_classes_table(root: Path, argument: str) -> str:
-    """A network's published figures for each class, and the means of ours."""
-    records = study_records(argument, root / "saved_models/records")
-    if not records:
-        return f"Not run yet: `make reproduce MODEL={argument}`."
-    rows = [
-        (name, *(f"{value:.2f}" for value in (*published, *ours)))
-        for name, published, ours in per_class_rows(argument, records)
-    ]
-    figures = ("precision", "recall", "F1")
-    heads = ("class", *(f"{f}, published" for f in figures), *figures)
-    return _markdown(heads, rows, "lrrrrrr")
+    return markdown_table(heads, rows, "lllrrll")
 
 
 def proof_table(root: Path, argument: str = "") -> str:
@@ -195,7 +146,6 @@ def proof_table(root: Path, argument: str = "") -> str:
     return parity_table(json.loads(path.read_text()))
 
 
-<<<<<<< /work/main/fmkeras/report/tables.py
 def search_table(root: Path, argument: str) -> str:
     """The best trials of one search, or a line that there is no record of it."""
     path = root / f"saved_models/records/tune-{argument}.json"
@@ -205,7 +155,8 @@ def search_table(root: Path, argument: str) -> str:
             f'ARGS="--record {argument}"` makes it.'
         )
     return tuning_table(json.loads(path.read_text()))
-=======
+
+
 def speed_table(root: Path, argument: str) -> str:
     """A record of `make benchmark`; the argument is its device and what it did."""
     device, _, what = argument.partition("-")
@@ -214,14 +165,13 @@ def speed_table(root: Path, argument: str) -> str:
         return f"Not measured yet: `make benchmark DEVICE={device}`."
     record = json.loads(path.read_text())
     return f"{benchmark_note(record)}\n\n{benchmark_table(record, what)}"
->>>>>>> /tmp/tmpcao46jt1/n
 
 
 def targets_table(root: Path, argument: str = "") -> str:
     """The targets of the Makefile and what each is for."""
     targets = re.findall(r"^([a-z-]+):.*## (.*)", (root / "Makefile").read_text(), re.M)
     rows = [(f"`make {name}`", text) for name, text in targets]
-    return _markdown(("target", "what it does"), rows, "ll")
+    return markdown_table(("target", "what it does"), rows, "ll")
 
 
 _TABLES: dict[str, Callable[[Path, str], str]] = {
@@ -231,11 +181,8 @@ _TABLES: dict[str, Callable[[Path, str], str]] = {
     "published": published_table,
     "published-classes": published_classes_table,
     "parity": proof_table,
-<<<<<<< /work/main/fmkeras/report/tables.py
     "search": search_table,
-=======
     "speed": speed_table,
->>>>>>> /tmp/tmpcao46jt1/n
     "targets": targets_table,
 }
 
@@ -244,20 +191,3 @@ def saved_card(root: Path, name: str) -> dict | None:
     """Return the card of a network in saved_models; None where there is none."""
     path = root / "saved_models" / f"{name}.json"
     return json.loads(path.read_text()) if path.exists() else None
-
-
-def _mean_and_spread(row: dict) -> str:
-    spread = "" if row["spread"] is None else f" ± {100 * row['spread']:.2f}"
-    return f"{100 * row['mean']:.2f}{spread} %"
-
-
-def _share(value: float | None) -> str:
-    return "" if value is None else f"{100 * value:.2f} %"
-
-
-def _markdown(
-    heads: Sequence[str], rows: Sequence[Sequence[str]], alignment: str
-) -> str:
-    rules = ["---:" if side == "r" else "---" for side in alignment]
-    lines = [heads, rules, *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

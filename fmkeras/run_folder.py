@@ -1,0 +1,60 @@
+"""The folder of a run: what it is called, and whose it is."""
+
+import datetime
+import json
+from pathlib import Path
+
+from fmkeras.errors import UserError
+from fmkeras.files import make_folder, write_json
+
+RUNS = "runs"
+CONFIG = "config.json"
+
+
+def new_folder(runs: str | Path, model: str, backend: str, seed: int) -> Path:
+    """Return the path of a new run's folder, by time, network, backend and seed."""
+    stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S-%f")[:-3]
+    return Path(runs) / f"{stamp}-{model}-{backend}-seed{seed}"
+
+
+def find_folder(resume: str | Path, runs: str | Path) -> Path:
+    """Return the folder of a run to go on with; raise `UserError` if it is none."""
+    if not (Path(resume) / CONFIG).exists():
+        raise UserError(
+            f"There is no run to resume; expected a folder with a {CONFIG}, as "
+            f"each run has in '{runs}'. Received: {str(resume)!r}"
+        )
+    return Path(resume)
+
+
+def claim_folder(folder: Path, config: dict) -> Path:
+    """Make the folder of a run, or check that it holds one of the same settings."""
+    path = make_folder(folder) / CONFIG
+    if not path.exists():
+        write_json(path, config)
+        return folder
+    try:
+        settings = dict(json.loads(path.read_text()))
+    except (OSError, TypeError, ValueError) as error:
+        raise UserError(
+            f"The settings '{path}' cannot be read; expected those of the run that is "
+            f"to go on: start it anew, elsewhere. Received: {error}"
+        ) from error
+    # As JSON has it: a tuple of options comes back as a list.
+    for key, value in json.loads(json.dumps(config)).items():
+        if settings.get(key) != value:
+            raise UserError(
+                f"The run '{folder}' had another {key}; expected the settings it was "
+                f"started with: {settings.get(key)}. Received: {value}"
+            )
+    return folder
+
+
+def kept_text(folder: Path, epochs_done: int) -> str:
+    """Return what an interrupted run says: what is kept, and how to go on."""
+    if not epochs_done:
+        return "\nInterrupted before an epoch was finished: nothing was kept."
+    return (
+        f"\nInterrupted. Kept up to epoch {epochs_done} in {folder}; the same command "
+        f"with --resume {folder} goes on from there (make: ARGS='--resume {folder}')."
+    )
