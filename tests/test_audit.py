@@ -14,6 +14,7 @@ from fmkeras.datasets import Dataset
 from fmkeras.datasets.garments import draw_garments
 from fmkeras.duplicates import find_duplicates
 from fmkeras.recipes import find_recipe
+from fmkeras.report.audit_table import audit_table
 
 SMALL = ["--data", "garments", "--train-size", "60", "--test-size", "30"]
 WRONG = [5, 70]
@@ -138,3 +139,17 @@ def test_on_the_command_line(tmp_path, monkeypatch, capsys):
     assert exit.value.code == 2 and "at least 2" in capsys.readouterr().err
     assert main(["audit", *SMALL, "--model", "linea"]) == 2
     assert "Did you mean linear" in capsys.readouterr().err
+
+
+def test_the_table_of_a_record():
+    record = {
+        "parts": {"train": {"count": 60_000, "accuracy": 0.9, "suspects": 1_500}},
+        "looked_at": {
+            "images": [{"verdict": v} for v in ("wrong", "right", "wrong", "arguable")]
+        },
+        "duplicates": [{"distance": 0.05}, {"distance": 0.07}],
+    }
+    text = audit_table(record)
+    assert "| train | 60,000 | 1,500 (2.50 %) | 90.00 % |" in text
+    assert "first 4 suspects" in text and "2 labels are wrong, 1 can be argued" in text
+    assert "1 are right. No test images" in text and "2 pairs are nearly" in text

@@ -12,7 +12,7 @@ from report_models import SMALL, small_dataset, train_two, write_audit
 from fmkeras.__main__ import main
 
 pytestmark = pytest.mark.browser
-selenium = pytest.importorskip("selenium")
+chromium = pytest.importorskip("chromium", exc_type=ImportError)
 
 PAGES = ("index", "compare", "audit", "net-linear-garments", "net-lenet_relu-garments")
 WIDTHS = {1280: 900, 390: 844}
@@ -35,16 +35,7 @@ def site(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def browser():
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = "/usr/bin/chromium"
-    # Without its sandbox: root cannot have one; the pages are our own.
-    for flag in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service("/usr/bin/chromedriver"))
+    driver = chromium.open_browser()
     yield driver
     driver.quit()
 
@@ -58,18 +49,11 @@ def show(site, browser):
         browser.execute_cdp_cmd(
             "Emulation.setEmulatedMedia", {"media": media, "features": features}
         )
-        resize(browser, width, WIDTHS[width])
+        chromium.resize(browser, width, WIDTHS[width])
         browser.get((site / f"{name}.html").as_uri())
         return browser
 
     return open_page
-
-
-def resize(browser, width, height):
-    size = {"width": width, "height": height, "deviceScaleFactor": 1}
-    browser.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride", size | {"mobile": width < 500}
-    )
 
 
 def all_of(browser, selector):
@@ -105,7 +89,7 @@ def test_a_page_loads_and_fits(name, width, show):
     )
     assert cut == []
     height = page.execute_script("return document.documentElement.scrollHeight")
-    resize(page, width, height)
+    chromium.resize(page, width, height)
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     assert page.save_screenshot(str(SCREENSHOTS / f"{name}-{width}.png"))
 

@@ -18,6 +18,7 @@ from fmkeras.report.images import (
     map_pictures,
     picture_data,
 )
+from fmkeras.report.markdown import percent
 from fmkeras.report.subjects import Subject, count_trainable
 
 WORST = 24
@@ -237,11 +238,6 @@ def _explained(subject: Subject, dataset: Dataset) -> dict | None:
             for n, error in enumerate(errors)
         ],
     }
-
-
-def percent(share: float) -> str:
-    """Return a share as it is written on every page."""
-    return f"{100 * share:.2f} %"
 
 
 def page_name(name: str) -> str:

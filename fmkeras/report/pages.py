@@ -13,7 +13,8 @@ from fmkeras.labels import CLASS_NAMES, NUM_CLASSES
 from fmkeras.provenance import provenance
 from fmkeras.report.images import picture_data, write_sheet
 from fmkeras.report.leaderboard import leaderboard_charts
-from fmkeras.report.net_page import net_context, page_name, percent
+from fmkeras.report.markdown import percent
+from fmkeras.report.net_page import net_context, page_name
 from fmkeras.report.subjects import Subject
 
 ASSETS = ("report.css", "report.js")

@@ -12,6 +12,7 @@ from pathlib import Path
 from fmkeras.errors import UserError
 from fmkeras.files import replacing
 from fmkeras.models import list_models, model_info
+from fmkeras.report.audit_table import audit_table
 from fmkeras.report.benchmark_table import benchmark_note, benchmark_table
 from fmkeras.report.markdown import markdown_table, mean_and_spread, percent
 from fmkeras.report.parity_table import parity_table
@@ -167,6 +168,12 @@ def speed_table(root: Path, argument: str) -> str:
     return f"{benchmark_note(record)}\n\n{benchmark_table(record, what)}"
 
 
+def suspects_table(root: Path, argument: str = "") -> str:
+    """The record of `make audit`, and of a look at what it found first."""
+    path = root / "saved_models/records/audit.json"
+    return audit_table(json.loads(path.read_text()))
+
+
 def targets_table(root: Path, argument: str = "") -> str:
     """The targets of the Makefile and what each is for."""
     targets = re.findall(r"^([a-z-]+):.*## (.*)", (root / "Makefile").read_text(), re.M)
@@ -181,6 +188,7 @@ _TABLES: dict[str, Callable[[Path, str], str]] = {
     "published": published_table,
     "published-classes": published_classes_table,
     "parity": proof_table,
+    "audit": suspects_table,
     "search": search_table,
     "speed": speed_table,
     "targets": targets_table,
