@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 from tuning import GRID, RANGES, figures, search, search_arguments
 
-from tuner import oracles, outcomes, summary, trials
+from tuner import oracles, outcomes, pictures, summary, trials
 from tuner import search as searching
 
 KINDS = {
@@ -59,6 +59,7 @@ def trained(monkeypatch):
     monkeypatch.setattr(trials, "fit", fit)
     # It collects garbage, for which there is none here.
     monkeypatch.setattr(trials.keras.utils, "clear_session", lambda: None)
+    monkeypatch.setattr(pictures, "draw_pictures", lambda *arguments: [])
     return recipes
 
 

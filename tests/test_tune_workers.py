@@ -171,7 +171,7 @@ def test_the_cores_are_shared_out():
 
 @pytest.mark.slow
 def test_two_workers_one_killed_in_the_middle_of_a_trial(tmp_path):
-    space = GRID | {"recipe": GRID["recipe"] | {"epochs": 300}}
+    space = GRID | {"recipe": GRID["recipe"] | {"epochs": 120}}
     whole = search_arguments(tmp_path, "whole", space, "--search", "grid")
     assert search(whole) == 0
     arguments = search_arguments(tmp_path, "two", space, "--search", "grid")

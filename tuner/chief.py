@@ -114,7 +114,7 @@ class Chief:
         return now - since < self.silence
 
 
-def join(address: str, patience: float = 30.0) -> None:
+def join(address: str, patience: float = 120.0) -> None:
     """Raise `UserError` where no chief answers at `address`, host:port."""
     with grpc.insecure_channel(address) as channel:
         try:

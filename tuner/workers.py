@@ -110,10 +110,11 @@ class Workers:
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            env=os.environ
-            | {
+            env={
+                # Unless the user says otherwise.
                 "OMP_NUM_THREADS": count,
                 "TF_NUM_INTRAOP_THREADS": count,
+                **os.environ,
                 "PYTHONUNBUFFERED": "1",
                 "FMKERAS_PARENT": str(os.getpid()),
             },
