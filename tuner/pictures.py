@@ -55,7 +55,10 @@ def draw_heat_map(settings: Settings, rows: list[dict], path: Path) -> None:
     batches, rates = choices["batch_size"].values, choices["learning_rate"].values
     shown = panels(settings)
     accuracies = [r["val_accuracy"] for r in rows if r["val_accuracy"] is not None]
-    limits = {"vmin": min(accuracies, default=0), "vmax": max(accuracies, default=1)}
+    shades = _shades(np.array(accuracies or [0.0, 1.0]))
+    # No cell is black: the best of them are to be told apart.
+    spread = max(np.ptp(shades), 1e-9)
+    limits = {"vmin": shades.min(), "vmax": shades.max() + 0.3 * spread}
     width, height = 1.4 + 0.85 * len(rates), 1.1 + 0.42 * len(batches)
     figure = new_figure(width * len(shown), height)
     for axes, further in zip(
@@ -74,13 +77,13 @@ def draw_heat_map(settings: Settings, rows: list[dict], path: Path) -> None:
                 cells[place] = row["val_accuracy"]
             elif row["state"] == outcomes.FAILED:
                 _write_cell(axes, place, "failed", "0.4")
-        image = axes.imshow(cells, cmap="Greys", aspect="auto", **limits)
+        image = axes.imshow(_shades(cells), cmap="Greys", aspect="auto", **limits)
         for place, accuracy in np.ndenumerate(cells):
             if not np.isnan(accuracy):
-                dark = image.norm(accuracy) > 0.6
+                dark = image.norm(_shades(accuracy)) > 0.55
                 text = f"{100 * accuracy:.2f}"
                 _write_cell(axes, place, text, "white" if dark else "black")
-        axes.set_xticks(range(len(rates)), [f"{rate:g}" for rate in rates])
+        axes.set_xticks(range(len(rates)), [_number(rate) for rate in rates])
         axes.set_yticks(range(len(batches)), [f"{batch:,}" for batch in batches])
         axes.set_xlabel("Learning rate")
         axes.set_ylabel("Batch size")
@@ -97,7 +100,8 @@ def draw_coordinates(settings: Settings, rows: list[dict], path: Path) -> None:
     axes = figure.add_subplot()
     accuracies = np.array([row["val_accuracy"] for row in rows])
     low, high = accuracies.min(), accuracies.max()
-    shares = (accuracies - low) / ((high - low) or 1)
+    shades = _shades(accuracies)
+    shares = (shades - shades.min()) / (np.ptp(shades) or 1)
     for number, choice in enumerate(choices):
         for height, text in _marks(choice):
             axes.text(number + 0.04, height, text, fontsize=7, va="center", color="0.3")
@@ -147,9 +151,18 @@ def _write_cell(axes, place: tuple[int, int], text: str, color: str) -> None:
     )
 
 
+def _shades(accuracies):
+    """Spread accuracies by their errors: 89 and 90 % differ more than 49 and 50."""
+    return -np.log(np.maximum(1 - accuracies, 1e-4))
+
+
+def _number(value: float) -> str:
+    return np.format_float_positional(value, trim="-")
+
+
 def _marks(choice: Hyperparameter) -> list[tuple[float, str]]:
     marks = choice.values or (choice.minimum, choice.maximum)
-    texts = [f"{v:g}" if isinstance(v, float) else str(v) for v in marks]
+    texts = [_number(v) if isinstance(v, float) else str(v) for v in marks]
     return [(_height(choice, v), t) for v, t in zip(marks, texts, strict=True)]
 
 
