@@ -31,7 +31,7 @@ def plot_runs(
         axes.set_xlabel("Epoch")
         axes.set_ylim(bottom=0)
         axes.ticklabel_format(axis="y", scilimits=(-3, 3))
-    figure.axes[0].legend(frameon=False, fontsize=9)
+    figure.axes[1].legend(frameon=False, fontsize=9, loc="upper right")
     if title:
         figure.suptitle(title, fontsize=11)
     write_figure(figure, path)
