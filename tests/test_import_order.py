@@ -56,6 +56,30 @@ ORDER = (
     "arguments",
     "__main__",
 )
+TUNER_ORDER = (
+    "spaces",
+    "published",
+    "space_files",
+    "settings",
+    "codec",
+    "outcomes",
+    "oracles",
+    "board",
+    "trials",
+    "heartbeat",
+    "search",
+    "summary",
+    "progress",
+    "pictures",
+    "record",
+    "chief",
+    "workers",
+    "run",
+    "lock",
+    "commands",
+    "arguments",
+    "__main__",
+)
 BACKENDS = {"torch", "tensorflow", "jax"}
 FILES = sorted(ROOT.glob("fmkeras/**/*.py")) + sorted(ROOT.glob("tuner/**/*.py"))
 
@@ -67,15 +91,15 @@ def imports(path):
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}:{node.lineno}: a relative import"
-            if node.module == "fmkeras":
+            if node.module in ("fmkeras", "tuner"):
                 for alias in node.names:
-                    yield node.lineno, f"fmkeras.{alias.name}"
+                    yield node.lineno, f"{node.module}.{alias.name}"
             else:
                 yield node.lineno, node.module
 
 
-def place(module):
-    return ORDER.index(module.split(".")[1])
+def place(module, order):
+    return order.index(module.split(".")[1])
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -86,7 +110,10 @@ def test_a_file_imports_only_from_above(path):
         if parts[0] == "fmkeras":
             assert not module.startswith("tuner"), where
             if len(parts) > 1 and module.startswith("fmkeras.") and parts[1] in ORDER:
-                assert place(module) <= ORDER.index(parts[1]), where
+                assert place(module, ORDER) <= ORDER.index(parts[1]), where
+        elif module.startswith("tuner."):
+            here = TUNER_ORDER.index(parts[1])
+            assert place(module, TUNER_ORDER) < here, where
         if module.split(".")[0] in BACKENDS:
             assert parts[1] in ("engines", "benchmark"), where
 
@@ -95,11 +122,14 @@ def test_every_module_has_its_place():
     for path in (ROOT / "fmkeras").iterdir():
         if path.suffix == ".py" or (path / "__init__.py").exists():
             assert path.stem in (*ORDER, "__init__"), path
+    for path in (ROOT / "tuner").glob("*.py"):
+        assert path.stem in (*TUNER_ORDER, "__init__"), path
 
 
 def test_the_command_line_starts_without_keras():
     code = (
         "import sys, fmkeras.__main__, fmkeras.datasets, fmkeras.metrics\n"
+        "import tuner.__main__\n"
         "assert not {'keras', 'matplotlib', 'sklearn'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

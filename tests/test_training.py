@@ -1,6 +1,7 @@
 """A run from start to file, on a small drawn data set."""
 
 import csv
+import dataclasses
 import json
 import shutil
 
@@ -125,6 +126,16 @@ def test_a_resumed_run_ends_as_if_never_stopped(tmp_path, garments, monkeypatch,
         np.testing.assert_array_equal(one, two)
     figures = [per_epoch(r.folder) for r in (whole, resumed)]
     assert figures[0] == figures[1]
+
+
+def test_the_images_may_have_moved_when_a_run_goes_on(finished, tmp_path, garments):
+    moved = dataclasses.replace(garments, source="another folder")
+    folder = tmp_path / "copy"
+    shutil.copytree(finished.folder, folder)
+    assert fit("mlp", RECIPE, moved, folder=folder).history
+    other = dataclasses.replace(garments, checksum="0" * 64)
+    with pytest.raises(UserError, match="had another dataset"):
+        fit("mlp", RECIPE, other, folder=folder)
 
 
 def test_only_the_same_run_can_be_resumed(finished, tmp_path, garments):
