@@ -53,7 +53,7 @@ def trained(monkeypatch):
         (folder / "checkpoint.npz").write_text("")
         (folder / "config.json").write_text("{}")
         kept = max(range(recipe.epochs), key=lambda e: history[e]["val_accuracy"]) + 1
-        record = {"parameters": 1}
+        record = {"parameters": 1, "device": "none", "commit": None}
         return SimpleNamespace(history=history, kept_epoch=kept, record=record)
 
     monkeypatch.setattr(trials, "fit", fit)

@@ -30,6 +30,8 @@ def row(number, values, accuracy, state="finished"):
         "epochs": 1,
         "seconds": 3.0 + number,
         "examples_per_second": 1234.5,
+        "device": "CPU (two cores)" if accuracy else None,
+        "commit": "0123456789" if accuracy else None,
     }
 
 
@@ -110,8 +112,6 @@ def test_the_record_of_a_search_makes_its_table(tmp_path):
     content = settings_of(tmp_path, GRID).to_dict() | {
         "planned": 4,
         "trials": rows,
-        "device": "CPU",
-        "commit": "0123456789",
     }
     folder = tmp_path / "search"
     folder.mkdir()
@@ -121,7 +121,10 @@ def test_the_record_of_a_search_makes_its_table(tmp_path):
     assert picture == tmp_path / "saved/pictures/tune-mine.png"
     assert picture.read_bytes() == b"picture"
     lines = tuning_table(json.loads(record.read_text())).splitlines()
-    assert "2 of 4 trials finished, 1 failed" in lines[0] and "0123456." in lines[0]
+    assert (
+        "2 of 4 trials finished, 1 failed" in lines[0]
+        and "CPU (two cores), commit 0123456." in lines[0]
+    )
     assert lines[2].startswith("| batch size | learning rate | validation accuracy |")
     assert lines[4] == "| 90 | 0.01 | 90.00 % | 1 | 1,234 |"
     assert lines[5] == "| 45 | 0.01 | 87.12 % | 1 | 1,234 |"

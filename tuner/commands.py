@@ -108,7 +108,11 @@ def _begun(settings: Settings, dataset, folder: Path):
             f"{settings.model} on {dataset.name} ({dataset.source})",
             flush=True,
         )
-        yield
+        try:
+            yield
+        except KeyboardInterrupt:
+            print(f"Search interrupted; make tune RESUME={folder} goes on.", flush=True)
+            raise
 
 
 def _end(options, settings: Settings, folder: Path, rows: list[dict]) -> None:

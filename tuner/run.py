@@ -6,7 +6,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from fmkeras.datasets import Dataset
-from fmkeras.engines.device import describe_device
 from fmkeras.provenance import provenance
 from tuner.chief import Chief, join
 from tuner.heartbeat import Heart
@@ -77,7 +76,7 @@ def work(
 
 def _open(settings: Settings, folder: Path) -> tuple[DurableOracle, dict]:
     oracle = build_oracle(settings, folder)
-    facts = {"device": describe_device(), **provenance()}
+    facts = provenance()
     progress = Progress(oracle, settings)
 
     def on_change(trial) -> None:

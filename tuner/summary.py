@@ -47,6 +47,8 @@ def trial_rows(oracle: DurableOracle) -> list[dict]:
                 "val_accuracies": accuracies,
                 "seconds": round(seconds, 2),
                 "examples_per_second": round(images / seconds, 1) if seconds else None,
+                "device": outcome.get("device"),
+                "commit": outcome.get("commit"),
             }
         )
     return rows
@@ -62,7 +64,8 @@ def best_row(rows: list[dict], settings: Settings) -> dict | None:
 def write_summary(oracle: DurableOracle, settings: Settings, facts: dict) -> list[dict]:
     """Write trials.csv, trials.json and best.json; prune; return the rows.
 
-    `facts` goes into trials.json: what `provenance` returned at the start.
+    `facts` goes into trials.json: how this file came about, as `provenance` has it.
+    With what a trial was trained is in its row.
     """
     rows = trial_rows(oracle)
     best = best_row(rows, settings)

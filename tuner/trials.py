@@ -86,6 +86,8 @@ def _train(settings, dataset, search, trial_id) -> dict:
         "val_accuracy": row["val_accuracy"],
         "val_loss": row["val_loss"],
         "parameters": fitted.record["parameters"],
+        "device": fitted.record["device"],
+        "commit": fitted.record["commit"],
     }
 
 

@@ -17,7 +17,7 @@ def tuning_table(record: dict) -> str:
     for row in finished[:BEST]:
         rows.append(
             [
-                *(_text(row["values"].get(name)) for name in names),
+                *(value_text(row["values"].get(name)) for name in names),
                 f"{100 * row['val_accuracy']:.2f} %",
                 str(row["epochs"]),
                 f"{row['examples_per_second']:,.0f}",
@@ -33,15 +33,17 @@ def _caption(record: dict) -> str:
     done = f"{states.count('finished')} of {record['planned']} trials finished"
     if states.count("failed"):
         done += f", {states.count('failed')} failed"
+    made = [row for row in record["trials"] if row["commit"]]
+    devices = ", ".join(sorted({row["device"] for row in made}))
+    commits = ", ".join(sorted({row["commit"][:7] for row in made}))
     return (
         f"{record['search'].capitalize()} search of `{record['space']['name']}` for "
         f"`{record['model']}`: {done}, {hours:.1f} hours of training on "
-        f"{record['backend']}, {record['device']}, commit {str(record['commit'])[:7]}. "
-        "The best:"
+        f"{record['backend']}, {devices}, commit {commits}. The best:"
     )
 
 
-def _text(value) -> str:
+def value_text(value) -> str:
     if isinstance(value, list):
         return "-".join(map(str, value))
     return "" if value is None else str(value)
