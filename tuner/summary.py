@@ -107,6 +107,16 @@ def _best(oracle: DurableOracle, settings: Settings, row: dict) -> dict:
     recipe, options = trial_recipe(settings, plan)
     words = [f"MODEL={settings.model}", f"RECIPE={shlex.quote(str(folder))}/best.json"]
     words += [f"BACKEND={settings.backend}", f"SEED={settings.seed}"]
+    if settings.data["data"] != "fashion-mnist":
+        words.append(f"DATA={settings.data['data']}")
+    sizes = ("data_seed", "train_size", "test_size")
+    flags = [
+        f"--{name.replace('_', '-')} {settings.data[name]}"
+        for name in sizes
+        if settings.data[name]
+    ]
+    if flags:
+        words.append(f"ARGS={shlex.quote(' '.join(flags))}")
     return {
         "model": settings.model,
         "options": options,
