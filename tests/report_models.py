@@ -51,3 +51,31 @@ def write_audit(path: Path, dataset) -> None:
         "duplicates": [pair | {"distance": 0.0}, pair | {"distance": 0.05}],
     }
     write_json(path, content)
+
+
+def write_search(saved_models: Path) -> None:
+    """Write the record of a search of four trials, and its picture."""
+    import numpy as np
+    from PIL import Image
+
+    from fmkeras.files import write_json
+
+    trials = [
+        {
+            "trial": str(number),
+            "state": "finished" if accuracy else "failed",
+            "values": {"batch_size": 32 * number, "hidden_units": [64, 32]},
+            "val_accuracy": accuracy,
+            "epochs": 2,
+            "examples_per_second": 900.0 + number if accuracy else None,
+        }
+        for number, accuracy in enumerate((0.81, 0.85, None, 0.83), 1)
+    ]
+    space = {"name": "small", "hyperparameters": {"batch_size": [], "hidden_units": []}}
+    content = {"model": "mlp", "backend": "jax", "search": "grid", "space": space}
+    content |= {"planned": 4, "trials": trials}
+    write_json(saved_models / "records/tune-first.json", content)
+    (saved_models / "pictures").mkdir()
+    Image.fromarray(np.zeros((60, 90), np.uint8)).save(
+        saved_models / "pictures/tune-first.png"
+    )

@@ -7,14 +7,15 @@ import re
 from pathlib import Path
 
 import pytest
-from report_models import SMALL, small_dataset, train_two, write_audit
+from report_models import SMALL, small_dataset, train_two, write_audit, write_search
 
 from fmkeras.__main__ import main
 
 pytestmark = pytest.mark.browser
 chromium = pytest.importorskip("chromium", exc_type=ImportError)
 
-PAGES = ("index", "compare", "audit", "net-linear-garments", "net-lenet_relu-garments")
+NETS = ("net-linear-garments", "net-lenet_relu-garments")
+PAGES = ("index", "compare", "searches", "audit", *NETS)
 WIDTHS = {1280: 900, 390: 844}
 SCREENSHOTS = Path(__file__).parents[1] / "runs/screenshots"
 CONTRAST = 4.5  # what the Web Content Accessibility Guidelines ask for, level AA
@@ -27,6 +28,7 @@ def site(tmp_path_factory):
     dataset = small_dataset()
     train_two(folder, dataset)
     write_audit(folder / "audit.json", dataset)
+    write_search(folder / "saved_models")
     flags = ["--models-dir", folder / "saved_models", "--runs", folder / "runs"]
     flags += ["--audit", folder / "audit.json", "--out", folder / "site"]
     assert main(["report", *SMALL, *map(str, flags)]) == 0

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from report_models import SMALL, small_dataset, train_two, write_audit
+from report_models import SMALL, small_dataset, train_two, write_audit, write_search
 
 from fmkeras.__main__ import main
 from fmkeras.errors import UserError
@@ -19,7 +19,8 @@ from fmkeras.report import build, images, subjects
 from fmkeras.report.charts import inline_svg, scatter_figure
 from fmkeras.report.net_page import gallery, page_name
 
-PAGES = {"index", "compare", "audit", "net-linear-garments", "net-lenet_relu-garments"}
+NETS = {"net-linear-garments", "net-lenet_relu-garments"}
+PAGES = {"index", "compare", "searches", "audit", *NETS}
 
 
 class Checker(html.parser.HTMLParser):
@@ -64,6 +65,7 @@ def made(tmp_path_factory, dataset):
     folder = tmp_path_factory.mktemp("report")
     runs = train_two(folder, dataset)
     write_audit(folder / "audit.json", dataset)
+    write_search(folder / "saved_models")
     assert main(arguments(folder)) == 0
     return folder, runs
 
@@ -101,7 +103,7 @@ def test_a_page_is_whole(name, made):
         "http://www.w3.org/1999/xlink",
     }
     assert text.count("<h1>") == 1 and 'lang="en"' in text
-    for picture in found.pictures:
+    for picture in (src for src in found.pictures if src.startswith("data:")):
         data = base64.b64decode(picture.partition(",")[2], validate=True)
         with Image.open(io.BytesIO(data)) as image:
             assert min(image.size) >= 3
@@ -129,6 +131,14 @@ def test_the_page_of_a_net(made):
         assert there == (count > 0)
     assert "python" in text and "<dd>adamw</dd>" in text
     assert "saliency" in read(made, "net-linear-garments")
+
+
+def test_searches_show_their_trials_the_best_first(made):
+    text = read(made, "searches")
+    assert "Grid search of small for mlp:\n3 of 4 trials finished, on jax." in text
+    rows = re.findall(r'<tr><td class="number">(\d)</td>', text)
+    assert rows == ["2", "4", "1", "3"] and "64-32" in text and "85.00" in text
+    assert (made[0] / "site/tune-first.png").is_file()
 
 
 def test_cells_hold_their_own_images(made, dataset):

@@ -7,6 +7,7 @@ from fmkeras.comparison import compare, over_seeds
 from fmkeras.datasets import Dataset
 from fmkeras.report.leaderboard import leaderboard
 from fmkeras.report.pages import Site, navigation, read_audit
+from fmkeras.report.searches import read_searches
 from fmkeras.report.subjects import run_subject, saved_subjects
 
 
@@ -37,10 +38,14 @@ def report_on_saved(
         lambda name: print(f"Measuring {name}", flush=True),
     )
     findings = read_audit(audit, dataset)
+    records = Path(models_dir) / "records"
+    searches = read_searches(records)
     site = Site(out, dataset)
-    site.navigation = navigation(subjects, len(subjects) > 1, findings is not None)
+    site.navigation = navigation(
+        subjects, len(subjects) > 1, bool(searches), findings is not None
+    )
     site.write_assets()
-    rows = leaderboard(subjects, Path(models_dir) / "records", dataset.name)
+    rows = leaderboard(subjects, records, dataset.name)
     site.write_index(rows, device)
     for subject in subjects:
         site.write_net(subject, image)
@@ -50,6 +55,8 @@ def report_on_saved(
         networks = {s.name: s.card.get("model", s.name) for s in subjects}
         accuracies = {s.name: s.evaluation.accuracy for s in subjects}
         site.write_comparison(comparison, over_seeds(networks, accuracies))
+    if searches:
+        site.write_searches(searches)
     if findings is not None:
         site.write_audit(findings)
     return out / "index.html"

@@ -2,6 +2,7 @@
 
 import importlib.resources
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -88,6 +89,16 @@ class Site:
             class_names=CLASS_NAMES,
         )
 
+    def write_searches(self, searches: list[dict]) -> None:
+        """Write the page of all searches, as `read_searches` returns them."""
+        for search in searches:
+            if search["heat_map"]:
+                with replacing(self.folder / search["heat_map"].name) as temporary:
+                    shutil.copyfile(search["heat_map"], temporary)
+        self._page(
+            "searches.html", "Searches", template="searches.html", searches=searches
+        )
+
     def write_audit(self, audit: dict) -> None:
         """Write the page of an audit's result."""
         pairs = audit["duplicates"]
@@ -153,11 +164,12 @@ class Site:
 
 
 def navigation(
-    subjects: Sequence[Subject], comparison: bool, audit: bool
+    subjects: Sequence[Subject], comparison: bool, searches: bool, audit: bool
 ) -> list[dict]:
     """Return the links that every page begins with."""
     pages = [("index.html", "Leaderboard")]
     pages += [("compare.html", "Comparison")] if comparison else []
+    pages += [("searches.html", "Searches")] if searches else []
     pages += [("audit.html", "Label audit")] if audit else []
     pages += [(page_name(subject.name), subject.name) for subject in subjects]
     return [{"file": file, "title": title} for file, title in pages]
