@@ -89,14 +89,14 @@ def test_a_trial_is_a_run_and_the_best_recipe_repeats_it(tmp_path, images):
     assert best["validation"]["accuracy"] > 0.15
 
 
-def test_tensorboard_shows_each_trial_with_its_hyperparameters(undisturbed):
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
+def test_tensorboard_finds_each_trial_with_its_hyperparameters(undisturbed):
     folder = undisturbed("grid") / "trials/3/tensorboard"
-    events = EventAccumulator(str(folder)).Reload()
-    content = events.SummaryMetadata("_hparams_/session_start_info")
-    assert b"batch_size" in content.plugin_data.content
-    assert len(events.Scalars("epoch/val_accuracy")) == 3
+    # Read as bytes: tensorboard's own reader loads tensorflow, for seconds.
+    values, figures = sorted(
+        (path.read_bytes() for path in folder.iterdir()), key=lambda c: b"epoch/" in c
+    )
+    assert b"_hparams_/session_start_info" in values and b"batch_size" in values
+    assert figures.count(b"epoch/val_accuracy") == 3
 
 
 def test_hyperband_goes_on_with_the_best(undisturbed):
