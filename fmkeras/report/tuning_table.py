@@ -17,7 +17,7 @@ def tuning_table(record: dict) -> str:
     for row in finished[:BEST]:
         rows.append(
             [
-                *(valuevalue_text(row["values"].get(name)) for name in names),
+                *(value_text(row["values"].get(name)) for name in names),
                 f"{100 * row['val_accuracy']:.2f} %",
                 str(row["epochs"]),
                 f"{row['examples_per_second']:,.0f}",
@@ -43,7 +43,7 @@ def _caption(record: dict) -> str:
     )
 
 
-def valuevalue_text(value) -> str:
+def value_text(value) -> str:
     if isinstance(value, list):
         return "-".join(map(str, value))
     return "" if value is None else str(value)
