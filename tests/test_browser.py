@@ -17,6 +17,7 @@ chromium = pytest.importorskip("chromium", exc_type=ImportError)
 NETS = ("net-linear-garments", "net-lenet_relu-garments")
 PAGES = ("index", "compare", "searches", "audit", *NETS)
 WIDTHS = {1280: 900, 390: 844}
+PAPER = 794  # A4 in CSS pixels
 SCREENSHOTS = Path(__file__).parents[1] / "runs/screenshots"
 CONTRAST = 4.5  # what the Web Content Accessibility Guidelines ask for, level AA
 
@@ -69,7 +70,7 @@ def one(browser, selector):
     return element
 
 
-@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("width", list(WIDTHS))
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_loads_and_fits(name, width, show):
     page = show(name, width)
@@ -239,7 +240,10 @@ def test_the_first_tab_stop_leads_past_the_navigation(show):
     assert [link.text for link in current] == ["linear-garments"]
 
 
-def test_on_paper_there_is_no_navigation_and_all_is_light(show):
-    page = show("net-linear-garments", scheme="dark", media="print")
+@pytest.mark.parametrize("name", PAGES)
+def test_on_paper_there_is_no_navigation_and_all_is_light(name, show):
+    page = show(name, scheme="dark", media="print")
+    chromium.resize(page, PAPER, 1123)
+    assert page.execute_script("return document.documentElement.scrollWidth") <= PAPER
     assert not one(page, "nav").is_displayed()
     assert luminance(one(page, "body").value_of_css_property("color")) < 0.01

@@ -48,12 +48,14 @@ def heat_picture(heat: np.ndarray, side: int = 112) -> str:
 
 
 def filter_pictures(filters: np.ndarray, most: int = 64) -> list[str]:
-    """Return filters, float (n, h, w), as pictures: grey is 0, white the largest.
+    """Return filters, float (n, h, w), as pictures: grey is 0, white positive.
 
-    One scale for all of them, so that they compare.
+    One scale for all of them, so that they compare; the few largest weights are cut
+    off at its ends.
     """
-    scale = max(float(np.abs(filters).max()), 1e-12)
-    shades = (127.5 + 127.5 * filters[:most] / scale).round().astype(np.uint8)
+    scale = max(float(np.quantile(np.abs(filters), 0.995)), 1e-12)
+    values = np.clip(filters[:most] / scale, -1, 1)
+    shades = (127.5 + 127.5 * values).round().astype(np.uint8)
     return [picture_data(shade) for shade in shades]
 
 
