@@ -73,13 +73,8 @@ def load_artifact(
     return model
 
 
-def find_artifact(
-    path_or_name: str | os.PathLike, folder: str | os.PathLike = FOLDER
-) -> Path:
-    """Return the path of a model by its path, or by its name in `folder`.
-
-    Raises `UserError` where there is no such file.
-    """
+def find_artifact(path_or_name: str | os.PathLike, folder: str | os.PathLike) -> Path:
+    """Return where a model is, by its path or its name; `UserError` if nowhere."""
     path = _path_of(path_or_name, folder)
     if path.suffix == ".keras" and path.exists():
         return path

@@ -1,5 +1,7 @@
 """Debian's chromium without a window, for the tests of pages and their screenshots."""
 
+import shutil
+
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
@@ -7,13 +9,14 @@ from selenium.webdriver.chrome.service import Service
 def open_browser():
     """Start chromium; its console is kept for `get_log('browser')`."""
     options = webdriver.ChromeOptions()
-    options.binary_location = "/usr/bin/chromium"
+    options.binary_location = shutil.which("chromium")
     # Without its sandbox: root cannot have one; the pages are our own.
     flags = ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage")
     for flag in (*flags, "--hide-scrollbars"):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    return webdriver.Chrome(options=options, service=Service("/usr/bin/chromedriver"))
+    service = Service(shutil.which("chromedriver"))
+    return webdriver.Chrome(options=options, service=service)
 
 
 def resize(browser, width: int, height: int) -> None:

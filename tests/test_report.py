@@ -17,6 +17,7 @@ from fmkeras.__main__ import main
 from fmkeras.errors import UserError
 from fmkeras.report import build, images, subjects
 from fmkeras.report.charts import inline_svg, scatter_figure
+from fmkeras.report.leaderboard import leaderboard
 from fmkeras.report.net_page import gallery, page_name
 
 NETS = {"net-linear-garments", "net-lenet_relu-garments"}
@@ -117,6 +118,33 @@ def test_the_leaderboard_says_what_the_cards_say(made):
         assert f"{100 * low:.2f}&ndash;{100 * high:.2f}" in text
         assert f"{run.record['parameters']:,}</td>" in text
         assert f'href="{page_name(run.artifact.stem)}"' in text
+
+
+def test_a_net_whose_epoch_the_test_images_chose_is_marked(made, dataset):
+    [subject] = subjects.saved_subjects(
+        [made[1][0].artifact], "", dataset, [], made[0] / "site/cache"
+    )
+    subject.card["recipe"]["data_split"] = "fashionnet"
+    [row] = leaderboard([subject], made[0] / "records", dataset.name)
+    assert row["note"].endswith("these images chose its epoch, as in its source")
+    assert row["published"] == 0.83 and row["seeds"] is None
+
+
+def test_seeds_are_those_of_the_same_recipe_and_backend(made, dataset, tmp_path):
+    record = made[1][0].record
+    for seed, accuracy in enumerate((0.5, 0.6)):
+        content = record | {"seed": seed, "test": {"accuracy": accuracy}}
+        (tmp_path / "study").mkdir(exist_ok=True)
+        path = tmp_path / f"study/{seed}.json"
+        path.write_text(json.dumps(content))
+    [subject] = subjects.saved_subjects(
+        [made[1][0].artifact], "", dataset, [], made[0] / "site/cache"
+    )
+    [row] = leaderboard([subject], tmp_path, dataset.name)
+    assert row["seeds"]["mean"] == pytest.approx(0.55)
+    assert leaderboard([subject], tmp_path, "fashion-mnist")[0]["seeds"] is None
+    subject.card["recipe"]["epochs"] = 7
+    assert leaderboard([subject], tmp_path, dataset.name)[0]["seeds"] is None
 
 
 def test_the_page_of_a_net(made):

@@ -26,6 +26,9 @@ def leaderboard(
         card, evaluation = subject.card, subject.evaluation
         published, note = _published(card.get("model", ""))
         recipe = card.get("recipe", {})
+        if recipe.get("data_split") == "fashionnet":
+            chose = "six tenths of these images chose its epoch, as in its source"
+            note = f"{note}; {chose}" if note else chose
         key = (card.get("model"), recipe.get("name"), recipe.get("epochs"))
         rows.append(
             {
