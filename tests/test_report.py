@@ -236,6 +236,14 @@ def test_a_report_on_one_run(made, capsys):
     assert f"{100 * run.evaluation.accuracy:.2f} %" in text and "<h2" in text
 
 
+def test_a_run_without_its_weights_is_refused(made, tmp_path, dataset):
+    run = made[1][0]
+    shutil.copy(run.folder / "record.json", tmp_path)
+    np.savez(tmp_path / "checkpoint.npz", state=np.array("{}"))
+    with pytest.raises(UserError, match="no finished run"):
+        subjects.run_subject(tmp_path, dataset, tmp_path / "cache")
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [

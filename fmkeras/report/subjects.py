@@ -105,19 +105,20 @@ def run_subject(folder: str | Path, dataset: Dataset, cache: str | Path) -> Subj
         with open(folder / "checkpoint.npz", "rb") as file, np.load(file) as arrays:
             count = sum(name.startswith("kept_") for name in arrays.files)
             weights = [arrays[f"kept_{number}"] for number in range(count)]
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        recipe = record["recipe"]
+        model = build_model(
+            record["model"],
+            preprocessing=recipe["preprocessing"],
+            init=recipe["init"],
+            **record["options"],
+        )
+        model.set_weights(weights)
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise UserError(
             "There is no finished run to report on; expected a folder with record.json "
-            f"and checkpoint.npz, as runs/ has. Received: {str(folder)!r}"
+            "and the checkpoint.npz of its network, as runs/ has. "
+            f"Received: {str(folder)!r}"
         ) from error
-    recipe = record["recipe"]
-    model = build_model(
-        record["model"],
-        preprocessing=recipe["preprocessing"],
-        init=recipe["init"],
-        **record["options"],
-    )
-    model.set_weights(weights)
     digest = hashlib.sha256()
     for weight in weights:
         digest.update(weight.tobytes())
