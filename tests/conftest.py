@@ -1,11 +1,15 @@
 """What several test files share: small data sets and a quiet environment."""
 
 import os
+import signal
 
 import pytest
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# A shell starts what runs in the background deaf to Ctrl-C, which the tests send to
+# processes of their own: those inherit it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
