@@ -58,10 +58,7 @@ def _identity(value):
 
 
 def kept_text(folder: Path, epochs_done: int) -> str:
-    """Return what an interrupted run says: what is kept, and how to go on."""
+    """Return what an interrupted training says: how much of it is kept, and where."""
     if not epochs_done:
         return "\nInterrupted before an epoch was finished: nothing was kept."
-    return (
-        f"\nInterrupted. Kept up to epoch {epochs_done} in {folder}; the same command "
-        f"with --resume {folder} goes on from there (make: ARGS='--resume {folder}')."
-    )
+    return f"\nInterrupted. Kept up to epoch {epochs_done} in {folder}."

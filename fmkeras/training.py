@@ -98,7 +98,18 @@ def train(
         folder = new_folder(runs, model_name, keras.backend.backend(), seed)
     else:
         folder = find_folder(resume, runs)
-    fitted = fit(model_name, recipe, dataset, folder=folder, seed=seed, options=options)
+    try:
+        fitted = fit(
+            model_name, recipe, dataset, folder=folder, seed=seed, options=options
+        )
+    except KeyboardInterrupt:
+        if (folder / CHECKPOINT).exists():
+            print(
+                f"The same command with --resume {folder} goes on from there (make: "
+                f"ARGS='--resume {folder}').",
+                flush=True,
+            )
+        raise
     test = fitted.split.test
     published = artifacts.publishable(fitted.model)
     evaluation = evaluate_model(published, test.images, test.labels, predict)
