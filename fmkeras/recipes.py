@@ -101,10 +101,21 @@ _COMMON = Recipe(
     preprocessing="standardise",
 )
 _DEFAULTS: dict[str, dict] = {
-    # Sigmoids learn slowly: validation accuracy 0.9072 (seed 0), 0.8820 with 2e-3.
-    "lenet": {"learning_rate": 5e-3},
+    "mynet": {"epochs": 25, "flip": True, "crop_padding": 2},
+    # Sigmoids learn slowly: they want a high rate and many epochs. Without changed
+    # images validation accuracy stays at 0.9078 (seed 0), far below that of training.
+    "lenet": {"epochs": 40, "learning_rate": 8e-3, "flip": True, "crop_padding": 1},
+    "fashionnet": {"learning_rate": 3e-3, "flip": True, "crop_padding": 1},
+    # Validation accuracy 0.9142 (seed 0), against 0.9036 without changed images.
+    "lenet_relu": {
+        "epochs": 40,
+        "learning_rate": 4e-3,
+        "flip": True,
+        "crop_padding": 1,
+    },
     # Validation accuracy 0.9082 (seed 0), against 0.9038 with 0.01.
     "mlp": {"weight_decay": 0.1},
+    "cnn": {"flip": True, "crop_padding": 2},
 }
 
 

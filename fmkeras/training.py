@@ -141,7 +141,7 @@ def fit(
     options = options or {}
     split = split_dataset(dataset, seed, recipe.data_split)
     precision = "float32" if recipe.precision == "auto" else recipe.precision
-    model = _build(model_name, recipe, precision, seed, options)
+    model = build_network(model_name, recipe, precision, seed, options)
     steps_per_epoch = -(-len(split.train) // recipe.batch_size)
     engine = create_engine(
         model,
@@ -226,7 +226,10 @@ def _columns(history: list[dict]) -> dict[str, list[float]]:
     }
 
 
-def _build(model_name, recipe, precision, seed, options) -> keras.Model:
+def build_network(
+    model_name: str, recipe: Recipe, precision: str, seed: int, options: dict
+) -> keras.Model:
+    """Build a network as a recipe has it; `precision` is float32 or bfloat16."""
     before = keras.config.dtype_policy()
     policy = {"float32": "float32", "bfloat16": "mixed_bfloat16"}[precision]
     keras.config.set_dtype_policy(policy)

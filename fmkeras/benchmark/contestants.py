@@ -1,13 +1,12 @@
 """This side of the speed measurement: our engine, and Keras's own `fit`."""
 
-import keras
 import numpy as np
 
 from fmkeras.engines import create_engine
-from fmkeras.models import build_model
 from fmkeras.objectives import build_loss, build_optimizer
 from fmkeras.pipeline import Part
 from fmkeras.recipes import Recipe
+from fmkeras.training import build_network
 
 RECIPE = Recipe(name="benchmark")
 
@@ -16,12 +15,12 @@ class Ours:
     """One network in our engine, with everything a run does but its files."""
 
     def __init__(self, name, images, labels, batch_size, precision="float32"):
-        policy = "mixed_bfloat16" if precision == "bfloat16" else "float32"
-        keras.config.set_dtype_policy(policy)
         self.images, self.labels = images, labels
         self.batch_size = batch_size
         self.engine = create_engine(
-            build_model(name, seed=0), build_optimizer(RECIPE, 1), build_loss(RECIPE)
+            build_network(name, RECIPE, precision, seed=0, options={}),
+            build_optimizer(RECIPE, 1),
+            build_loss(RECIPE),
         )
         self.epoch = 0
 
@@ -44,12 +43,10 @@ class KerasFit:
     """The same network as `model.fit` and `model.predict` train and use it."""
 
     def __init__(self, name, images, labels, batch_size, precision="float32"):
-        policy = "mixed_bfloat16" if precision == "bfloat16" else "float32"
-        keras.config.set_dtype_policy(policy)
         self.images = images[..., None]
         self.targets = np.eye(10, dtype=np.float32)[labels]
         self.batch_size = batch_size
-        self.model = build_model(name, seed=0)
+        self.model = build_network(name, RECIPE, precision, seed=0, options={})
         self.model.compile(
             build_optimizer(RECIPE, 1), build_loss(RECIPE), metrics=["accuracy"]
         )

@@ -6,6 +6,8 @@ Three loops over the same twin, each the whole of what such a script does in a s
 autocast, `torch.compile` and a fused optimizer.
 """
 
+import time
+
 import numpy as np
 import torch
 from PIL import Image
@@ -149,17 +151,15 @@ def product_rate(dtype: str, size: int = 2048, seconds: float = 0.5) -> float:
 
     `dtype`: float32 or bfloat16. The best of several tries over about `seconds`.
     """
-    import time
-
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    count = 4 if device == "cpu" else 100
     matrix = torch.ones(size, size, dtype=getattr(torch, dtype), device=device)
     best, began = 0.0, time.perf_counter()
     while best == 0.0 or time.perf_counter() - began < seconds:
         started = time.perf_counter()
-        for _ in range(4 if device == "cpu" else 100):
+        for _ in range(count):
             product = matrix @ matrix
         product[0, 0].item()
-        count = 4 if device == "cpu" else 100
         rate = count * 2 * size**3 / (time.perf_counter() - started)
         best = max(best, rate)
     return best

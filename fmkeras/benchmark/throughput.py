@@ -116,7 +116,6 @@ def _measure(name: str, contestants, settings: dict, report) -> dict:
             racers.append(racer)
         turns = settings["seconds_a_round"], settings["rounds"]
         entry["train"] = run_rounds(racers, "train", batch_size, *turns)
-        # The last answer to training: memory without what predicting takes.
         entry["predict"] = run_rounds(racers, "predict", unit, *turns, unit)
         entry["peak_memory_mb"] = {
             racer.contestant.label: racer.ask("predict", unit, unit)["peak_memory"]

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 from fmkeras.models import model_info
+from fmkeras.report.markdown import markdown_table
 
 
 def benchmark_table(record: dict, what: str) -> str:
@@ -34,8 +35,7 @@ def benchmark_table(record: dict, what: str) -> str:
         for column in found.values()
     ]
     rows.append(["geometric mean, 28 pixels", *[""] * len(labels), *means])
-    rules = ["---", *["---:"] * (len(heads) - 1)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in [heads, rules, *rows])
+    return markdown_table(heads, rows, "l" + "r" * (len(heads) - 1))
 
 
 def benchmark_note(record: dict) -> str:

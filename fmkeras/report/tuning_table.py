@@ -1,5 +1,7 @@
 """The table of one search: its best trials, from the record that it left."""
 
+from fmkeras.report.markdown import markdown_table, percent
+
 BEST = 5
 
 
@@ -13,18 +15,17 @@ def tuning_table(record: dict) -> str:
     finished.sort(key=lambda row: -row["val_accuracy"])
     heads = [name.replace("_", " ") for name in names]
     heads += ["validation accuracy", "epochs", "images/s"]
-    rows = [heads, ["---:"] * len(heads)]
+    rows = []
     for row in finished[:BEST]:
         rows.append(
             [
                 *(value_text(row["values"].get(name)) for name in names),
-                f"{100 * row['val_accuracy']:.2f} %",
+                percent(row["val_accuracy"]),
                 str(row["epochs"]),
                 f"{row['examples_per_second']:,.0f}",
             ]
         )
-    table = ["| " + " | ".join(row) + " |" for row in rows]
-    return "\n".join([_caption(record), "", *table])
+    return f"{_caption(record)}\n\n{markdown_table(heads, rows, 'r' * len(heads))}"
 
 
 def _caption(record: dict) -> str:
