@@ -101,7 +101,8 @@ _COMMON = Recipe(
     preprocessing="standardise",
 )
 _DEFAULTS: dict[str, dict] = {
-    "mynet": {"epochs": 25, "flip": True, "crop_padding": 2},
+    # After 25 epochs with images moved by 2: 0.9312 (seed 0), and still rising.
+    "mynet": {"epochs": 50, "flip": True, "crop_padding": 1},
     # Sigmoids learn slowly: they want a high rate and many epochs. Without changed
     # images validation accuracy stays at 0.9078 (seed 0), far below that of training.
     "lenet": {"epochs": 40, "learning_rate": 8e-3, "flip": True, "crop_padding": 1},

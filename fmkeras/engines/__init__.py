@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from fmkeras.engines.engine import Engine, Totals
+from fmkeras.engines.memory import keep_freed_memory
 
 __all__ = ["Engine", "Totals", "create_engine", "predict"]
 
@@ -19,6 +20,7 @@ _ENGINES = {
 
 def create_engine(model: keras.Model, *args, **kwargs) -> Engine:
     """Return the engine of the backend that runs; the arguments are `Engine`'s."""
+    keep_freed_memory()
     module, name = _ENGINES[keras.backend.backend()]
     return getattr(importlib.import_module(module), name)(model, *args, **kwargs)
 

@@ -1,15 +1,20 @@
 """The compiled steps on torch: the whole step traced once to one flat graph."""
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import keras
 import numpy as np
 import torch
 from keras.src.backend.torch.core import get_device
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from fmkeras.engines.engine import Engine, count_confusion, one_hot_labels
-from fmkeras.engines.torch_graph import drop_layout_copies
+from fmkeras.engines.engine import Engine, one_hot_labels
+from fmkeras.engines.torch_adam import fuse_adam
+from fmkeras.engines.torch_graph import simplify
+from fmkeras.engines.torch_layers import TorchForward, lower_loss
+from fmkeras.engines.torch_layout import as_laid_out, lay_out
 from fmkeras.pipeline import Part
 
 
@@ -29,6 +34,13 @@ class TorchEngine(Engine):
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self._graphs: dict[tuple, Callable] = {}
+        self._forward_layers = TorchForward(self.model)
+        self._loss = lower_loss(self.loss)
+        self._fused = None
+        if self.optimizer is not None:
+            self._fused = fuse_adam(self.optimizer, self.l2)
+            for variable in self.model.trainable_variables + self.optimizer.variables:
+                lay_out(variable)
 
     def _place(self, part: Part) -> _Data:
         one_hot = one_hot_labels(part.labels, self.num_classes)
@@ -48,86 +60,113 @@ class TorchEngine(Engine):
 
     def _forward(self, images):
         images = torch.from_numpy(np.ascontiguousarray(images)).to(get_device())
-        state = self._state()
+        state = self._state()[:2]
         with torch.no_grad():
-            graph = self._graph(
-                ("predict", len(images)), self._predict_step, state, images
-            )
-            return graph(state, images).cpu().numpy()
+            key = ("predict", len(images))
+            graph = self._graph(key, self._predict_step, *state, [images])
+            return graph(*state[0], *state[1], images).cpu().numpy()
 
     def _seed_backend(self, seed):
         torch.manual_seed(seed)
 
     def _run(self, step, kind, data, batches, *further):
         numbers = torch.from_numpy(batches).to(data.images.device)
-        state = self._state()
         losses = torch.zeros(len(numbers), device=numbers.device)
-        confusion = torch.zeros(
-            (self.num_classes, self.num_classes), device=numbers.device
-        )
+        predicted = torch.zeros(numbers.shape, dtype=torch.int64, device=numbers.device)
         with torch.no_grad():
             # Indices, not images, go in: the whole data set is an input too.
-            inputs = (state, confusion, data.images, data.one_hot)
-            key = (kind, *numbers[0].shape, len(data.labels))
-            rows = zip(numbers, losses, *further, strict=True)
-            for number, row in enumerate(rows):
-                if number == 0:
-                    graph = self._graph(key, step, *inputs, *row)
-                graph(*inputs, *row)
-        return losses.cpu().numpy(), confusion.cpu().numpy()
+            constant = [*self._state(), [data.images, data.one_hot]]
+            key = (kind, len(numbers[0]))
+            first = [row[0] for row in (numbers, losses, predicted, *further)]
+            graph = self._graph(key, step, *constant, first)
+            flat = [tensor for group in constant for tensor in group]
+            rows = zip(numbers, losses, predicted, *further, strict=True)
+            if kind == "train" and self._fused:
+                updates = self._fused.updates(len(numbers))
+                for row, update in zip(rows, updates, strict=True):
+                    update(graph(*flat, *row))
+            else:
+                for row in rows:
+                    graph(*flat, *row)
+        confusion = np.zeros((self.num_classes, self.num_classes), np.int64)
+        np.add.at(confusion, (data.labels[batches], predicted.cpu().numpy()), 1)
+        return losses.cpu().numpy(), confusion
 
-    def _graph(self, key: tuple, step: Callable, *inputs) -> Callable:
+    def _graph(self, key: tuple, step: Callable, *groups) -> Callable:
+        """Trace `step`, which takes groups of tensors; the graph takes all in a row."""
         if key not in self._graphs:
+            ends = list(itertools.accumulate(map(len, groups)))
+
+            def flat_step(*flat):
+                starts = [0, *ends[:-1]]
+                return step(*(flat[a:b] for a, b in zip(starts, ends, strict=True)))
+
             with torch.enable_grad():
                 # Fake tensors: a trace neither trains nor draws random numbers.
-                # make_fx counts the arguments of a bound method wrongly.
-                trace = make_fx(lambda *args: step(*args), tracing_mode="fake")
-                self._graphs[key] = drop_layout_copies(trace(*inputs))
+                trace = make_fx(flat_step, tracing_mode="fake")
+                module = trace(*(tensor for group in groups for tensor in group))
+            self._graphs[key] = simplify(module)
         return self._graphs[key]
 
     def _state(self) -> list[list[torch.Tensor]]:
         """The variables' own tensors: the graph writes its results into them."""
+        return [[v.value.detach() for v in group] for group in self._variables()]
+
+    def _variables(self) -> list[list]:
         groups = [self.model.trainable_variables, self.model.non_trainable_variables]
         if self.optimizer is not None:
             groups.append(self.optimizer.variables)
-        return [[v.value.detach() for v in group] for group in groups]
+        return groups
 
-    def _train_step(self, state, confusion, images, one_hot, numbers, loss_sum, draws):
-        trainable, others, slots = state
+    def _train_step(self, trainable, others, slots, data, row):
+        images, one_hot = data
+        numbers, loss_sum, predicted, draws = row
         leaves = [t.detach().requires_grad_(True) for t in trainable]
-        targets = one_hot[numbers]
-        batch = self._training_images(images[numbers], draws)
+        targets = one_hot.index_select(0, numbers)
+        batch = self._training_images(images.index_select(0, numbers), draws)
         logits, new_others = self._logits(leaves, others, batch, training=True)
-        loss = self.loss(targets, logits)
+        loss = self._loss(targets, logits)
         gradients = torch.autograd.grad(loss, leaves)
         with torch.no_grad():
+            _write(others, new_others)
+            loss_sum.copy_(loss.detach() * len(numbers))
+            predicted.copy_(logits.detach().argmax(-1))
+            if self._fused:
+                return [as_laid_out(*p) for p in zip(gradients, trainable, strict=True)]
             if self.l2:
                 gradients = torch._foreach_add(gradients, trainable, alpha=self.l2)
             new_trainable, new_slots = self.optimizer.stateless_apply(
                 slots, list(gradients), trainable
             )
             _write(trainable, new_trainable)
-            _write(others, new_others)
             _write(slots, new_slots)
-            loss_sum.copy_(loss.detach() * len(numbers))
-            confusion.add_(count_confusion(targets, logits.detach()))
+        return ()
 
-    def _evaluate_step(self, state, confusion, images, one_hot, numbers, loss_sum):
-        targets = one_hot[numbers]
+    def _evaluate_step(self, *groups):
+        trainable, others, (images, one_hot) = groups[0], groups[1], groups[-2]
+        numbers, loss_sum, predicted = groups[-1]
+        targets = one_hot.index_select(0, numbers)
         with torch.no_grad():
-            logits, _ = self._logits(*state[:2], images[numbers], training=False)
-            loss_sum.copy_(self.loss(targets, logits) * len(numbers))
-            confusion.add_(count_confusion(targets, logits))
+            batch = images.index_select(0, numbers)
+            logits, _ = self._logits(trainable, others, batch, training=False)
+            loss_sum.copy_(self._loss(targets, logits) * len(numbers))
+            predicted.copy_(logits.argmax(-1))
+        return ()
 
-    def _predict_step(self, state, images):
+    def _predict_step(self, trainable, others, batch):
         with torch.no_grad():
-            return self._logits(*state[:2], images, training=False)[0]
+            return self._logits(trainable, others, batch[0], training=False)[0]
 
     def _logits(self, trainable, others, images, training):
         images = images.to(torch.float32).unsqueeze(-1)
-        logits, others = self.model.stateless_call(
-            trainable, others, images, training=training
-        )
+        variables = self._variables()
+        mapping = [
+            *zip(variables[0], trainable, strict=True),
+            *zip(variables[1], others, strict=True),
+        ]
+        with keras.StatelessScope(mapping) as scope:
+            logits = self._forward_layers(images, training)
+        others = [scope.get_current_value(v) for v in variables[1]]
         return logits.to(torch.float32), others
 
 

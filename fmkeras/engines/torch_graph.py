@@ -1,52 +1,30 @@
-"""What a traced graph does without: copies from one memory layout to another.
+"""What a traced graph does without: nodes that change nothing of what is computed."""
 
-Keras's layers on torch copy images to the layout that they expect: convolutions to
-channels last, pooling to channels first. Both compute the same in either, but for
-rounding; left out, the copies cost nothing.
-"""
+from collections.abc import Callable
 
 import torch
+from torch._functorch.compile_utils import fx_graph_cse
 
 _aten = torch.ops.aten
-# What reads images in either layout and writes to none of them.
-_READERS = {
-    _aten.convolution.default,
-    _aten.convolution_backward.default,
-    _aten.max_pool2d_with_indices.default,
-    _aten.max_pool2d_with_indices_backward.default,
-    _aten.avg_pool2d.default,
-    _aten.avg_pool2d_backward.default,
-}
 
 
-def drop_layout_copies(module: torch.fx.GraphModule) -> torch.fx.GraphModule:
-    """Leave out the copies that only change the layout of what a layer reads.
+def simplify(module: torch.fx.GraphModule) -> Callable:
+    """Leave out detaching and turning to and fro, compute nothing twice; compile.
 
-    A copy to channels first goes, wherever the layers behind it read either layout.
-    One to channels last stays where the image is not in that layout already.
+    Without gradients a detached tensor is the tensor itself. Each layer turns its
+    images to torch's order and back, so that between two layers nothing is left.
     """
     graph = module.graph
-    for node in _layout_copies(graph, torch.contiguous_format):
-        if all(user.target in _READERS or _is_layout_copy(user) for user in node.users):
-            node.replace_all_uses_with(node.args[0])
-            graph.erase_node(node)
-    for node in _layout_copies(graph, torch.channels_last):
-        if all(user.target in _READERS for user in node.users):
-            with graph.inserting_after(node):
-                alias = graph.call_method("contiguous", node.args, dict(node.kwargs))
-            node.replace_all_uses_with(alias)
-            graph.erase_node(node)
+    for node in graph.find_nodes(op="call_function", target=_aten.detach.default):
+        node.replace_all_uses_with(node.args[0])
+        graph.erase_node(node)
+    for node in graph.find_nodes(op="call_function", target=_aten.permute.default):
+        before, order = node.args
+        if before.target is _aten.permute.default:
+            orders = [before.args[1][axis] for axis in order]
+            if orders == sorted(orders):
+                node.replace_all_uses_with(before.args[0])
+    module.graph = fx_graph_cse(graph)
+    module.graph.eliminate_dead_code()
     module.recompile()
-    return module
-
-
-def _layout_copies(graph, layout: torch.memory_format) -> list:
-    return [
-        node
-        for node in graph.nodes
-        if _is_layout_copy(node) and node.kwargs["memory_format"] == layout
-    ]
-
-
-def _is_layout_copy(node) -> bool:
-    return node.target == _aten.clone.default and "memory_format" in node.kwargs
+    return module.forward

@@ -1,0 +1,24 @@
+"""How weights lie in memory: as torch's own layers have them, whatever Keras's order.
+
+Keras's kernels have their outputs last, torch's first. With the outputs first in memory
+a kernel of Keras is, turned, one of torch's without a copy, and products with it read
+along its rows.
+"""
+
+import keras
+import torch
+
+
+def lay_out(variable: keras.Variable) -> None:
+    """Put the last axis of a variable first in memory; its values stay as they are."""
+    tensor = variable.value
+    if tensor.ndim > 1:
+        first = tensor.detach().movedim(-1, 0).contiguous()
+        tensor.data = first.movedim(0, -1)
+
+
+def as_laid_out(gradient: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Return the gradient in the memory layout of its weight."""
+    if gradient.stride() == weight.stride():
+        return gradient
+    return torch.empty_like(weight).copy_(gradient)
