@@ -1,0 +1,195 @@
+"""Layers as torch's own functions give what Keras's layers give."""
+
+import contextlib
+
+import keras
+import numpy as np
+import pytest
+import torch
+from keras import layers
+
+from fmkeras.datasets.garments import draw_garments
+from fmkeras.engines.torch_engine import TorchEngine
+from fmkeras.engines.torch_layers import TorchForward
+from fmkeras.models import build_model, list_models, model_info
+from fmkeras.objectives import build_loss, build_optimizer
+from fmkeras.pipeline import Part
+from fmkeras.recipes import Recipe
+
+NAMES = [
+    name
+    if model_info(name).input_size == 28
+    else pytest.param(name, marks=pytest.mark.slow)
+    for name in list_models()
+]
+
+
+@contextlib.contextmanager
+def policy(name):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def compute(forward, model, images, training):
+    """Return outputs, gradients and the variables that training changes."""
+    trained = [v.value.detach().requires_grad_(True) for v in model.trainable_variables]
+    mapping = list(zip(model.trainable_variables, trained, strict=True))
+    with keras.StatelessScope(mapping) as scope:
+        outputs = forward(images, training=training)
+    weights = torch.linspace(-1, 2, outputs.numel(), dtype=outputs.dtype)
+    weights = weights.reshape(outputs.shape)
+    gradients = torch.autograd.grad((outputs * weights).sum(), trained)
+    changed = [scope.get_current_value(v) for v in model.non_trainable_variables]
+    changed = [v.detach() for v in changed if v is not None]
+    return [outputs.detach(), *gradients, *changed]
+
+
+def assert_same(found, expected, **tolerance):
+    assert len(found) == len(expected)
+    largest = max(float(other.abs().max()) for other in expected)
+    for one, other in zip(found, expected, strict=True):
+        if one.abs().max() < 1e-9 * largest:
+            # A bias before a normalisation: its gradient is zero but for rounding.
+            assert other.abs().max() < 1e-3 * largest
+            continue
+        size = max(float(other.abs().max()), 0.01 * largest)
+        torch.testing.assert_close(
+            one.double() / size, other.double() / size, rtol=0, **tolerance
+        )
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("name", NAMES)
+def test_every_network_computes_the_same(name, training):
+    options = {"dropout": 0.0} if "dropout" in model_info(name).options else {}
+    # In float32 a relu near its corner may turn over, which changes every gradient.
+    # Even so Keras takes 1 / 255 in float32: results differ by about 1e-6.
+    with policy("float64"):
+        model = build_model(name, seed=0, **options)
+    images = torch.from_numpy(draw_garments(3, seed=0)[0]).double().unsqueeze(-1)
+    found = compute(TorchForward(model), model, images, training)
+    assert_same(found, compute(model, model, images, training), atol=1e-5)
+
+
+def build(*stack):
+    pixels = keras.Input((9, 9, 2))
+    x = pixels
+    for layer in stack:
+        x = layer(x)
+    return keras.Model(pixels, x)
+
+
+STACKS = {
+    "strides": lambda: [layers.Conv2D(4, 3, strides=2, padding="same")],
+    "dilation": lambda: [layers.Conv2D(4, 3, dilation_rate=2)],
+    "groups": lambda: [layers.Conv2D(4, 3, groups=2)],
+    "even kernel": lambda: [layers.Conv2D(4, 2, padding="same", activation="tanh")],
+    "uneven padding": lambda: [
+        layers.ZeroPadding2D(((1, 0), (0, 2))),
+        layers.Conv2D(3, 3),
+    ],
+    "padding": lambda: [
+        layers.ZeroPadding2D((1, 2)),
+        layers.Conv2D(3, 4, use_bias=False),
+    ],
+    "padding for pooling": lambda: [layers.ZeroPadding2D(1), layers.MaxPooling2D(2)],
+    "pooling": lambda: [
+        layers.MaxPooling2D(3, 2, padding="same"),
+        layers.AveragePooling2D(2),
+    ],
+    "keepdims": lambda: [layers.GlobalAveragePooling2D(keepdims=True)],
+    "relu": lambda: [layers.ReLU(max_value=0.5), layers.ReLU(negative_slope=0.1)],
+    "norm without gamma": lambda: [
+        layers.BatchNormalization(scale=False, center=False)
+    ],
+    "norm of rows": lambda: [layers.BatchNormalization(axis=1)],
+    "frozen norm": lambda: [layers.BatchNormalization(trainable=False)],
+    "dense on images": lambda: [layers.Dense(3, activation="gelu")],
+    "rescaling": lambda: [
+        layers.Rescaling(0.5, offset=-1),
+        layers.Rescaling([1.0, 2.0]),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_other_options_compute_the_same(name):
+    with policy("float64"):
+        model = build(layers.Conv2D(2, 1), *STACKS[name]())
+    images = torch.rand(3, 9, 9, 2, dtype=torch.float64)
+    found = compute(TorchForward(model), model, images, True)
+    assert_same(found, compute(model, model, images, True), atol=1e-5)
+
+
+def test_bfloat16_is_where_keras_has_it():
+    with policy("mixed_bfloat16"):
+        model = build(layers.Conv2D(4, 3), layers.BatchNormalization(), layers.Dense(3))
+    images = torch.rand(3, 9, 9, 2, generator=torch.Generator().manual_seed(0))
+    found = compute(TorchForward(model), model, images, True)
+    expected = compute(model, model, images, True)
+    assert [v.dtype for v in found] == [v.dtype for v in expected]
+    assert_same(found, expected, atol=0.03)
+
+
+@pytest.mark.parametrize("rate", [0.5, 0.25, 0.1, 0.003, 0.999])
+def test_dropout_keeps_its_share_and_the_mean(rate):
+    model = build(layers.Dropout(rate))
+    images = torch.ones(4000, 9, 9, 2)
+    torch.manual_seed(0)
+    first, second = (TorchForward(model)(images, training=True) for _ in range(2))
+    assert (first != second).any()
+    kept = (first != 0).float()
+    error = 4 * (rate * (1 - rate) / kept.numel()) ** 0.5
+    assert kept.mean().item() == pytest.approx(1 - rate, abs=error)
+    assert first.max().item() == pytest.approx(1 / (1 - rate), rel=0.01)
+    # Neighbours share a word of the random bits, not their fate.
+    pairs = kept.flatten()[1:] * kept.flatten()[:-1]
+    assert pairs.mean().item() == pytest.approx((1 - rate) ** 2, abs=2 * error)
+    assert (TorchForward(model)(images, training=False) == images).all()
+
+
+def test_weights_lie_as_torch_has_them_and_keep_their_values():
+    model = build_model("lenet", seed=0)
+    before = model.get_weights()
+    TorchEngine(model, build_optimizer(Recipe(), 1), build_loss(Recipe()))
+    for one, other in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(one, other)
+    kernels = [v for v in model.trainable_variables if len(v.shape) > 1]
+    assert all(v.value.movedim(-1, 0).is_contiguous() for v in kernels)
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        Recipe(l2=0.01, amsgrad=True),
+        Recipe(
+            optimizer="adamw",
+            weight_decay=0.1,
+            schedule="cosine",
+            warmup_epochs=1.0,
+            ema=0.9,
+            epochs=4,
+        ),
+    ],
+    ids=["l2", "decay"],
+)
+def test_the_fused_update_is_that_of_keras(recipe):
+    images, labels = draw_garments(130, seed=0)
+    results = []
+    for fused in (True, False):
+        model = build_model("lenet_relu", seed=0)
+        engine = TorchEngine(
+            model, build_optimizer(recipe, 4), build_loss(recipe), l2=recipe.l2
+        )
+        assert engine._fused is not None
+        if not fused:
+            engine._fused = None
+        engine.fit(Part(images, labels), None, epochs=4, batch_size=32)
+        values = [v.numpy() for v in engine.optimizer.variables]
+        results.append([*model.get_weights(), *values, *engine.weights_to_keep()])
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
