@@ -16,6 +16,8 @@ import torch
 from keras import activations, layers
 from torch.nn import functional
 
+from fmkeras.engines.torch_norm import NARROW, NarrowNorm
+
 _ACTIVATIONS = {
     activations.linear: lambda x: x,
     activations.relu: torch.relu,
@@ -169,22 +171,28 @@ def _batch_normalization(layer, x, training):
     gamma = layer.gamma.value if layer.scale else None
     beta = layer.beta.value if layer.center else None
     mean, variance = layer.moving_mean.value, layer.moving_variance.value
+    kind = x.dtype
     # As Keras: in float32, whatever goes in and comes out.
-    images = _channels_first(x.to(mean.dtype))
-    if training and layer.trainable:
-        images, batch_mean, inverse = torch.native_batch_norm(
-            images, gamma, beta, None, None, True, 0.0, layer.epsilon
+    x = x.to(mean.dtype)
+    if not (training and layer.trainable):
+        images = functional.batch_norm(
+            _channels_first(x), mean, variance, gamma, beta, eps=layer.epsilon
         )
+        return _channels_last(images).to(kind)
+    narrow = x.shape[-1] < NARROW and x.device.type == "cpu"
+    if narrow and layer.scale and layer.center:
+        x, batch_mean, batch_variance = NarrowNorm.apply(x, gamma, beta, layer.epsilon)
+    else:
+        images, batch_mean, inverse = torch.native_batch_norm(
+            _channels_first(x), gamma, beta, None, None, True, 0.0, layer.epsilon
+        )
+        x = _channels_last(images)
         # Keras averages the variance itself, torch that times n / (n - 1).
         batch_variance = inverse.detach() ** -2 - layer.epsilon
-        share = 1.0 - layer.momentum
-        layer.moving_mean.assign(torch.lerp(mean, batch_mean.detach(), share))
-        layer.moving_variance.assign(torch.lerp(variance, batch_variance, share))
-    else:
-        images = functional.batch_norm(
-            images, mean, variance, gamma, beta, eps=layer.epsilon
-        )
-    return _channels_last(images).to(x.dtype)
+    share = 1.0 - layer.momentum
+    layer.moving_mean.assign(torch.lerp(mean, batch_mean.detach(), share))
+    layer.moving_variance.assign(torch.lerp(variance, batch_variance, share))
+    return x.to(kind)
 
 
 def _dropout(layer, x, training):
