@@ -39,14 +39,12 @@ def add_benchmark_commands(add) -> None:
         "--precision",
         nargs="+",
         choices=("float32", "bfloat16"),
-        default=("float32",),
         metavar="float32|bfloat16",
-        help="of our engine, one or both (default: float32)",
+        help="of our engine, one or both (default: both)",
     )
     benchmark.add_argument(
         "--batch-size",
         type=flags.positive_number,
-        default=128,
         metavar="N",
         help="of training (default: 128)",
     )

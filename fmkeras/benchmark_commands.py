@@ -1,5 +1,7 @@
 """The commands that set networks beside PyTorch: parity, benchmark."""
 
+from pathlib import Path
+
 from fmkeras.backends import BACKENDS
 from fmkeras.command_parts import import_keras, split_words
 
@@ -36,28 +38,40 @@ def benchmark(options) -> None:
         model_info(name)
     import_keras()
     from fmkeras.benchmark.throughput import (
+        PRECISIONS,
         QUICK_NETS,
         RECORDS,
         default_contestants,
         run_benchmark,
     )
-    from fmkeras.report.benchmark_table import benchmark_note, benchmark_table
+    from fmkeras.datasets.fashion_mnist import find
+    from fmkeras.report.benchmark_table import benchmark_note, rate_table, ratio_table
+    from fmkeras.report.speed_chart import plot_speed
 
-    backends = options.backends or BACKENDS
     names = names or (QUICK_NETS if options.quick else None)
+    # The record of the usual settings is not lost to a measurement of others.
+    usual = not (options.backends or options.precision or options.batch_size)
     quick = "-quick" if options.quick else ""
-    out = options.json or RECORDS / f"benchmark-{options.device}{quick}.json"
+    own = "" if usual else "-custom"
+    out = options.json or RECORDS / f"benchmark-{options.device}{quick}{own}.json"
     turns = {"rounds": 3, "seconds": 0.5} if options.quick else {}
     record = run_benchmark(
         names,
-        contestants=default_contestants(backends, options.precision),
+        contestants=default_contestants(
+            options.backends or BACKENDS, options.precision or PRECISIONS
+        ),
         out=out,
         device=options.device,
-        batch_size=options.batch_size,
+        batch_size=options.batch_size or 128,
+        data_dir=find() if usual and not options.quick else None,
         report=lambda line: print(line, flush=True),
         **turns,
     )
     print(f"\n{benchmark_note(record)}")
     for what, title in (("train", "Training"), ("predict", "Inference")):
-        print(f"\n{title}:\n{benchmark_table(record, what)}")
+        print(f"\n{title}, images a second:\n{rate_table(record, what)}")
+        print(f"\n{title}, ratios:\n{ratio_table(record, what)}")
     print(f"Record: {out}")
+    picture = Path(out).with_suffix(".png")
+    plot_speed(record, picture)
+    print(f"Picture: {picture}")

@@ -1,20 +1,26 @@
 """The measurement of speed: turns, medians, records and tables; not the speed."""
 
+import gzip
 import json
 import math
 
 import pytest
+import torch
+from data_files import idx_bytes, small_arrays
 
-from fmkeras.benchmark import throughput
+from fmkeras.benchmark import plain_script, throughput, whole_run
 from fmkeras.benchmark.rounds import Contestant, ContestantFailed, Racer, run_rounds
 from fmkeras.benchmark.throughput import default_contestants, run_benchmark
 from fmkeras.errors import UserError
 from fmkeras.report.benchmark_table import (
     benchmark_note,
-    benchmark_table,
+    cost_table,
     geometric_mean,
+    rate_table,
+    ratio_table,
     ratios,
 )
+from fmkeras.report.speed_chart import plot_speed
 
 
 class Pretended:
@@ -135,17 +141,57 @@ def test_ratios_are_of_the_best_of_ours():
     assert math.isnan(geometric_mean([]))
 
 
-def test_the_table_has_every_figure_and_ratio():
+def cells(table):
+    return [[c.strip() for c in row.strip("|").split("|")] for row in table.split("\n")]
+
+
+def test_the_tables_have_every_figure_and_ratio():
     record = made_record()
-    lines = benchmark_table(record, "train").splitlines()
-    rows = [[c.strip() for c in line.strip("|").split("|")] for line in lines]
-    assert rows[0][-2:] == ["torch / pytorch-tensors", "best / pytorch-tensors"]
-    assert rows[2] == ["`mlp`", "40", "160", "20", "2.00", "8.00"]
-    assert rows[3] == ["`lenet`", "10", "failed", "20", "0.50", "0.50"]
+    rows = cells(ratio_table(record, "train"))
+    assert rows[0][1:] == ["torch / plain", "best float32 / plain", "best / plain"]
+    assert rows[2] == ["`mlp`", "2.00", "8.00", "8.00"]
+    assert rows[3] == ["`lenet`", "0.50", "0.50", "0.50"]
     assert rows[5][1] == "a step would take about 60 s"
     # Only networks of 28 pixels count: mlp and lenet.
-    assert rows[-1][-2:] == ["1.00", "2.00"]
+    assert rows[-1][1:] == ["1.00", "2.00", "2.00"]
+    rows = cells(rate_table(record, "train"))
+    assert rows[0] == ["network", "torch", "jax", "plain"]
+    assert rows[2] == ["`mlp`", "40", "160", "20"]
+    assert rows[3] == ["`lenet`", "10", "failed", "20"]
     assert "166 GFLOP/s in float32 and 736 in bfloat16" in benchmark_note(record)
+
+
+def test_the_published_rate_stands_beside_ours():
+    record = made_record()
+    record["models"] = {"lenet": record["models"]["lenet"]}
+    record["models"]["lenet"]["predict"] = record["models"]["lenet"]["train"]
+    assert cells(rate_table(record, "predict"))[2][-1] == "31,055"
+
+
+def test_the_table_of_costs_has_the_share_of_the_peak():
+    record = made_record()
+    entry = record["models"]["mlp"] | {
+        "multiply_adds": 1_000_000,
+        "first_step": {"ours-torch": 2.5, "pytorch-tensors": 0.5},
+        "first_prediction": {"ours-torch": 0.25},
+        "peak_memory_mb": {"ours-torch": 700, "pytorch-tensors": 600},
+    }
+    record["models"] = {"mlp": entry, "vgg11": record["models"]["vgg11"]}
+    rows = cells(cost_table(record))
+    assert len(rows) == 3
+    assert rows[2][:6] == ["`mlp`", "1.00 M", "2.5 s", "0.5 s", "0.25 s", ""]
+    # 6 operations a multiply-add, 40 images a second, of 166 GFLOP/s.
+    record["machine"]["float32"] = 6e6 * 40 / 0.5
+    assert cells(cost_table(record))[2][-2:] == ["50 %", "25 %"]
+
+
+def test_the_picture_shows_every_contestant(tmp_path):
+    record = made_record()
+    for entry in record["models"].values():
+        entry["predict"] = entry.get("train", {})
+    path = tmp_path / "speed.svg"
+    plot_speed(record, path)
+    assert path.stat().st_size > 10_000
 
 
 def test_labels_name_kind_backend_and_precision():
@@ -158,3 +204,43 @@ def test_labels_name_kind_backend_and_precision():
         "pytorch-tensors",
         "pytorch-tuned",
     ]
+
+
+def test_a_plain_script_trains_and_saves(tmp_path, monkeypatch, capsys):
+    data_files = small_arrays()
+    for name, array in data_files.items():
+        (tmp_path / f"{name}.gz").write_bytes(gzip.compress(idx_bytes(array)))
+    monkeypatch.setattr(plain_script, "HELD_OUT", 10)
+    plain_script.main(str(tmp_path), str(tmp_path / "net.pt"))
+    assert (tmp_path / "net.pt").stat().st_size > 200_000
+    words = capsys.readouterr().out.split()
+    assert words[0] == "validation" and words[2] == "test"
+
+
+def test_the_plain_script_moves_and_mirrors():
+    images = torch.zeros(400, 1, 28, 28)
+    images[:, 0, 10, 3] = 1
+    changed = plain_script.change(images)
+    _, _, rows, columns = changed.nonzero(as_tuple=True)
+    assert set(rows.tolist()) == {9, 10, 11}
+    assert set(columns.tolist()) == {2, 3, 4, 23, 24, 25}
+
+
+def test_whole_runs_take_turns_and_the_first_does_not_count(monkeypatch):
+    took = {"ours": iter([9.0, 3.0, 2.0, 4.0]), "plain": iter([9.0, 2.0, 1.0, 9.0])}
+    turns = []
+
+    def run(command):
+        label = "ours" if command[2] == "fmkeras" else "plain"
+        turns.append(label)
+        return next(took[label])
+
+    monkeypatch.setattr(whole_run, "_run", run)
+    found = whole_run.measure_whole_runs("data")
+    assert turns == ["ours", "plain"] * 4
+    assert found == {"ours": [3.0, 2.0, 4.0], "plain": [2.0, 1.0, 9.0], "ratio": 1.5}
+
+
+def test_a_whole_run_that_fails_says_why(tmp_path):
+    with pytest.raises(UserError, match="A training run failed.*is not in"):
+        whole_run.measure_whole_runs(tmp_path / "nothing")

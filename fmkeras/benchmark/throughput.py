@@ -12,19 +12,21 @@ from pathlib import Path
 
 from fmkeras.backends import BACKENDS
 from fmkeras.benchmark.rounds import Contestant, ContestantFailed, Racer, run_rounds
+from fmkeras.benchmark.whole_run import measure_whole_runs
 from fmkeras.errors import UserError
 from fmkeras.files import write_json
 from fmkeras.models import list_models, model_info
 from fmkeras.provenance import provenance
 
 RECORDS = Path("saved_models/records")
+PRECISIONS = ("float32", "bfloat16")
 QUICK_NETS = ("mynet", "lenet", "mlp")
 # Of a matrix product's rate, what a step of a large network may be expected to reach.
 EXPECTED_SHARE = 0.25
 
 
 def default_contestants(
-    backends: Sequence[str] = BACKENDS, precisions: Sequence[str] = ("float32",)
+    backends: Sequence[str] = BACKENDS, precisions: Sequence[str] = PRECISIONS
 ) -> list[Contestant]:
     """Return our engine on each backend, Keras's `fit`, and the three PyTorch loops."""
     ours = [Contestant("ours", b, p) for b in backends for p in precisions]
@@ -42,6 +44,7 @@ def run_benchmark(
     rounds: int = 5,
     seconds: float = 1.0,
     step_limit: float = 10.0,
+    data_dir: str | os.PathLike | None = None,
     report: Callable[[str], None] = print,
 ) -> dict:
     """Measure networks one after another and return the record.
@@ -56,6 +59,8 @@ def run_benchmark(
         rounds: turns of each contestant.
         seconds: about how long a turn takes.
         step_limit: a network whose step would take longer is left out, by estimate.
+        data_dir: the folder of Fashion-MNIST's files: a whole training run is timed
+            too, beside a plain script; not where None.
         report: takes lines of progress.
 
     Raises `UserError` for an unknown network, or a record that cannot be read.
@@ -73,6 +78,10 @@ def run_benchmark(
     }
     record = _begun(Path(out), settings)
     record["machine"] = _machine(device)
+    if data_dir is not None and "whole_run" not in record:
+        report("lenet, one epoch, from command to end")
+        record["whole_run"] = measure_whole_runs(data_dir) | provenance()
+        report(f"  {record['whole_run']['ratio']:.2f} times a plain script's time")
     costs = _multiply_adds(names)
     for number, name in enumerate(names):
         if name in record["models"]:

@@ -21,6 +21,8 @@ class ModelInfo:
         recipe: the source's own training recipe, as named in `fmkeras.recipes`.
         input_size: height and width that the first weights see.
         published_accuracy: the source's figure on test images, 0 to 1, if any.
+        published_rate: the source's images a second, inference on an RTX 4090 with its
+            single-process data loader, if any.
         published_note: what one must know to read that figure.
         options: further arguments that `build_model` takes for this network.
         smallest_input: least height and width of the images it can be built for.
@@ -34,6 +36,7 @@ class ModelInfo:
     recipe: str
     input_size: int = 28
     published_accuracy: float | None = None
+    published_rate: float | None = None
     published_note: str = ""
     options: tuple[str, ...] = ()
     smallest_input: int = 1
@@ -48,6 +51,7 @@ _ENTRIES = (
         parameters=892_346,
         recipe="fashioncnn",
         published_accuracy=0.920,
+        published_rate=33_171.1,
         options=("dropout",),
         smallest_input=4,
     ),
@@ -58,6 +62,7 @@ _ENTRIES = (
         parameters=61_706,
         recipe="fashioncnn",
         published_accuracy=0.890,
+        published_rate=31_055.0,
         smallest_input=12,
     ),
     ModelInfo(
@@ -67,6 +72,7 @@ _ENTRIES = (
         parameters=3_661_514,
         recipe="fashioncnn",
         published_accuracy=0.916,
+        published_rate=29_499.9,
         options=("dropout",),
         smallest_input=5,
     ),
@@ -78,6 +84,7 @@ _ENTRIES = (
         input_size=224,
         recipe="fashioncnn",
         published_accuracy=0.857,
+        published_rate=7_251.7,
         options=("dropout",),
     ),
     ModelInfo(
@@ -88,6 +95,7 @@ _ENTRIES = (
         input_size=224,
         recipe="fashioncnn",
         published_accuracy=0.923,
+        published_rate=2_106.5,
         options=("dropout",),
     ),
     ModelInfo(
@@ -98,6 +106,7 @@ _ENTRIES = (
         input_size=224,
         recipe="fashioncnn",
         published_accuracy=0.922,
+        published_rate=6_880.2,
         options=("dropout",),
     ),
     ModelInfo(
@@ -108,6 +117,7 @@ _ENTRIES = (
         input_size=96,
         recipe="fashioncnn",
         published_accuracy=0.943,
+        published_rate=10_574.0,
     ),
     ModelInfo(
         name="resnet18",
@@ -117,6 +127,7 @@ _ENTRIES = (
         input_size=96,
         recipe="fashioncnn",
         published_accuracy=0.927,
+        published_rate=16_537.2,
     ),
     ModelInfo(
         name="densenet",
@@ -126,6 +137,7 @@ _ENTRIES = (
         input_size=96,
         recipe="fashioncnn",
         published_accuracy=0.942,
+        published_rate=16_128.3,
         options=("growth", "layers_per_block"),
     ),
     ModelInfo(

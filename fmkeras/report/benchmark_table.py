@@ -6,48 +6,110 @@ from collections.abc import Sequence
 from fmkeras.models import model_info
 from fmkeras.report.markdown import markdown_table
 
+PLAIN = "pytorch-tensors"
+# Of all operations of a training step, forward ones: the gradients of weights and of
+# images cost as much again each.
+STEP_TO_FORWARD = 3
 
-def benchmark_table(record: dict, what: str) -> str:
-    """Return one row a network: images a second, and ours over each peer.
+
+def ratio_table(record: dict, what: str) -> str:
+    """Return one row a network: how many times as fast ours is as each peer.
 
     `what` is train or predict. A ratio is of medians of the same run; the last row
     has the geometric means of the networks that see 28 pixels.
     """
     labels = record["settings"]["contestants"]
     ours = [label for label in labels if label.startswith("ours-")]
-    peers = [label for label in labels if label not in ours]
-    first = [label for label in ours if label.startswith("ours-torch")]
-    pairs = [(f"torch / {peer}", first, peer) for peer in peers]
-    pairs += [(f"best / {peer}", ours, peer) for peer in peers]
-    found = {text: ratios(record, own, peer, what) for text, own, peer in pairs}
-    heads = ["network", *labels, *found]
+    exact = [label for label in ours if not label.endswith("-bfloat16")]
+    torch = [label for label in ours if label.startswith("ours-torch")]
+    columns = {f"{_short(label)} / plain": ([label], PLAIN) for label in torch}
+    columns["best float32 / plain"] = (exact, PLAIN)
+    columns |= {
+        f"best / {_short(peer)}": (ours, peer) for peer in labels if peer not in ours
+    }
+    found = {
+        head: ratios(record, own, peer, what) for head, (own, peer) in columns.items()
+    }
+    found = {head: column for head, column in found.items() if column}
     rows = []
     for name, entry in record["models"].items():
+        cells = [_ratio(column.get(name)) for column in found.values()]
         if "left_out" in entry:
-            cells = [entry["left_out"], *[""] * (len(heads) - 2)]
-        else:
-            cells = [_rate(entry, what, label) for label in labels]
-            cells += [_ratio(column.get(name)) for column in found.values()]
+            cells = [entry["left_out"], *cells[1:]]
         rows.append([f"`{name}`", *cells])
     small = [n for n in record["models"] if model_info(n).input_size == 28]
     means = [
         _ratio(geometric_mean([r for n, r in column.items() if n in small]))
         for column in found.values()
     ]
-    rows.append(["geometric mean, 28 pixels", *[""] * len(labels), *means])
+    rows.append(["geometric mean, 28 pixels", *means])
+    return markdown_table(["network", *found], rows, "l" + "r" * len(found))
+
+
+def rate_table(record: dict, what: str) -> str:
+    """Return one row a network: images a second of every contestant.
+
+    For `what` predict also the figure that the network's source names.
+    """
+    labels = record["settings"]["contestants"]
+    heads = ["network", *map(_short, labels)]
+    if what == "predict":
+        heads.append("published, RTX 4090")
+    rows = []
+    for name, entry in record["models"].items():
+        cells = ["" if "left_out" in entry else _rate(entry, what, n) for n in labels]
+        if what == "predict":
+            published = model_info(name).published_rate
+            cells.append("" if published is None else f"{published:,.0f}")
+        rows.append([f"`{name}`", *cells])
+    return markdown_table(heads, rows, "l" + "r" * (len(heads) - 1))
+
+
+def cost_table(record: dict) -> str:
+    """Return one row a network: first step, memory, share of the machine's peak.
+
+    Of our engine on torch in float32 and of the plain PyTorch loop beside it.
+    """
+    pair = [n for n in ("ours-torch", PLAIN) if n in record["settings"]["contestants"]]
+    heads = ["network", "multiply-adds"]
+    for text in ("first step", "first prediction", "peak memory", "share of peak"):
+        heads += [f"{text}, {_short(label)}" for label in pair]
+    rows = []
+    for name, entry in record["models"].items():
+        if "left_out" in entry:
+            continue
+        cells = [f"{entry['multiply_adds'] / 1e6:,.2f} M"]
+        for key, unit in (
+            ("first_step", " s"),
+            ("first_prediction", " s"),
+            ("peak_memory_mb", " MB"),
+        ):
+            cells += [_with_unit(entry[key].get(label), unit) for label in pair]
+        for label in pair:
+            share = _share_of_peak(record, entry, label)
+            cells.append("" if share is None else f"{100 * share:.0f} %")
+        rows.append([f"`{name}`", *cells])
     return markdown_table(heads, rows, "l" + "r" * (len(heads) - 1))
 
 
 def benchmark_note(record: dict) -> str:
     """Return a line that says what was measured, where and how."""
     settings, machine = record["settings"], record["machine"]
-    return (
-        f"Images a second, batch {settings['batch_size']}, on a "
+    whole = record.get("whole_run")
+    text = (
+        f"Batch {settings['batch_size']}, on a "
         f"{settings['device'].upper()} of {machine['cores']} cores; medians of "
         f"{settings['rounds']} alternating rounds of about "
         f"{settings['seconds_a_round']:g} s each. A matrix product reaches "
         f"{machine['float32'] / 1e9:,.0f} GFLOP/s in float32 and "
         f"{machine['bfloat16'] / 1e9:,.0f} in bfloat16 there."
+    )
+    if whole is None:
+        return text
+    return (
+        f"{text} From `make train MODEL=lenet EPOCHS=1` to its end, imports included, "
+        f"takes {whole['ratio']:.2f} times as long as a plain PyTorch script that does "
+        f"the same (medians of {len(whole['ours'])} turns)."
     )
 
 
@@ -73,10 +135,28 @@ def geometric_mean(values: Sequence[float]) -> float:
     return math.exp(sum(map(math.log, values)) / len(values))
 
 
+def _short(label: str) -> str:
+    if label == PLAIN:
+        return "plain"
+    return label.removeprefix("ours-").removeprefix("pytorch-").replace("-", " ")
+
+
 def _rate(entry: dict, what: str, label: str) -> str:
     if label in entry["failed"]:
         return "failed"
     return f"{entry[what][label]['median']:,.0f}"
+
+
+def _share_of_peak(record: dict, entry: dict, label: str) -> float | None:
+    if label not in entry["train"]:
+        return None
+    operations = 2 * STEP_TO_FORWARD * entry["multiply_adds"]
+    rate = entry["train"][label]["median"]
+    return operations * rate / record["machine"]["float32"]
+
+
+def _with_unit(value: float | None, unit: str) -> str:
+    return "" if value is None else f"{value:,.4g}{unit}"
 
 
 def _ratio(value: float | None) -> str:

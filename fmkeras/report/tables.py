@@ -13,7 +13,12 @@ from fmkeras.errors import UserError
 from fmkeras.files import replacing
 from fmkeras.models import list_models, model_info
 from fmkeras.report.audit_table import audit_table
-from fmkeras.report.benchmark_table import benchmark_note, benchmark_table
+from fmkeras.report.benchmark_table import (
+    benchmark_note,
+    cost_table,
+    rate_table,
+    ratio_table,
+)
 from fmkeras.report.markdown import markdown_table, mean_and_spread, percent
 from fmkeras.report.parity_table import parity_table
 from fmkeras.report.published_tables import (
@@ -159,13 +164,21 @@ def search_table(root: Path, argument: str) -> str:
 
 
 def speed_table(root: Path, argument: str) -> str:
-    """A record of `make benchmark`; the argument is its device and what it did."""
-    device, _, what = argument.partition("-")
+    """A record of `make benchmark`; the argument is its device and what of it.
+
+    That is note, cost, or ratios or rates of train or predict: cpu-train-ratios.
+    """
+    device, what, *kind = argument.split("-")
     path = root / f"saved_models/records/benchmark-{device}.json"
     if not path.exists():
         return f"Not measured yet: `make benchmark DEVICE={device}`."
     record = json.loads(path.read_text())
-    return f"{benchmark_note(record)}\n\n{benchmark_table(record, what)}"
+    if what == "note":
+        return benchmark_note(record)
+    if what == "cost":
+        return cost_table(record)
+    tables = {"ratios": ratio_table, "rates": rate_table}
+    return tables[kind[0]](record, what)
 
 
 def suspects_table(root: Path, argument: str = "") -> str:

@@ -1,0 +1,58 @@
+"""The picture of a benchmark: every contestant beside the plain PyTorch loop."""
+
+import os
+
+from fmkeras.report.benchmark_table import PLAIN, ratios
+from fmkeras.report.figures import new_figure, write_figure
+
+# Colours that the colour-blind tell apart; ours are filled, the others are not.
+_COLOURS = {"torch": "#d55e00", "tensorflow": "#0072b2", "jax": "#009e73"}
+_PEERS = {"pytorch-loader": "v", "pytorch-tuned": "^", "keras-fit": "x"}
+
+
+def plot_speed(record: dict, path: str | os.PathLike) -> None:
+    """Draw training and inference side by side, one row a network.
+
+    The axis is how many times as many images a second as the plain PyTorch loop over
+    tensors; it is logarithmic. Raises `UserError` for a file that is neither PNG nor
+    SVG.
+    """
+    names = [n for n, entry in record["models"].items() if "left_out" not in entry]
+    labels = [n for n in record["settings"]["contestants"] if n != PLAIN]
+    figure = new_figure(10.0, 1.9 + 0.36 * max(len(names), 1))
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, what, title in zip(
+        panels, ("train", "predict"), ("Training", "Inference"), strict=True
+    ):
+        axes.axvline(1.0, color="0.4", linewidth=1)
+        for label in labels:
+            found = ratios(record, [label], PLAIN, what)
+            rows = [row for row, name in enumerate(names) if name in found]
+            values = [found[names[row]] for row in rows]
+            axes.plot(values, rows, linestyle="none", label=label, **_marker(label))
+        axes.set_xscale("log")
+        axes.set_title(title)
+        axes.set_xlabel("times the plain PyTorch loop")
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.set_xticks([0.1, 0.2, 0.5, 1, 2, 5, 10])
+        axes.minorticks_off()
+        axes.grid(True, color="0.9")
+        axes.set_axisbelow(True)
+    panels[0].set_yticks(range(len(names)), names)
+    panels[0].invert_yaxis()
+    handles, texts = panels[0].get_legend_handles_labels()
+    figure.legend(handles, texts, loc="outside lower center", ncols=5, frameon=False)
+    write_figure(figure, path)
+
+
+def _marker(label: str) -> dict:
+    for start, marker in _PEERS.items():
+        if label.startswith(start):
+            return {"marker": marker, "color": "0.25", "fillstyle": "none"}
+    low = label.endswith("-bfloat16")
+    backend = label.removeprefix("ours-").removesuffix("-bfloat16")
+    return {
+        "marker": "D" if low else "o",
+        "color": _COLOURS[backend],
+        "markersize": 5 if low else 7,
+    }
