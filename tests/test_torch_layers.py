@@ -193,3 +193,16 @@ def test_the_fused_update_is_that_of_keras(recipe):
         results.append([*model.get_weights(), *values, *engine.weights_to_keep()])
     for one, other in zip(*results, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+
+
+def test_a_model_of_inner_layers_gives_what_they_give():
+    pixels = keras.Input((9, 9, 2))
+    padded = layers.ZeroPadding2D(1)(pixels)
+    convolved = layers.Conv2D(4, 3)(padded)
+    normed = layers.BatchNormalization()(convolved)
+    images = torch.rand(3, 9, 9, 2)
+    for outputs in (padded, convolved, normed):
+        model = keras.Model(pixels, outputs)
+        expected = model(images, training=False)
+        found = TorchForward(model)(images, training=False)
+        torch.testing.assert_close(found, expected)

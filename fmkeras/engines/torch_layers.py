@@ -35,6 +35,8 @@ class TorchForward:
     def __init__(self, model: keras.Model) -> None:
         self.model = model
         self._padding = _paddings_of_convolutions(model)
+        self._norms = _norms_of_convolutions(model)
+        self._folded = set(self._norms.values())
 
     def __call__(self, images: torch.Tensor, training: bool) -> torch.Tensor:
         """Return the outputs for images, float32 (n, height, width, channels)."""
@@ -47,11 +49,14 @@ class TorchForward:
     def _lower(self, layer, training: bool) -> Callable:
         own = partial(_call, layer, training)
         padding = self._padding.get(layer)
+        norm = None if training else self._norms.get(layer)
         handled, function = _LOWERED.get(type(layer), (None, None))
         if padding and isinstance(layer, layers.ZeroPadding2D):
             function = _nothing
-        elif padding:
-            function = partial(_convolve, padding=padding)
+        elif layer in self._folded and not training:
+            function = _nothing
+        elif padding or norm:
+            function = partial(_convolve, padding=padding, norm=norm)
         elif handled is None or not handled(layer):
             return own
 
@@ -102,7 +107,7 @@ def _paddings_of_convolutions(model) -> dict:
     Holds those layers too, which then have nothing to do.
     """
     found = {}
-    for layer in getattr(model, "layers", []):
+    for layer in _inner_layers(model):
         if not isinstance(layer, layers.ZeroPadding2D):
             continue
         (top, bottom), (left, right) = layer.padding
@@ -116,6 +121,35 @@ def _paddings_of_convolutions(model) -> dict:
         ):
             found |= dict.fromkeys([layer, *readers], (top, left))
     return found
+
+
+def _norms_of_convolutions(model) -> dict:
+    """Return the normalisation behind each convolution that nothing else reads.
+
+    At inference it is a factor and a shift of each filter: part of the convolution.
+    """
+    found = {}
+    for layer in _inner_layers(model):
+        readers = [node.operation for node in layer._outbound_nodes]
+        if (
+            type(layer) is layers.Conv2D
+            and _plain_convolution(layer)
+            and layer.activation is activations.linear
+            and len(layer._inbound_nodes) == len(readers) == 1
+            and type(readers[0]) is layers.BatchNormalization
+            and _plain_normalization(readers[0])
+            and len(readers[0]._inbound_nodes) == 1
+        ):
+            found[layer] = readers[0]
+    return found
+
+
+def _inner_layers(model) -> list:
+    """Return the layers of a functional model whose outputs it does not give."""
+    if not hasattr(model, "_run_through_graph"):
+        return []
+    last = [tensor._keras_history.operation for tensor in model.outputs]
+    return [layer for layer in model.layers if layer not in last]
 
 
 def _cast(x, layer):
@@ -144,15 +178,23 @@ def _plain_convolution(layer) -> bool:
     )
 
 
-def _conv2d(layer, x, training):
-    same = layer.padding == "same"
-    padding = tuple(k // 2 for k in layer.kernel_size) if same else (0, 0)
-    return _convolve(layer, x, training, padding)
-
-
-def _convolve(layer, x, training, padding):
-    bias = _weight(layer.bias, x) if layer.use_bias else None
-    kernel = _weight(layer.kernel, x).permute(3, 2, 0, 1)
+def _convolve(layer, x, training, padding=None, norm=None):
+    if padding is None:
+        same = layer.padding == "same"
+        padding = tuple(size // 2 if same else 0 for size in layer.kernel_size)
+    kernel = layer.kernel.value
+    bias = layer.bias.value if layer.use_bias else None
+    if norm is not None:
+        factor = torch.rsqrt(norm.moving_variance.value + norm.epsilon)
+        factor = factor * norm.gamma.value if norm.scale else factor
+        shift = (
+            -norm.moving_mean.value if bias is None else bias - norm.moving_mean.value
+        )
+        bias = shift * factor
+        bias = bias + norm.beta.value if norm.center else bias
+        kernel = kernel * factor
+    kernel = kernel.to(x.dtype).permute(3, 2, 0, 1)
+    bias = None if bias is None else bias.to(x.dtype)
     x = functional.conv2d(_channels_first(x), kernel, bias, layer.strides, padding)
     return _activated(layer, _channels_last(x))
 
@@ -253,7 +295,7 @@ def _channels_last(x):
 
 # Of each layer: whether it is handled as it is set, and how.
 _LOWERED = {
-    layers.Conv2D: (_plain_convolution, _conv2d),
+    layers.Conv2D: (_plain_convolution, _convolve),
     layers.Dense: (
         lambda layer: not layer.lora_enabled and layer.quantization_mode is None,
         _dense,
