@@ -13,6 +13,8 @@ import keras
 import torch
 from keras import ops
 
+from fmkeras.engines.torch_layout import as_laid_out
+
 _PLAIN = {
     "clipnorm": None,
     "clipvalue": None,
@@ -49,6 +51,8 @@ class FusedAdam:
         rates, kept = self._rates(count)
 
         def update(gradients, rate, kept, step):
+            pairs = zip(gradients, weights, strict=True)
+            gradients = [as_laid_out(gradient, weight) for gradient, weight in pairs]
             if self.decay:
                 torch._foreach_mul_(weights, kept)
             torch._fused_adam_(

@@ -14,7 +14,7 @@ from fmkeras.engines.engine import Engine, one_hot_labels
 from fmkeras.engines.torch_adam import fuse_adam
 from fmkeras.engines.torch_graph import simplify
 from fmkeras.engines.torch_layers import TorchForward, lower_loss
-from fmkeras.engines.torch_layout import as_laid_out, lay_out
+from fmkeras.engines.torch_layout import lay_out
 from fmkeras.pipeline import Part
 
 
@@ -132,7 +132,7 @@ class TorchEngine(Engine):
             loss_sum.copy_(loss.detach() * len(numbers))
             predicted.copy_(logits.detach().argmax(-1))
             if self._fused:
-                return [as_laid_out(*p) for p in zip(gradients, trainable, strict=True)]
+                return gradients
             if self.l2:
                 gradients = torch._foreach_add(gradients, trainable, alpha=self.l2)
             new_trainable, new_slots = self.optimizer.stateless_apply(

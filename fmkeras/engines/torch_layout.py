@@ -19,6 +19,8 @@ def lay_out(variable: keras.Variable) -> None:
 
 def as_laid_out(gradient: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     """Return the gradient in the memory layout of its weight."""
-    if gradient.stride() == weight.stride():
-        return gradient
+    sides = zip(weight.shape, gradient.stride(), weight.stride(), strict=True)
+    if all(one == other for size, one, other in sides if size > 1):
+        # The same, though the strides of sides of one value may be written otherwise.
+        return gradient.as_strided(weight.shape, weight.stride())
     return torch.empty_like(weight).copy_(gradient)
