@@ -24,8 +24,9 @@ __all__ = [
 ]
 
 # Where the sources are silent: PyTorch's default initial weights, and the weights of
-# the last epoch, for they train on all 60,000 images and have none to choose by.
-_SOURCE = Recipe(init="torch", keep="last", data_split="full")
+# the last epoch, for they train on all 60,000 images and have none to choose by. They
+# train in float32.
+_SOURCE = Recipe(init="torch", keep="last", data_split="full", precision="float32")
 _FASHIONNET = dataclasses.replace(
     _SOURCE,
     name="fashionnet",

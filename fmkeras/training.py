@@ -11,12 +11,13 @@ from fmkeras import artifacts
 from fmkeras.callbacks import Checkpoint, ProgressBar, RunLog, TensorBoardLog
 from fmkeras.datasets import Dataset
 from fmkeras.engines import create_engine, predict
-from fmkeras.engines.device import describe_device
+from fmkeras.engines.device import describe_device, device_kind
 from fmkeras.evaluation import Evaluation, evaluate_model
 from fmkeras.files import make_folder, write_json
 from fmkeras.models import build_model
 from fmkeras.objectives import build_augmentation, build_loss, build_optimizer
 from fmkeras.pipeline import Split, split_dataset
+from fmkeras.precision import resolve_precision
 from fmkeras.provenance import provenance
 from fmkeras.recipes import Recipe
 from fmkeras.run_folder import (
@@ -140,7 +141,8 @@ def fit(
     """
     options = options or {}
     split = split_dataset(dataset, seed, recipe.data_split)
-    precision = "float32" if recipe.precision == "auto" else recipe.precision
+    backend = keras.backend.backend()
+    precision = resolve_precision(recipe, model_name, backend, device_kind())
     model = build_network(model_name, recipe, precision, seed, options)
     steps_per_epoch = -(-len(split.train) // recipe.batch_size)
     engine = create_engine(
@@ -155,7 +157,7 @@ def fit(
         "options": options,
         "recipe": recipe.to_dict(),
         "seed": seed,
-        "backend": keras.backend.backend(),
+        "backend": backend,
         "precision": precision,
         "dataset": describe_dataset(dataset, split),
     }

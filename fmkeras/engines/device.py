@@ -15,6 +15,11 @@ def describe_device() -> str:
     return f"GPU ({name})" if name else f"CPU ({_processor()}, {os.cpu_count()} cores)"
 
 
+def device_kind() -> str:
+    """Return what the backend computes on: cpu or gpu."""
+    return "gpu" if _DEVICES[keras.backend.backend()]() else "cpu"
+
+
 def unusable_gpu() -> str | None:
     """Say why an NVIDIA GPU of this machine is not used; None where all is well."""
     backend = keras.backend.backend()

@@ -1,0 +1,54 @@
+"""Which precision `auto` is: bfloat16 where records show it faster and as accurate.
+
+Speed is from the record of `make benchmark` on the same kind of device, accuracy from
+runs of the network's default recipe in both precisions. Without records it is float32.
+"""
+
+import json
+import statistics
+from pathlib import Path
+
+from fmkeras.recipe import Recipe
+from fmkeras.studies import RECORDS as STUDIES
+from fmkeras.studies import read_records
+
+RECORDS = Path(__file__).parents[1] / STUDIES
+# Faster by less than a twentieth is within what two measurements differ by.
+FASTER = 1.05
+# How far the mean test accuracy may fall, over how many seeds.
+LOSS = 0.002
+SEEDS = 3
+ACCURACY_STUDIES = ("default", "default-bfloat16")
+
+
+def resolve_precision(
+    recipe: Recipe, model_name: str, backend: str, device: str, records: Path = RECORDS
+) -> str:
+    """Return float32 or bfloat16 for a recipe; `device` is cpu or gpu."""
+    if recipe.precision != "auto":
+        return recipe.precision
+    faster = _speed_ratio(model_name, backend, device, records) >= FASTER
+    return "bfloat16" if faster and _as_accurate(model_name, records) else "float32"
+
+
+def _speed_ratio(model_name, backend, device, records: Path) -> float:
+    """Return how many times as fast bfloat16 trains; 0 where it was not measured."""
+    path = records / f"benchmark-{device}.json"
+    if not path.exists():
+        return 0.0
+    models = json.loads(path.read_text())["models"]
+    rates = models.get(model_name, {}).get("train", {})
+    pair = [rates.get(f"ours-{backend}{kind}") for kind in ("-bfloat16", "")]
+    return pair[0]["median"] / pair[1]["median"] if all(pair) else 0.0
+
+
+def _as_accurate(model_name, records: Path) -> bool:
+    found: dict[str, list[float]] = {"float32": [], "bfloat16": []}
+    for study in ACCURACY_STUDIES:
+        for record in read_records(study, records):
+            if record["model"] == model_name:
+                found[record["precision"]].append(record["test"]["accuracy"])
+    if min(map(len, found.values())) < SEEDS:
+        return False
+    means = {kind: statistics.mean(values) for kind, values in found.items()}
+    return means["bfloat16"] >= means["float32"] - LOSS
