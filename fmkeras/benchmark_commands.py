@@ -42,6 +42,7 @@ def benchmark(options) -> None:
         QUICK_NETS,
         RECORDS,
         default_contestants,
+        quick_contestants,
         run_benchmark,
     )
     from fmkeras.datasets.fashion_mnist import find
@@ -54,12 +55,17 @@ def benchmark(options) -> None:
     quick = "-quick" if options.quick else ""
     own = "" if usual else "-custom"
     out = options.json or RECORDS / f"benchmark-{options.device}{quick}{own}.json"
-    turns = {"rounds": 3, "seconds": 0.5} if options.quick else {}
+    backends = options.backends or BACKENDS
+    contestants = default_contestants(
+        backends, options.precision or PRECISIONS, options.device
+    )
+    turns = {}
+    if options.quick:
+        contestants = quick_contestants(backends)
+        turns = {"rounds": 3, "seconds": 0.3}
     record = run_benchmark(
         names,
-        contestants=default_contestants(
-            options.backends or BACKENDS, options.precision or PRECISIONS
-        ),
+        contestants=contestants,
         out=out,
         device=options.device,
         batch_size=options.batch_size or 128,

@@ -10,7 +10,11 @@ from data_files import idx_bytes, small_arrays
 
 from fmkeras.benchmark import plain_script, throughput, whole_run
 from fmkeras.benchmark.rounds import Contestant, ContestantFailed, Racer, run_rounds
-from fmkeras.benchmark.throughput import default_contestants, run_benchmark
+from fmkeras.benchmark.throughput import (
+    default_contestants,
+    quick_contestants,
+    run_benchmark,
+)
 from fmkeras.errors import UserError
 from fmkeras.report.benchmark_table import (
     benchmark_note,
@@ -195,15 +199,20 @@ def test_the_picture_shows_every_contestant(tmp_path):
 
 
 def test_labels_name_kind_backend_and_precision():
-    labels = [c.label for c in default_contestants(("jax",), ("float32", "bfloat16"))]
+    labels = [c.label for c in default_contestants(("torch", "jax"))]
     assert labels == [
+        "ours-torch",
+        "ours-torch-bfloat16",
         "ours-jax",
-        "ours-jax-bfloat16",
-        "keras-fit-jax",
+        "keras-fit-torch",
         "pytorch-loader",
         "pytorch-tensors",
         "pytorch-tuned",
     ]
+    labels = [c.label for c in default_contestants(("jax",), device="gpu")]
+    assert labels[:3] == ["ours-jax", "ours-jax-bfloat16", "keras-fit-jax"]
+    labels = [c.label for c in quick_contestants(("jax",))]
+    assert labels == ["ours-jax", "pytorch-tensors"]
 
 
 def test_a_plain_script_trains_and_saves(tmp_path, monkeypatch, capsys):
