@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 import torch
 from keras import layers
+from torch.fx.experimental.proxy_tensor import make_fx
 
 from fmkeras.datasets.garments import draw_garments
 from fmkeras.engines.torch_engine import TorchEngine
 from fmkeras.engines.torch_layers import TorchForward
 from fmkeras.models import build_model, list_models, model_info
+from fmkeras.models.initializers import initialize
 from fmkeras.objectives import build_loss, build_optimizer
 from fmkeras.pipeline import Part
 from fmkeras.recipes import Recipe
@@ -51,6 +53,7 @@ def compute(forward, model, images, training):
 def assert_same(found, expected, **tolerance):
     assert len(found) == len(expected)
     largest = max(float(other.abs().max()) for other in expected)
+    assert largest > 0
     for one, other in zip(found, expected, strict=True):
         if one.abs().max() < 1e-9 * largest:
             # A bias before a normalisation: its gradient is zero but for rounding.
@@ -80,7 +83,9 @@ def build(*stack):
     x = pixels
     for layer in stack:
         x = layer(x)
-    return keras.Model(pixels, x)
+    model = keras.Model(pixels, x)
+    initialize(model, "keras", seed=0)
+    return model
 
 
 STACKS = {
@@ -193,6 +198,21 @@ def test_the_fused_update_is_that_of_keras(recipe):
         results.append([*model.get_weights(), *values, *engine.weights_to_keep()])
     for one, other in zip(*results, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+
+
+def test_models_within_models_are_lowered_too():
+    inner = keras.Sequential(
+        [layers.Conv2D(4, 3), layers.BatchNormalization(), layers.ReLU()]
+    )
+    model = keras.Sequential([keras.Input((9, 9, 2)), inner, layers.Dropout(0.5)])
+    images = torch.rand(3, 9, 9, 2)
+    expected = model(images, training=False)
+    torch.testing.assert_close(TorchForward(model)(images, False), expected)
+    trace = make_fx(lambda x: TorchForward(model)(x, False))(images)
+    targets = {node.target for node in trace.graph.nodes}
+    # The normalisation has become a part of the convolution.
+    assert torch.ops.aten.convolution.default in targets
+    assert not any("batch_norm" in str(target) for target in targets)
 
 
 def test_a_model_of_inner_layers_gives_what_they_give():

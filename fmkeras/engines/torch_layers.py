@@ -33,7 +33,8 @@ class TorchForward:
     """
 
     def __init__(self, model: keras.Model) -> None:
-        self.model = model
+        # A sequential model holds the functional one that it is.
+        self.model = model = getattr(model, "_functional", None) or model
         self._padding = _paddings_of_convolutions(model)
         self._norms = _norms_of_convolutions(model)
         self._folded = set(self._norms.values())
@@ -47,6 +48,9 @@ class TorchForward:
         )
 
     def _lower(self, layer, training: bool) -> Callable:
+        if isinstance(layer, keras.Model):
+            inner = TorchForward(layer)
+            return lambda x, **arguments: inner(x, training)
         own = partial(_call, layer, training)
         padding = self._padding.get(layer)
         norm = None if training else self._norms.get(layer)
