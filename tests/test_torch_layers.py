@@ -25,6 +25,11 @@ NAMES = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def seeded():
+    keras.utils.set_random_seed(1)
+
+
 @contextlib.contextmanager
 def policy(name):
     before = keras.config.dtype_policy()
@@ -78,7 +83,6 @@ def test_every_network_computes_the_same(name, training):
 
 
 def build(*stack):
-    keras.utils.set_random_seed(1)
     pixels = keras.Input((9, 9, 2))
     x = pixels
     for layer in stack:
