@@ -48,7 +48,10 @@ class TensorflowEngine(Engine):
         return self._predict(tf.constant(images)).numpy()
 
     def _seed_backend(self, seed):
-        tf.random.set_seed(seed)
+        """Nothing to do: the seeds of dropout are in the model's variables.
+
+        Seeding tensorflow itself would make it prepare its graphs anew each epoch.
+        """
 
     def _train_graph(self, images, one_hot, batches, draws):
         losses, confusion = self._zeros(batches)
