@@ -215,10 +215,14 @@ def test_labels_name_kind_backend_and_precision():
     assert labels == ["ours-jax", "pytorch-tensors"]
 
 
-def test_a_plain_script_trains_and_saves(tmp_path, monkeypatch, capsys):
-    data_files = small_arrays()
-    for name, array in data_files.items():
-        (tmp_path / f"{name}.gz").write_bytes(gzip.compress(idx_bytes(array)))
+@pytest.mark.parametrize("packed", [True, False])
+def test_a_plain_script_trains_and_saves(packed, tmp_path, monkeypatch, capsys):
+    for name, array in small_arrays().items():
+        content = idx_bytes(array)
+        if packed:
+            (tmp_path / f"{name}.gz").write_bytes(gzip.compress(content))
+        else:
+            (tmp_path / name).write_bytes(content)
     monkeypatch.setattr(plain_script, "HELD_OUT", 10)
     plain_script.main(str(tmp_path), str(tmp_path / "net.pt"))
     assert (tmp_path / "net.pt").stat().st_size > 200_000

@@ -11,6 +11,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from fmkeras.datasets.garments import draw_garments
 from fmkeras.engines.torch_engine import TorchEngine
+from fmkeras.engines.torch_graph import simplify
 from fmkeras.engines.torch_layers import TorchForward
 from fmkeras.models import build_model, list_models, model_info
 from fmkeras.objectives import build_loss, build_optimizer
@@ -157,6 +158,17 @@ def test_dropout_keeps_its_share_and_the_mean(rate):
     pairs = kept.flatten()[1:] * kept.flatten()[:-1]
     assert pairs.mean().item() == pytest.approx((1 - rate) ** 2, abs=2 * error)
     assert (TorchForward(model)(images, training=False) == images).all()
+
+
+def test_two_dropouts_of_one_size_draw_masks_of_their_own():
+    pixels = keras.Input((9, 9, 2))
+    pair = [layers.Dropout(0.5)(pixels), layers.Dropout(0.5)(pixels)]
+    model = keras.Model(pixels, layers.Concatenate()(pair))
+    images = torch.ones(3, 9, 9, 2)
+    trace = make_fx(lambda x: TorchForward(model)(x, True), tracing_mode="fake")
+    # Drawn in the graph that runs, where what is equal is computed once.
+    first, second = simplify(trace(images))(images).split(2, dim=-1)
+    assert (first != second).any()
 
 
 def test_weights_lie_as_torch_has_them_and_keep_their_values():

@@ -20,12 +20,17 @@ BATCH, RATE, DECAY, HELD_OUT = 128, 8e-3, 1e-2, 5_000
 MEAN, DEVIATION = 0.2860, 0.3530
 
 
+def unpack(path: Path, header: int) -> np.ndarray:
+    packed = path.with_name(f"{path.name}.gz")
+    content = gzip.open(packed).read() if packed.is_file() else path.read_bytes()
+    return np.frombuffer(content, np.uint8, offset=header)
+
+
 def read(folder: Path, part: str) -> tuple[torch.Tensor, torch.Tensor]:
     """Return images, float (n, 1, 28, 28), standardised, and labels (n,)."""
-    with gzip.open(folder / f"{part}-images-idx3-ubyte.gz") as file:
-        images = np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 1, 28, 28)
-    with gzip.open(folder / f"{part}-labels-idx1-ubyte.gz") as file:
-        labels = np.frombuffer(file.read(), np.uint8, offset=8).astype(np.int64)
+    images = unpack(folder / f"{part}-images-idx3-ubyte", header=16)
+    images = images.reshape(-1, 1, 28, 28)
+    labels = unpack(folder / f"{part}-labels-idx1-ubyte", header=8).astype(np.int64)
     images = (torch.from_numpy(images.astype(np.float32)) / 255 - MEAN) / DEVIATION
     return images, torch.from_numpy(labels)
 

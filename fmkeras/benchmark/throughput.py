@@ -16,6 +16,7 @@ from fmkeras.benchmark.whole_run import measure_whole_runs
 from fmkeras.errors import UserError
 from fmkeras.files import write_json
 from fmkeras.models import list_models, model_info
+from fmkeras.models.summary import STEP_OPERATIONS
 from fmkeras.provenance import provenance
 
 RECORDS = Path("saved_models/records")
@@ -103,8 +104,7 @@ def run_benchmark(
             report(f"{name}: measured before")
             continue
         report(f"{name} ({number + 1} of {len(names)})")
-        # Forward, and twice that backward; two operations a multiply-add.
-        operations = 6 * costs[name] * batch_size
+        operations = STEP_OPERATIONS * costs[name] * batch_size
         estimate = operations / (EXPECTED_SHARE * record["machine"]["float32"])
         if estimate > step_limit:
             entry = {"left_out": f"a step would take about {estimate:.0f} s"}

@@ -263,6 +263,13 @@ class Engine(ABC):
         """Return a batch as it is trained on, (n, 28, 28), within the step."""
         return self.augmentation.apply(images, draws) if self.augmentation else images
 
+    def _variables(self) -> list[list[keras.Variable]]:
+        """The model's trained and other variables, then the optimizer's if any."""
+        groups = [self.model.trainable_variables, self.model.non_trainable_variables]
+        if self.optimizer is not None:
+            groups.append(self.optimizer.variables)
+        return groups
+
     def _seed_dropout(self, seed: int, epoch: int) -> None:
         generator = np.random.default_rng((seed, 2, epoch))
         self._seed_backend(int(generator.integers(2**31)))

@@ -72,12 +72,6 @@ class JaxEngine(Engine):
     def _seed_backend(self, seed):
         """Nothing to do: all of jax's randomness is in the model's variables."""
 
-    def _variables(self):
-        groups = [self.model.trainable_variables, self.model.non_trainable_variables]
-        if self.optimizer is not None:
-            groups.append(self.optimizer.variables)
-        return groups
-
     def _train_step(self, state, confusion, images, one_hot, numbers, draws):
         trainable, others, slots = state
         targets = one_hot[numbers]

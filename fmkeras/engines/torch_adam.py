@@ -5,8 +5,7 @@ one walk. Given a count of steps so large that its own correction of the bias va
 and Keras's corrected rate in place of the learning rate, it computes Keras's formula.
 """
 
-import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 
 import keras
@@ -34,10 +33,11 @@ class FusedAdam:
         self.l2 = l2
         self.decay = float(optimizer.weight_decay or 0.0)
 
-    def updates(self, count: int) -> Iterator[Callable]:
-        """Yield the updates of the next `count` steps, to be called with gradients.
+    def updates(self, count: int) -> list[Callable]:
+        """Return the updates of the next `count` steps, to be called with gradients.
 
-        They write the new weights and averages into the variables' own tensors.
+        They write the new weights and averages into the variables' own tensors; the
+        optimizer counts the steps as done.
         """
         optimizer = self.optimizer
         weights = _tensors(optimizer._trainable_variables)
@@ -48,9 +48,8 @@ class FusedAdam:
         averages = []
         if optimizer.use_ema:
             averages = _tensors(optimizer._model_variables_moving_average)
-        rates, kept = self._rates(count)
 
-        def update(gradients, rate, kept, step):
+        def update(gradients, step, rate, kept):
             pairs = zip(gradients, weights, strict=True)
             gradients = [as_laid_out(gradient, weight) for gradient, weight in pairs]
             if self.decay:
@@ -73,26 +72,28 @@ class FusedAdam:
                 share = 1 - optimizer.ema_momentum if step else 1.0
                 torch._foreach_lerp_(averages, weights, share)
 
-        done = itertools.count(int(optimizer.iterations.value))
-        for rate, left, step in zip(rates, kept, done, strict=False):
-            yield partial(update, rate=rate, kept=left, step=step)
+        first = optimizer.iterations.value
+        steps_done = first + torch.arange(count, device=first.device)
         optimizer.iterations.value.add_(count)
+        figures = [steps_done, *self._rates(steps_done)]
+        return [
+            partial(update, step=step, rate=rate, kept=kept)
+            for step, rate, kept in zip(*(f.tolist() for f in figures), strict=True)
+        ]
 
-    def _rates(self, count: int) -> tuple[list[float], list[float]]:
+    def _rates(self, steps_done: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return of each step the corrected rate, and what decay leaves of a weight."""
         optimizer = self.optimizer
-        first = optimizer.iterations.value.detach()
 
-        def one(step):
+        def rate(step):
             with keras.StatelessScope([(optimizer.iterations, step)]):
-                return ops.cast(optimizer.learning_rate, "float32") + 0.0 * step
+                return ops.cast(optimizer.learning_rate, "float32")
 
-        done = first + torch.arange(count, device=first.device)
-        rates = torch.vmap(one)(done)
-        step = (done + 1).to(torch.float32)
-        second = torch.sqrt(1 - torch.pow(optimizer.beta_2, step))
-        corrected = rates * second / (1 - torch.pow(optimizer.beta_1, step))
-        return corrected.tolist(), (1 - self.decay * rates).tolist()
+        rates = torch.vmap(rate)(steps_done)
+        steps = (steps_done + 1).to(torch.float32)
+        second = torch.sqrt(1 - torch.pow(optimizer.beta_2, steps))
+        corrected = rates * second / (1 - torch.pow(optimizer.beta_1, steps))
+        return corrected, 1 - self.decay * rates
 
 
 def _tensors(variables) -> list[torch.Tensor]:
@@ -101,10 +102,8 @@ def _tensors(variables) -> list[torch.Tensor]:
 
 def fuse_adam(optimizer, l2: float) -> FusedAdam | None:
     """Return the fused update of an optimizer; None where its formula is another."""
-    parts = (keras.optimizers.Adam, keras.optimizers.AdamW)
     plain = (
-        isinstance(optimizer, parts)
-        and type(optimizer).__module__.startswith("keras.")
+        type(optimizer).__module__.startswith("keras.")
         and type(optimizer).__name__ in ("Adam", "AdamW")
         and all(getattr(optimizer, n, v) == v for n, v in _PLAIN.items())
         and not getattr(optimizer, "_exclude_from_weight_decay", None)

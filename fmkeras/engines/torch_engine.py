@@ -75,7 +75,8 @@ class TorchEngine(Engine):
         predicted = torch.zeros(numbers.shape, dtype=torch.int64, device=numbers.device)
         with torch.no_grad():
             # Indices, not images, go in: the whole data set is an input too.
-            constant = [*self._state(), [data.images, data.one_hot]]
+            state = self._state() if kind == "train" else self._state()[:2]
+            constant = [*state, [data.images, data.one_hot]]
             key = (kind, len(numbers[0]))
             first = [row[0] for row in (numbers, losses, predicted, *further)]
             graph = self._graph(key, step, *constant, first)
@@ -112,12 +113,6 @@ class TorchEngine(Engine):
         """The variables' own tensors: the graph writes its results into them."""
         return [[v.value.detach() for v in group] for group in self._variables()]
 
-    def _variables(self) -> list[list]:
-        groups = [self.model.trainable_variables, self.model.non_trainable_variables]
-        if self.optimizer is not None:
-            groups.append(self.optimizer.variables)
-        return groups
-
     def _train_step(self, trainable, others, slots, data, row):
         images, one_hot = data
         numbers, loss_sum, predicted, draws = row
@@ -142,9 +137,9 @@ class TorchEngine(Engine):
             _write(slots, new_slots)
         return ()
 
-    def _evaluate_step(self, *groups):
-        trainable, others, (images, one_hot) = groups[0], groups[1], groups[-2]
-        numbers, loss_sum, predicted = groups[-1]
+    def _evaluate_step(self, trainable, others, data, row):
+        images, one_hot = data
+        numbers, loss_sum, predicted = row
         targets = one_hot.index_select(0, numbers)
         with torch.no_grad():
             batch = images.index_select(0, numbers)

@@ -7,6 +7,10 @@ from pathlib import Path
 
 from fmkeras.models.registry import build_graph, list_models, model_info
 
+# Operations of a training step a multiply-add of the forward pass: two for itself, as
+# many again for the gradients of the weights, and of the layer's input.
+STEP_OPERATIONS = 6
+
 
 def count_multiply_adds(model) -> int:
     """Return the multiplications with an addition that one image takes.

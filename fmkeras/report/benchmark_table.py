@@ -4,12 +4,10 @@ import math
 from collections.abc import Sequence
 
 from fmkeras.models import model_info
+from fmkeras.models.summary import STEP_OPERATIONS
 from fmkeras.report.markdown import markdown_table
 
 PLAIN = "pytorch-tensors"
-# Of all operations of a training step, forward ones: the gradients of weights and of
-# images cost as much again each.
-STEP_TO_FORWARD = 3
 
 
 def ratio_table(record: dict, what: str) -> str:
@@ -150,7 +148,7 @@ def _rate(entry: dict, what: str, label: str) -> str:
 def _share_of_peak(record: dict, entry: dict, label: str) -> float | None:
     if label not in entry["train"]:
         return None
-    operations = 2 * STEP_TO_FORWARD * entry["multiply_adds"]
+    operations = STEP_OPERATIONS * entry["multiply_adds"]
     rate = entry["train"][label]["median"]
     return operations * rate / record["machine"]["float32"]
 
