@@ -65,6 +65,7 @@ help: ## print this help
 	@echo '  CHIEF         of tune-worker: where its chief is       CHIEF=host:8765'
 	@echo '  DEVICE        cpu or gpu, for benchmark                DEVICE=gpu'
 	@echo '  QUICK         benchmark: two minutes of it             QUICK=1'
+	@echo '  GROWTH        benchmark: over batch and image sizes    GROWTH=1'
 	@echo '  DATA          fashion-mnist, csv or garments           DATA=garments'
 	@echo '  DATA_DIR      the folder of the data                   DATA_DIR=~/fashion'
 	@echo '  OUT           folder of the model; else a JSON file    OUT=/tmp/models'
@@ -119,7 +120,8 @@ show: $(READY) ## show MODEL layer by layer
 benchmark: $(READY) ## measure speed beside PyTorch; QUICK=1 for two minutes of it
 	@$(FMKERAS) benchmark $(MODEL_FLAG) $(call flag,BACKENDS,--backends) \
 	$(call flag,DEVICE,--device) $(call flag,PRECISION,--precision) \
-	$(call flag,BATCH,--batch-size) $(if $(QUICK),--quick) $(call path,OUT,--json) $(ARGS)
+	$(call flag,BATCH,--batch-size) $(if $(QUICK),--quick) $(if $(GROWTH),--growth) \
+	$(call path,OUT,--json) $(ARGS)
 
 parity: $(READY) ## prove the networks equal to PyTorch on every backend
 	@$(FMKERAS) parity $(MODEL_FLAG) $(call path,OUT,--json) $(ARGS)

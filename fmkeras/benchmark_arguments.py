@@ -53,6 +53,11 @@ def add_benchmark_commands(add) -> None:
         action="store_true",
         help="three small networks in few short rounds; a record of its own",
     )
+    benchmark.add_argument(
+        "--growth",
+        action="store_true",
+        help="training over batches of 32 to 4,096 and images of 28 to 224 pixels",
+    )
     benchmark.add_argument("--json", metavar="FILE", help="write the record there")
 
 

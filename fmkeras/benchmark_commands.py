@@ -4,6 +4,7 @@ from pathlib import Path
 
 from fmkeras.backends import BACKENDS
 from fmkeras.command_parts import import_keras, split_words
+from fmkeras.errors import UserError
 
 
 def parity(options) -> int:
@@ -36,11 +37,22 @@ def benchmark(options) -> None:
     names = split_words(options.model or [])
     for name in names:
         model_info(name)
+    if options.growth and (options.quick or options.precision or options.batch_size):
+        raise UserError(
+            "--growth goes over batches of its own, in float32; expected it without "
+            "--quick, --precision and --batch-size: leave them out."
+        )
     import_keras()
+    out = options.json or _benchmark_record(options)
+    (_measure_growth if options.growth else _measure_speed)(options, names, out)
+    print(f"Record: {out}")
+    print(f"Picture: {Path(out).with_suffix('.png')}")
+
+
+def _measure_speed(options, names, out) -> None:
     from fmkeras.benchmark.throughput import (
         PRECISIONS,
         QUICK_NETS,
-        RECORDS,
         default_contestants,
         quick_contestants,
         run_benchmark,
@@ -49,18 +61,13 @@ def benchmark(options) -> None:
     from fmkeras.report.benchmark_table import benchmark_note, rate_table, ratio_table
     from fmkeras.report.speed_chart import plot_speed
 
-    names = names or (QUICK_NETS if options.quick else None)
-    # The record of the usual settings is not lost to a measurement of others.
-    usual = not (options.backends or options.precision or options.batch_size)
-    quick = "-quick" if options.quick else ""
-    own = "" if usual else "-custom"
-    out = options.json or RECORDS / f"benchmark-{options.device}{quick}{own}.json"
     backends = options.backends or BACKENDS
     contestants = default_contestants(
         backends, options.precision or PRECISIONS, options.device
     )
     turns = {}
     if options.quick:
+        names = names or QUICK_NETS
         contestants = quick_contestants(backends)
         turns = {"rounds": 3, "seconds": 0.3}
     record = run_benchmark(
@@ -69,7 +76,7 @@ def benchmark(options) -> None:
         out=out,
         device=options.device,
         batch_size=options.batch_size or 128,
-        data_dir=find() if usual and not options.quick else None,
+        data_dir=find() if _usual(options) and not options.quick else None,
         report=lambda line: print(line, flush=True),
         **turns,
     )
@@ -77,7 +84,35 @@ def benchmark(options) -> None:
     for what, title in (("train", "Training"), ("predict", "Inference")):
         print(f"\n{title}, images a second:\n{rate_table(record, what)}")
         print(f"\n{title}, ratios:\n{ratio_table(record, what)}")
-    print(f"Record: {out}")
-    picture = Path(out).with_suffix(".png")
-    plot_speed(record, picture)
-    print(f"Picture: {picture}")
+    plot_speed(record, Path(out).with_suffix(".png"))
+
+
+def _measure_growth(options, names, out) -> None:
+    from fmkeras.benchmark.growth import run_growth
+    from fmkeras.benchmark.throughput import quick_contestants
+    from fmkeras.report.benchmark_table import growth_table
+    from fmkeras.report.speed_chart import plot_growth
+
+    record = run_growth(
+        names,
+        contestants=quick_contestants(options.backends or BACKENDS),
+        out=out,
+        device=options.device,
+        report=lambda line: print(line, flush=True),
+    )
+    print(f"\nTraining, images a second:\n{growth_table(record)}")
+    plot_growth(record, Path(out).with_suffix(".png"))
+
+
+def _benchmark_record(options) -> Path:
+    """The record of the usual settings is not lost to a measurement of others."""
+    from fmkeras.studies import RECORDS
+
+    growth = "growth-" if options.growth else ""
+    quick = "-quick" if options.quick else ""
+    own = "" if _usual(options) else "-custom"
+    return RECORDS / f"benchmark-{growth}{options.device}{quick}{own}.json"
+
+
+def _usual(options) -> bool:
+    return not (options.backends or options.precision or options.batch_size)

@@ -12,7 +12,7 @@ VALIDATION_SIZE = 5_000
 
 @dataclass(frozen=True)
 class Part:
-    """Images, uint8 (n, 28, 28), with their labels, int64 (n,)."""
+    """Images, uint8 (n, height, width), with their labels, int64 (n,)."""
 
     images: np.ndarray
     labels: np.ndarray

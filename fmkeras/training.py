@@ -231,7 +231,10 @@ def _columns(history: list[dict]) -> dict[str, list[float]]:
 def build_network(
     model_name: str, recipe: Recipe, precision: str, seed: int, options: dict
 ) -> keras.Model:
-    """Build a network as a recipe has it; `precision` is float32 or bfloat16."""
+    """Build a network as a recipe has it; `precision` is float32 or bfloat16.
+
+    `options` are further arguments of `build_model`.
+    """
     before = keras.config.dtype_policy()
     policy = {"float32": "float32", "bfloat16": "mixed_bfloat16"}[precision]
     keras.config.set_dtype_policy(policy)

@@ -9,26 +9,34 @@ import torch
 from data_files import idx_bytes, small_arrays
 
 from fmkeras.benchmark import plain_script, throughput, whole_run
+from fmkeras.benchmark.growth import run_growth
 from fmkeras.benchmark.rounds import Contestant, ContestantFailed, Racer, run_rounds
 from fmkeras.benchmark.throughput import (
     default_contestants,
     quick_contestants,
     run_benchmark,
 )
+from fmkeras.benchmark.twins import build_twin
 from fmkeras.errors import UserError
+from fmkeras.models import build_model, list_models, model_info
 from fmkeras.report.benchmark_table import (
     benchmark_note,
     cost_table,
     geometric_mean,
+    growth_table,
     rate_table,
     ratio_table,
     ratios,
 )
-from fmkeras.report.speed_chart import plot_speed
+from fmkeras.report.speed_chart import plot_growth, plot_speed
+
+SMALL = [name for name in list_models() if model_info(name).input_size == 28]
 
 
 class Pretended:
     """A racer that takes as long as it is told, and notes whose turn it is."""
+
+    most_images = 60_000
 
     def __init__(self, kind, rate, turns):
         self.contestant = Contestant(kind)
@@ -196,6 +204,44 @@ def test_the_picture_shows_every_contestant(tmp_path):
     path = tmp_path / "speed.svg"
     plot_speed(record, path)
     assert path.stat().st_size > 10_000
+
+
+def test_growth_goes_over_batches_and_sides(tmp_path):
+    settings = {
+        "contestants": [Contestant("ours"), Contestant("tensors")],
+        "out": tmp_path / "record.json",
+        "rounds": 1,
+        "seconds": 0.01,
+        "batches": (16, 40),
+        "sides": (28, 35),
+    }
+    lines = []
+    record = run_growth(["linear"], report=lines.append, **settings)
+    assert json.loads((tmp_path / "record.json").read_text()) == record
+    assert len(lines) == 4 and "35 x 35 pixels" in lines[-1]
+    entry = record["models"]["linear"]
+    assert list(entry["batch"]) == ["16", "40"] and list(entry["side"]) == ["28", "35"]
+    assert entry["batch"]["40"]["ours-torch"]["images"] % 40 == 0
+    assert entry["side"]["35"]["pytorch-tensors"]["median"] > 0
+    rows = cells(growth_table(record))
+    assert rows[0] == ["network", "size", "torch", "plain"]
+    assert [row[1] for row in rows[2:]][1:3] == ["batches of 40", "28 x 28 pixels"]
+    plot_growth(record, tmp_path / "growth.svg")
+    assert (tmp_path / "growth.svg").stat().st_size > 10_000
+    run_growth(["linear"], report=lines.append, **settings)
+    assert lines[4:] == ["linear: measured before"]
+    with pytest.raises(UserError, match="resnet18 resizes all images to 96 x 96"):
+        run_growth(["resnet18"], **settings)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_the_twins_take_larger_images(name):
+    model = build_model(name, input_shape=(40, 40, 1))
+    twin = build_twin(name, side=40)
+    counts = [parameter.numel() for parameter in twin.parameters()]
+    assert sum(counts) == sum(math.prod(w.shape) for w in model.trainable_weights)
+    assert twin(torch.zeros(2, 1, 40, 40)).shape == (2, 10)
+    assert twin.training
 
 
 def test_labels_name_kind_backend_and_precision():

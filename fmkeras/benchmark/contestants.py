@@ -12,13 +12,16 @@ RECIPE = Recipe(name="benchmark")
 
 
 class Ours:
-    """One network in our engine, with everything a run does but its files."""
+    """One network in our engine, with everything a run does but its files.
+
+    images: uint8 (n, side, side); labels: (n,).
+    """
 
     def __init__(self, name, images, labels, batch_size, precision="float32"):
         self.images, self.labels = images, labels
         self.batch_size = batch_size
         self.engine = create_engine(
-            build_network(name, RECIPE, precision, seed=0, options={}),
+            _network(name, precision, images),
             build_optimizer(RECIPE, 1),
             build_loss(RECIPE),
         )
@@ -46,7 +49,7 @@ class KerasFit:
         self.images = images[..., None]
         self.targets = np.eye(10, dtype=np.float32)[labels]
         self.batch_size = batch_size
-        self.model = build_network(name, RECIPE, precision, seed=0, options={})
+        self.model = _network(name, precision, images)
         self.model.compile(
             build_optimizer(RECIPE, 1), build_loss(RECIPE), metrics=["accuracy"]
         )
@@ -63,3 +66,8 @@ class KerasFit:
     def predict(self, count: int, batch_size: int) -> None:
         """Compute the logits of the first `count` images."""
         self.model.predict(self.images[:count], batch_size, verbose=0)
+
+
+def _network(name, precision, images):
+    options = {"input_shape": (*images.shape[1:], 1)}
+    return build_network(name, RECIPE, precision, seed=0, options=options)

@@ -37,7 +37,8 @@ class PillowImages(Dataset):
 class Peer:
     """A plain loop over tensors in memory: (b) of the measurement.
 
-    images: uint8 (n, 28, 28); labels: (n,). One step trains on `batch_size` of them.
+    images: uint8 (n, side, side); labels: (n,). One step trains on `batch_size` of
+    them.
     """
 
     fused = False
@@ -45,7 +46,8 @@ class Peer:
     def __init__(self, name, images, labels, batch_size) -> None:
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self.batch_size = batch_size
-        self.twin = build_twin(name).to(self.device, memory_format=torch.channels_last)
+        twin = build_twin(name, side=images.shape[1])
+        self.twin = twin.to(self.device, memory_format=torch.channels_last)
         self.optimizer = torch.optim.Adam(
             self.twin.parameters(), lr=LEARNING_RATE, fused=self.fused
         )

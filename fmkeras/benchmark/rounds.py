@@ -11,7 +11,11 @@ from dataclasses import dataclass
 
 # The longest that an answer may take, a first compilation included.
 PATIENCE = 1_200
-MOST_IMAGES = 60_000
+
+
+def most_images(side: int) -> int:
+    """Return how many images of `side` pixels there are: the pixels of 60,000 of 28."""
+    return 60_000 * 28**2 // side**2
 
 
 @dataclass(frozen=True)
@@ -36,14 +40,24 @@ class ContestantFailed(Exception):
 
 
 class Racer:
-    """One contestant's process; a context that ends it."""
+    """One contestant's process; a context that ends it.
+
+    It trains `model` on images of `side` pixels a side, in batches of `batch_size`
+    unless told otherwise; `device` is cpu or gpu.
+    """
 
     def __init__(
-        self, contestant: Contestant, model: str, batch_size: int, device: str
+        self,
+        contestant: Contestant,
+        model: str,
+        batch_size: int,
+        device: str,
+        side: int = 28,
     ) -> None:
         self.contestant = contestant
+        self.most_images = most_images(side)
         command = [sys.executable, "-m", "fmkeras.benchmark.worker", contestant.kind]
-        command += [model, str(batch_size), contestant.precision]
+        command += [model, str(batch_size), contestant.precision, str(side)]
         environment = os.environ | {
             "KERAS_BACKEND": contestant.backend,
             "TF_CPP_MIN_LOG_LEVEL": "3",
@@ -120,7 +134,7 @@ def _count(racer: Racer, command: str, unit: int, seconds: float, *further) -> i
     count = unit
     while True:
         took = racer.ask(command, count, *further)["seconds"]
-        most = MOST_IMAGES // unit * unit or unit
+        most = racer.most_images // unit * unit or unit
         wanted = count * seconds / max(took, 1e-6)
         if took >= seconds / 2 or count >= most:
             return min(max(round(wanted / unit), 1) * unit, most)

@@ -5,12 +5,12 @@ ratio of their medians, not the seconds.
 """
 
 import contextlib
-import json
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from fmkeras.backends import BACKENDS
+from fmkeras.benchmark.record import begun_record
 from fmkeras.benchmark.rounds import Contestant, ContestantFailed, Racer, run_rounds
 from fmkeras.benchmark.whole_run import measure_whole_runs
 from fmkeras.errors import UserError
@@ -19,7 +19,6 @@ from fmkeras.models import list_models, model_info
 from fmkeras.models.summary import STEP_OPERATIONS
 from fmkeras.provenance import provenance
 
-RECORDS = Path("saved_models/records")
 PRECISIONS = ("float32", "bfloat16")
 QUICK_NETS = ("mynet", "lenet", "mlp")
 # Of a matrix product's rate, what a step of a large network may be expected to reach.
@@ -92,7 +91,7 @@ def run_benchmark(
         "seconds_a_round": seconds,
         "contestants": [contestant.label for contestant in contestants],
     }
-    record = _begun(Path(out), settings)
+    record = begun_record(Path(out), settings)
     record["machine"] = _machine(device)
     if data_dir is not None and "whole_run" not in record:
         report("lenet, one epoch, from command to end")
@@ -175,18 +174,3 @@ def _multiply_adds(names: Sequence[str]) -> dict[str, int]:
     from fmkeras.models.summary import model_rows
 
     return {row["name"]: row["multiply_adds"] for row in model_rows(names)}
-
-
-def _begun(path: Path, settings: dict) -> dict:
-    """Return the record that is there, if of the same settings, or a new one."""
-    fresh = {"settings": settings, "machine": {}, "models": {}}
-    if not path.exists():
-        return fresh
-    try:
-        record = json.loads(path.read_text())
-        return record if record["settings"] == settings else fresh
-    except (ValueError, LookupError, TypeError) as error:
-        raise UserError(
-            f"Cannot read the record '{path}'; expected one that was written here: "
-            f"delete it or give another path. Received: {error!r}"
-        ) from error

@@ -6,6 +6,9 @@ dash, so that weights move both ways (see `fmkeras.benchmark.transfer`).
 
 from functools import partial
 
+import torch
+from torch import nn
+
 from fmkeras.benchmark import large_twins, small_twins
 from fmkeras.benchmark.twin_parts import Prepare, Twin
 from fmkeras.labels import NUM_CLASSES
@@ -42,17 +45,43 @@ def build_twin(
     name: str,
     num_classes: int = NUM_CLASSES,
     preprocessing: str = "scale",
+    side: int = 28,
     **options,
 ) -> Twin:
     """Build a network as a `torch.nn.Module`, in training mode as PyTorch has it.
 
-    It takes raw pixels, float (n, 1, 28, 28), 0 to 255, and gives logits
+    It takes raw pixels, float (n, 1, side, side), 0 to 255, and gives logits
     (n, num_classes); `options` as for `build_model`. Weights are PyTorch's own
     first draw. Raises `UserError` as `build_model` does.
     """
     info = model_info(name)
-    check_arguments(info, num_classes=num_classes, preprocessing=preprocessing)
+    check_arguments(
+        info,
+        num_classes=num_classes,
+        input_shape=(side, side, 1),
+        preprocessing=preprocessing,
+    )
     check_options(info, options)
     twin = _TWINS[name](num_classes=num_classes, **options)
-    twin.prepare = Prepare(*pixel_scale(preprocessing), info.input_size)
+    if info.input_size == 28:
+        twin.prepare = Prepare(*pixel_scale(preprocessing), side)
+        _fit_first_dense(twin, side)
+    else:
+        twin.prepare = Prepare(*pixel_scale(preprocessing), info.input_size)
     return twin
+
+
+def _fit_first_dense(twin: Twin, side: int) -> None:
+    """Give the first dense layer as many inputs as images of `side` leave it."""
+
+    def fit(layer, inputs):
+        count = inputs[0].shape[-1]
+        if count != layer.in_features:
+            layer.in_features = count
+            layer.weight = nn.Parameter(torch.empty(layer.out_features, count))
+            layer.reset_parameters()
+
+    first = next(m for m in twin.modules() if isinstance(m, nn.Linear))
+    with torch.no_grad(), first.register_forward_pre_hook(fit):
+        twin.eval()(torch.zeros(1, 1, side, side))
+    twin.train()

@@ -1,10 +1,10 @@
 """One contestant in a process of its own, which runs when it is told to.
 
-`python -m fmkeras.benchmark.worker CONTESTANT MODEL BATCH PRECISION` answers each line
-of its input with one line of JSON:
+`python -m fmkeras.benchmark.worker CONTESTANT MODEL BATCH PRECISION SIDE` answers each
+line of its input with one line of JSON; images have SIDE pixels a side:
 
     warm N        the seconds of the first step and of first predicting N images
-    train N       the seconds of one pass over N images
+    train N [B]   the seconds of one pass over N images, in batches of B if given
     predict N M   the seconds of predicting N images, M at a time
     product TYPE  the operations a second of a matrix product in float32 or bfloat16
 
@@ -18,15 +18,16 @@ import time
 
 import numpy as np
 
-# Of noise: what is on the images changes nothing of the time.
-MOST_IMAGES = 60_000
+from fmkeras.benchmark.rounds import most_images
 
 
-def make_contestant(kind: str, model: str, batch: int, precision: str):
+def make_contestant(kind: str, model: str, batch: int, precision: str, side: int):
     """Return a contestant: 'ours', 'keras-fit', 'loader', 'tensors' or 'tuned'."""
+    # Of noise: what is on the images changes nothing of the time.
     generator = np.random.default_rng(0)
-    images = generator.integers(0, 256, (MOST_IMAGES, 28, 28), np.uint8)
-    labels = generator.integers(0, 10, MOST_IMAGES)
+    count = most_images(side)
+    images = generator.integers(0, 256, (count, side, side), np.uint8)
+    labels = generator.integers(0, 10, count)
     if kind in ("ours", "keras-fit"):
         from fmkeras.benchmark import contestants
 
@@ -37,7 +38,7 @@ def make_contestant(kind: str, model: str, batch: int, precision: str):
     return PEERS[kind](model, images, labels, batch)
 
 
-def main(kind: str, model: str, batch: str, precision: str) -> None:
+def main(kind: str, model: str, batch: str, precision: str, side: str) -> None:
     """Answer the lines of the standard input until it ends."""
     contestant = None
     for line in sys.stdin:
@@ -49,13 +50,14 @@ def main(kind: str, model: str, batch: str, precision: str) -> None:
 
             answer["rate"] = product_rate(words[1])
         elif words[0] == "warm":
-            contestant = make_contestant(kind, model, int(batch), precision)
+            contestant = make_contestant(kind, model, int(batch), precision, int(side))
             contestant.train(int(batch))
             answer["first_step"] = time.perf_counter() - started
             started = time.perf_counter()
             contestant.predict(int(words[1]), int(words[1]))
             answer["first_prediction"] = time.perf_counter() - started
         elif words[0] == "train":
+            contestant.batch_size = int((*words[2:], batch)[0])
             contestant.train(int(words[1]))
         else:
             contestant.predict(int(words[1]), int(words[2]))

@@ -31,5 +31,5 @@ def predict(
     batch_size: int | None = None,
     on_batch: Callable[[int], None] = lambda count: None,
 ) -> np.ndarray:
-    """Return the outputs of any model of 28x28 images, float32 (n, classes)."""
+    """Return the outputs of any model of gray images, float32 (n, classes)."""
     return create_engine(model).predict(images, batch_size, on_batch)

@@ -79,7 +79,7 @@ class Engine(ABC):
         """Take a model of logits, and to train it an optimizer and a loss.
 
         Args:
-            model: functional, (n, 28, 28, 1) raw pixels in, (n, classes) out.
+            model: functional, (n, height, width, 1) raw pixels in, (n, classes) out.
             optimizer: any of Keras's; built here.
             loss: takes one-hot labels and logits; its mean over a batch is minimised.
             l2: added to each gradient as l2 * weight, as PyTorch's `weight_decay`.
@@ -168,7 +168,7 @@ class Engine(ABC):
         batch_size: int | None = None,
         on_batch: Callable[[int], None] = lambda count: None,
     ) -> np.ndarray:
-        """Return the model's outputs for uint8 images (n, 28, 28), float32.
+        """Return the model's outputs for uint8 images (n, height, width), float32.
 
         `batch_size` follows from the model's size where none is given. `on_batch` is
         told after each batch how many images it held.
@@ -260,7 +260,7 @@ class Engine(ABC):
             yield whole, order[whole * batch_size :].reshape(1, -1)
 
     def _training_images(self, images, draws):
-        """Return a batch as it is trained on, (n, 28, 28), within the step."""
+        """Return a batch as it is trained on, (n, height, width), within the step."""
         return self.augmentation.apply(images, draws) if self.augmentation else images
 
     def _variables(self) -> list[list[keras.Variable]]:
@@ -302,7 +302,7 @@ class Engine(ABC):
 
     @abstractmethod
     def _forward(self, images: np.ndarray) -> np.ndarray:
-        """Return the outputs at inference for uint8 images (n, 28, 28)."""
+        """Return the outputs at inference for uint8 images (n, height, width)."""
 
     @abstractmethod
     def _seed_backend(self, seed: int) -> None:

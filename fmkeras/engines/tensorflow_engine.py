@@ -22,7 +22,7 @@ class TensorflowEngine(Engine):
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         numbers = tf.TensorSpec([None, None], tf.int32)
-        images = tf.TensorSpec([None, 28, 28], tf.uint8)
+        images = tf.TensorSpec([None, *self.model.input_shape[1:3]], tf.uint8)
         one_hot = tf.TensorSpec([None, self.num_classes], tf.float32)
         draws = tf.TensorSpec([None, None, None], tf.float32)
         signature = [images, one_hot, numbers]

@@ -90,6 +90,20 @@ def cost_table(record: dict) -> str:
     return markdown_table(heads, rows, "l" + "r" * (len(heads) - 1))
 
 
+def growth_table(record: dict) -> str:
+    """Return one row a network and size: images a second of every contestant."""
+    labels = record["settings"]["contestants"]
+    rows = []
+    for name, entry in record["models"].items():
+        for kind, text in (("batch", "batches of {}"), ("side", "{0} x {0} pixels")):
+            for size, figures in entry[kind].items():
+                rates = [figures[label]["median"] for label in labels]
+                cells = [f"{rate:,.0f}" for rate in rates]
+                rows.append([f"`{name}`", text.format(size), *cells])
+    heads = ["network", "size", *map(_short, labels)]
+    return markdown_table(heads, rows, "ll" + "r" * len(labels))
+
+
 def benchmark_note(record: dict) -> str:
     """Return a line that says what was measured, where and how."""
     settings, machine = record["settings"], record["machine"]

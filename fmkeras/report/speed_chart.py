@@ -1,4 +1,4 @@
-"""The picture of a benchmark: every contestant beside the plain PyTorch loop."""
+"""The pictures of a benchmark: contestants side by side, and curves over size."""
 
 import os
 
@@ -43,6 +43,49 @@ def plot_speed(record: dict, path: str | os.PathLike) -> None:
     handles, texts = panels[0].get_legend_handles_labels()
     figure.legend(handles, texts, loc="outside lower center", ncols=5, frameon=False)
     write_figure(figure, path)
+
+
+def plot_growth(record: dict, path: str | os.PathLike) -> None:
+    """Draw images a second over batch size and image size, one row a network.
+
+    All axes are logarithmic. Raises `UserError` for a file that is neither PNG nor SVG.
+    """
+    names = list(record["models"])
+    figure = new_figure(10.0, 0.8 + 3.4 * max(len(names), 1))
+    panels = figure.subplots(max(len(names), 1), 2, squeeze=False)
+    batch = record["settings"]["batch_of_sides"]
+    for name, pair in zip(names, panels, strict=True):
+        for axes, kind, title, text in zip(
+            pair,
+            ("batch", "side"),
+            (f"{name}, 28 x 28 pixels", f"{name}, batches of {batch}"),
+            ("images a step", "pixels a side"),
+            strict=True,
+        ):
+            points = record["models"][name][kind]
+            sizes = [int(size) for size in points]
+            for label in record["settings"]["contestants"]:
+                rates = [figures[label]["median"] for figures in points.values()]
+                axes.plot(sizes, rates, label=label, **_curve(label))
+            axes.set_xscale("log", base=2)
+            axes.set_yscale("log")
+            axes.set_title(title)
+            axes.set_xlabel(text)
+            axes.set_ylabel("images a second")
+            axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
+            axes.yaxis.set_major_formatter("{x:,.0f}")
+            axes.grid(True, color="0.9")
+            axes.set_axisbelow(True)
+    handles, texts = panels[0, 0].get_legend_handles_labels()
+    figure.legend(handles, texts, loc="outside lower center", ncols=5, frameon=False)
+    write_figure(figure, path)
+
+
+def _curve(label: str) -> dict:
+    if label == PLAIN:
+        return {"color": "0.25", "marker": "s", "linestyle": "--"}
+    style = ":" if label.endswith("-bfloat16") else "-"
+    return _marker(label) | {"linestyle": style}
 
 
 def _marker(label: str) -> dict:

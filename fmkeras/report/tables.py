@@ -16,6 +16,7 @@ from fmkeras.report.audit_table import audit_table
 from fmkeras.report.benchmark_table import (
     benchmark_note,
     cost_table,
+    growth_table,
     rate_table,
     ratio_table,
 )
@@ -166,17 +167,23 @@ def search_table(root: Path, argument: str) -> str:
 def speed_table(root: Path, argument: str) -> str:
     """A record of `make benchmark`; the argument is its device and what of it.
 
-    That is note, cost, or ratios or rates of train or predict: cpu-train-ratios.
+    That is note, cost, growth, or ratios or rates of train or predict, as in
+    cpu-train-ratios.
     """
     device, what, *kind = argument.split("-")
-    path = root / f"saved_models/records/benchmark-{device}.json"
+    growth = what == "growth"
+    name = f"benchmark-growth-{device}" if growth else f"benchmark-{device}"
+    path = root / f"saved_models/records/{name}.json"
     if not path.exists():
-        return f"Not measured yet: `make benchmark DEVICE={device}`."
+        command = f"make benchmark DEVICE={device}{' GROWTH=1' if growth else ''}"
+        return f"Not measured yet: `{command}`."
     record = json.loads(path.read_text())
     if what == "note":
         return benchmark_note(record)
     if what == "cost":
         return cost_table(record)
+    if growth:
+        return growth_table(record)
     tables = {"ratios": ratio_table, "rates": rate_table}
     return tables[kind[0]](record, what)
 
