@@ -31,13 +31,17 @@ def resolve_precision(
     return "bfloat16" if faster and _as_accurate(model_name, records) else "float32"
 
 
-def _speed_ratio(model_name, backend, device, records: Path) -> float:
-    """Return how many times as fast bfloat16 trains; 0 where it was not measured."""
+def measured(model_name: str, device: str, records: Path = RECORDS) -> dict:
+    """Return what the record of `make benchmark` has of a network; else nothing."""
     path = records / f"benchmark-{device}.json"
     if not path.exists():
-        return 0.0
-    models = json.loads(path.read_text())["models"]
-    rates = models.get(model_name, {}).get("train", {})
+        return {}
+    return json.loads(path.read_text())["models"].get(model_name, {})
+
+
+def _speed_ratio(model_name, backend, device, records: Path) -> float:
+    """Return how many times as fast bfloat16 trains; 0 where it was not measured."""
+    rates = measured(model_name, device, records).get("train", {})
     pair = [rates.get(f"ours-{backend}{kind}") for kind in ("-bfloat16", "")]
     return pair[0]["median"] / pair[1]["median"] if all(pair) else 0.0
 

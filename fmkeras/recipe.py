@@ -15,6 +15,7 @@ CHOICES = {
     "keep": ("best", "last"),
     "data_split": ("holdout", "full", "fashionnet"),
     "precision": ("auto", "float32", "bfloat16"),
+    "compile": ("auto", "yes", "no"),
 }
 
 
@@ -55,6 +56,7 @@ class Recipe:
             trains on all; fashionnet trains on all and divides the test images, 6,000
             for validation and 4,000 for the test.
         precision: auto, float32 or bfloat16 (weights stay in float32).
+        compile: whether a compiler works on the training step first: auto, yes or no.
     """
 
     name: str = "custom"
@@ -82,6 +84,7 @@ class Recipe:
     keep: str = "best"
     data_split: str = "holdout"
     precision: str = "auto"
+    compile: str = "auto"
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):

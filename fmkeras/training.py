@@ -9,6 +9,7 @@ import keras
 
 from fmkeras import artifacts
 from fmkeras.callbacks import Checkpoint, ProgressBar, RunLog, TensorBoardLog
+from fmkeras.compilation import resolve_compilation
 from fmkeras.datasets import Dataset
 from fmkeras.engines import create_engine, predict
 from fmkeras.engines.device import describe_device, device_kind
@@ -143,14 +144,19 @@ def fit(
     split = split_dataset(dataset, seed, recipe.data_split)
     backend = keras.backend.backend()
     precision = resolve_precision(recipe, model_name, backend, device_kind())
+    count = len(split.train)
+    compile_step = resolve_compilation(
+        recipe, model_name, precision, count, backend, device_kind()
+    )
     model = build_network(model_name, recipe, precision, seed, options)
-    steps_per_epoch = -(-len(split.train) // recipe.batch_size)
+    steps_per_epoch = -(-count // recipe.batch_size)
     engine = create_engine(
         model,
         build_optimizer(recipe, steps_per_epoch),
         build_loss(recipe),
         l2=recipe.l2,
         augmentation=build_augmentation(recipe),
+        compile_step=compile_step,
     )
     config = {
         "model": model_name,
@@ -159,6 +165,7 @@ def fit(
         "seed": seed,
         "backend": backend,
         "precision": precision,
+        "compiled": compile_step,
         "dataset": describe_dataset(dataset, split),
     }
     folder = claim_folder(Path(folder), config)
@@ -168,7 +175,7 @@ def fit(
     checkpoint = Checkpoint(engine, log, folder / CHECKPOINT, recipe.keep)
     if checkpoint.path.exists():
         checkpoint.restore()
-    bar = ProgressBar(len(split.train), recipe.batch_size)
+    bar = ProgressBar(count, recipe.batch_size)
     board = TensorBoardLog(engine, folder / "tensorboard")
     try:
         engine.fit(

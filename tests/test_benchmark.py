@@ -160,12 +160,17 @@ def cells(table):
 def test_the_tables_have_every_figure_and_ratio():
     record = made_record()
     rows = cells(ratio_table(record, "train"))
-    assert rows[0][1:] == ["torch / plain", "best float32 / plain", "best / plain"]
-    assert rows[2] == ["`mlp`", "2.00", "8.00", "8.00"]
-    assert rows[3] == ["`lenet`", "0.50", "0.50", "0.50"]
+    assert rows[0][1:] == [
+        "torch / plain",
+        "best torch / plain",
+        "best float32 / plain",
+        "best / plain",
+    ]
+    assert rows[2] == ["`mlp`", "2.00", "2.00", "8.00", "8.00"]
+    assert rows[3] == ["`lenet`"] + ["0.50"] * 4
     assert rows[5][1] == "a step would take about 60 s"
     # Only networks of 28 pixels count: mlp and lenet.
-    assert rows[-1][1:] == ["1.00", "2.00", "2.00"]
+    assert rows[-1][1:] == ["1.00", "1.00", "2.00", "2.00"]
     rows = cells(rate_table(record, "train"))
     assert rows[0] == ["network", "torch", "jax", "plain"]
     assert rows[2] == ["`mlp`", "40", "160", "20"]
@@ -250,6 +255,7 @@ def test_labels_name_kind_backend_and_precision():
         "ours-torch",
         "ours-torch-bfloat16",
         "ours-jax",
+        "ours-torch-compiled",
         "keras-fit-torch",
         "pytorch-loader",
         "pytorch-tensors",

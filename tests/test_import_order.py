@@ -37,6 +37,7 @@ ORDER = (
     "run_folder",
     "studies",
     "precision",
+    "compilation",
     "training",
     "audit",
     "reproduction",

@@ -10,6 +10,7 @@ from keras import layers
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from fmkeras.datasets.garments import draw_garments
+from fmkeras.engines.torch_compiler import compile_graph
 from fmkeras.engines.torch_engine import TorchEngine
 from fmkeras.engines.torch_graph import simplify
 from fmkeras.engines.torch_layers import TorchForward
@@ -240,3 +241,14 @@ def test_a_model_of_inner_layers_gives_what_they_give():
         expected = model(images, training=False)
         found = TorchForward(model)(images, training=False)
         torch.testing.assert_close(found, expected)
+
+
+def test_a_step_that_is_not_compiled_runs_as_it_is(monkeypatch):
+    def fail(module, inputs):
+        raise RuntimeError("No working C++ compiler found")
+
+    module = make_fx(lambda x: x + 1)(torch.zeros(2))
+    monkeypatch.setattr(torch._inductor, "compile", fail)
+    with pytest.warns(RuntimeWarning, match=r"\(No working C\+\+ compiler found\)"):
+        run = compile_graph(module, [torch.zeros(2)])
+    assert run(torch.ones(2)).tolist() == [2.0, 2.0]

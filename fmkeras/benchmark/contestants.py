@@ -17,13 +17,16 @@ class Ours:
     images: uint8 (n, side, side); labels: (n,).
     """
 
-    def __init__(self, name, images, labels, batch_size, precision="float32"):
+    def __init__(
+        self, name, images, labels, batch_size, precision="float32", compiled=False
+    ):
         self.images, self.labels = images, labels
         self.batch_size = batch_size
         self.engine = create_engine(
             _network(name, precision, images),
             build_optimizer(RECIPE, 1),
             build_loss(RECIPE),
+            compile_step=compiled,
         )
         self.epoch = 0
 
@@ -45,11 +48,11 @@ class Ours:
 class KerasFit:
     """The same network as `model.fit` and `model.predict` train and use it."""
 
-    def __init__(self, name, images, labels, batch_size, precision="float32"):
+    def __init__(self, name, images, labels, batch_size):
         self.images = images[..., None]
         self.targets = np.eye(10, dtype=np.float32)[labels]
         self.batch_size = batch_size
-        self.model = _network(name, precision, images)
+        self.model = _network(name, "float32", images)
         self.model.compile(
             build_optimizer(RECIPE, 1), build_loss(RECIPE), metrics=["accuracy"]
         )

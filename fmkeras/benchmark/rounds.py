@@ -25,13 +25,15 @@ class Contestant:
     kind: str
     backend: str = "torch"
     precision: str = "float32"
+    compiled: bool = False
 
     @property
     def label(self) -> str:
         """As records and tables name it: ours-jax, keras-fit-torch, pytorch-tuned."""
         if self.kind in ("ours", "keras-fit"):
             short = {"float32": "", "bfloat16": "-bfloat16"}[self.precision]
-            return f"{self.kind}-{self.backend}{short}"
+            compiled = "-compiled" if self.compiled else ""
+            return f"{self.kind}-{self.backend}{short}{compiled}"
         return f"pytorch-{self.kind}"
 
 
@@ -58,7 +60,11 @@ class Racer:
         self.most_images = most_images(side)
         command = [sys.executable, "-m", "fmkeras.benchmark.worker", contestant.kind]
         command += [model, str(batch_size), contestant.precision, str(side)]
+        command += ["yes" if contestant.compiled else "no"]
+        # No compiler finds what it made in another process.
+        self._cache = tempfile.TemporaryDirectory()
         environment = os.environ | {
+            "TORCHINDUCTOR_CACHE_DIR": self._cache.name,
             "KERAS_BACKEND": contestant.backend,
             "TF_CPP_MIN_LOG_LEVEL": "3",
             # jax takes three quarters of a GPU when it starts; others wait beside it.
@@ -84,6 +90,7 @@ class Racer:
         self._process.kill()
         self._process.communicate()
         self._errors.close()
+        self._cache.cleanup()
 
     def ask(self, *words) -> dict:
         """Give one command and return the answer; raise `ContestantFailed`."""

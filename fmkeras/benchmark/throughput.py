@@ -32,7 +32,8 @@ def default_contestants(
 ) -> list[Contestant]:
     """Return our engine on each backend, Keras's `fit`, and the three PyTorch loops.
 
-    On a CPU jax computes bfloat16 in float32, with copies to and fro: left out.
+    On a CPU jax computes bfloat16 in float32, with copies to and fro: left out. In
+    float32 also with a compiler's work, but for jax, which has no other way.
     """
     ours = [
         Contestant("ours", backend, precision)
@@ -40,6 +41,12 @@ def default_contestants(
         for precision in precisions
         if (backend, precision, device) != ("jax", "bfloat16", "cpu")
     ]
+    if "float32" in precisions:
+        ours += [
+            Contestant("ours", backend, compiled=True)
+            for backend in backends
+            if backend != "jax"
+        ]
     peers = [Contestant(kind) for kind in ("loader", "tensors", "tuned")]
     return [*ours, Contestant("keras-fit", backends[0]), *peers]
 
@@ -139,7 +146,9 @@ def _measure(name: str, contestants, settings: dict, report) -> dict:
             racers.append(racer)
         turns = settings["seconds_a_round"], settings["rounds"]
         entry["train"] = run_rounds(racers, "train", batch_size, *turns)
-        entry["predict"] = run_rounds(racers, "predict", unit, *turns, unit)
+        # The compiler works on the training step alone.
+        others = [racer for racer in racers if not racer.contestant.compiled]
+        entry["predict"] = run_rounds(others, "predict", unit, *turns, unit)
         entry["peak_memory_mb"] = {
             racer.contestant.label: racer.ask("predict", unit, unit)["peak_memory"]
             // 1024

@@ -1,7 +1,8 @@
 """One contestant in a process of its own, which runs when it is told to.
 
-`python -m fmkeras.benchmark.worker CONTESTANT MODEL BATCH PRECISION SIDE` answers each
-line of its input with one line of JSON; images have SIDE pixels a side:
+`python -m fmkeras.benchmark.worker CONTESTANT MODEL BATCH PRECISION SIDE COMPILED`
+answers each line of its input with one line of JSON; images have SIDE pixels a side,
+COMPILED is yes or no:
 
     warm N        the seconds of the first step and of first predicting N images
     train N [B]   the seconds of one pass over N images, in batches of B if given
@@ -21,24 +22,31 @@ import numpy as np
 from fmkeras.benchmark.rounds import most_images
 
 
-def make_contestant(kind: str, model: str, batch: int, precision: str, side: int):
+def make_contestant(
+    kind: str, model: str, batch: int, precision: str, side: int, compiled: bool
+):
     """Return a contestant: 'ours', 'keras-fit', 'loader', 'tensors' or 'tuned'."""
     # Of noise: what is on the images changes nothing of the time.
     generator = np.random.default_rng(0)
     count = most_images(side)
     images = generator.integers(0, 256, (count, side, side), np.uint8)
     labels = generator.integers(0, 10, count)
-    if kind in ("ours", "keras-fit"):
-        from fmkeras.benchmark import contestants
+    if kind == "ours":
+        from fmkeras.benchmark.contestants import Ours
 
-        made = contestants.Ours if kind == "ours" else contestants.KerasFit
-        return made(model, images, labels, batch, precision)
+        return Ours(model, images, labels, batch, precision, compiled)
+    if kind == "keras-fit":
+        from fmkeras.benchmark.contestants import KerasFit
+
+        return KerasFit(model, images, labels, batch)
     from fmkeras.benchmark.peers import PEERS
 
     return PEERS[kind](model, images, labels, batch)
 
 
-def main(kind: str, model: str, batch: str, precision: str, side: str) -> None:
+def main(
+    kind: str, model: str, batch: str, precision: str, side: str, compiled: str
+) -> None:
     """Answer the lines of the standard input until it ends."""
     contestant = None
     for line in sys.stdin:
@@ -50,7 +58,9 @@ def main(kind: str, model: str, batch: str, precision: str, side: str) -> None:
 
             answer["rate"] = product_rate(words[1])
         elif words[0] == "warm":
-            contestant = make_contestant(kind, model, int(batch), precision, int(side))
+            contestant = make_contestant(
+                kind, model, int(batch), precision, int(side), compiled == "yes"
+            )
             contestant.train(int(batch))
             answer["first_step"] = time.perf_counter() - started
             started = time.perf_counter()

@@ -75,6 +75,7 @@ class Engine(ABC):
         loss: keras.losses.Loss | None = None,
         l2: float = 0.0,
         augmentation: Augmentation | None = None,
+        compile_step: bool = False,
     ) -> None:
         """Take a model of logits, and to train it an optimizer and a loss.
 
@@ -84,12 +85,15 @@ class Engine(ABC):
             loss: takes one-hot labels and logits; its mean over a batch is minimised.
             l2: added to each gradient as l2 * weight, as PyTorch's `weight_decay`.
             augmentation: how training images are changed; None leaves them.
+            compile_step: give the training step to a compiler, which takes seconds
+                to minutes: Inductor on torch, XLA on tensorflow; jax always does.
         """
         self.model = model
         self.optimizer = optimizer
         self.loss = loss
         self.l2 = l2
         self.augmentation = augmentation or Augmentation()
+        self.compile_step = compile_step
         self.num_classes = model.output_shape[-1]
         self.evaluation_batch = evaluation_batch(model)
         self.totals = {"train": Totals(), "validation": Totals()}

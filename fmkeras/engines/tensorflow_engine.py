@@ -26,6 +26,9 @@ class TensorflowEngine(Engine):
         one_hot = tf.TensorSpec([None, self.num_classes], tf.float32)
         draws = tf.TensorSpec([None, None, None], tf.float32)
         signature = [images, one_hot, numbers]
+        self._train_step = self._train_batch
+        if self.compile_step:
+            self._train_step = tf.function(self._train_batch, jit_compile=True)
         self._train = tf.function(self._train_graph, [*signature, draws])
         self._evaluate = tf.function(self._evaluate_graph, signature)
         self._predict = tf.function(self._predict_graph, [images])
@@ -55,24 +58,30 @@ class TensorflowEngine(Engine):
 
     def _train_graph(self, images, one_hot, batches, draws):
         losses, confusion = self._zeros(batches)
-        variables = [v.value for v in self.model.trainable_variables]
         for step in tf.range(tf.shape(batches)[0]):
             numbers = batches[step]
-            targets = tf.gather(one_hot, numbers)
-            with tf.GradientTape(watch_accessed_variables=False) as tape:
-                tape.watch(variables)
-                batch = self._training_images(tf.gather(images, numbers), draws[step])
-                logits = self._logits(batch, training=True)
-                loss = self.loss(targets, logits)
-            gradients = tape.gradient(loss, variables)
-            if self.l2:
-                gradients = [
-                    g + self.l2 * v for g, v in zip(gradients, variables, strict=True)
-                ]
-            self.optimizer.apply(gradients, self.model.trainable_variables)
-            losses = losses.write(step, loss * tf.cast(tf.size(numbers), tf.float32))
-            confusion += count_confusion(targets, logits)
+            batch = tf.gather(images, numbers), tf.gather(one_hot, numbers)
+            loss_sum, hits = self._train_step(*batch, draws[step])
+            losses = losses.write(step, loss_sum)
+            confusion += hits
         return losses.stack(), confusion
+
+    def _train_batch(self, images, targets, draws):
+        """Return the loss, summed over the images, and the confusion matrix."""
+        variables = [v.value for v in self.model.trainable_variables]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(variables)
+            changed = self._training_images(images, draws)
+            logits = self._logits(changed, training=True)
+            loss = self.loss(targets, logits)
+        gradients = tape.gradient(loss, variables)
+        if self.l2:
+            gradients = [
+                g + self.l2 * v for g, v in zip(gradients, variables, strict=True)
+            ]
+        self.optimizer.apply(gradients, self.model.trainable_variables)
+        count = tf.cast(tf.shape(targets)[0], tf.float32)
+        return loss * count, count_confusion(targets, logits)
 
     def _evaluate_graph(self, images, one_hot, batches):
         losses, confusion = self._zeros(batches)

@@ -12,6 +12,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from fmkeras.engines.engine import Engine, one_hot_labels
 from fmkeras.engines.torch_adam import fuse_adam
+from fmkeras.engines.torch_compiler import compile_graph
 from fmkeras.engines.torch_graph import simplify
 from fmkeras.engines.torch_layers import TorchForward, lower_loss
 from fmkeras.engines.torch_layout import lay_out
@@ -34,6 +35,7 @@ class TorchEngine(Engine):
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self._graphs: dict[tuple, Callable] = {}
+        self._compiled = False
         self._forward_layers = TorchForward(self.model)
         self._loss = lower_loss(self.loss)
         self._fused = None
@@ -74,21 +76,18 @@ class TorchEngine(Engine):
         losses = torch.zeros(len(numbers), device=numbers.device)
         predicted = torch.zeros(numbers.shape, dtype=torch.int64, device=numbers.device)
         with torch.no_grad():
-            # Indices, not images, go in: the whole data set is an input too.
             state = self._state() if kind == "train" else self._state()[:2]
-            constant = [*state, [data.images, data.one_hot]]
-            key = (kind, len(numbers[0]))
-            first = [row[0] for row in (numbers, losses, predicted, *further)]
-            graph = self._graph(key, step, *constant, first)
-            flat = [tensor for group in constant for tensor in group]
-            rows = zip(numbers, losses, predicted, *further, strict=True)
+            flat = [tensor for group in state for tensor in group]
+            updates = itertools.repeat(None)
             if kind == "train" and self._fused:
                 updates = self._fused.updates(len(numbers))
-                for row, update in zip(rows, updates, strict=True):
-                    update(graph(*flat, *row))
-            else:
-                for row in rows:
-                    graph(*flat, *row)
+            rows = zip(losses, predicted, *further, strict=True)
+            for which, row, update in zip(numbers, rows, updates, strict=False):
+                batch = [x.index_select(0, which) for x in (data.images, data.one_hot)]
+                graph = self._graph((kind, len(which)), step, *state, batch, row)
+                answer = graph(*flat, *batch, *row)
+                if update:
+                    update(answer)
         confusion = np.zeros((self.num_classes, self.num_classes), np.int64)
         np.add.at(confusion, (data.labels[batches], predicted.cpu().numpy()), 1)
         return losses.cpu().numpy(), confusion
@@ -106,25 +105,31 @@ class TorchEngine(Engine):
                 # Fake tensors: a trace neither trains nor draws random numbers.
                 trace = make_fx(flat_step, tracing_mode="fake")
                 module = trace(*(tensor for group in groups for tensor in group))
-            self._graphs[key] = simplify(module)
+            graph = simplify(module)
+            if self.compile_step and not self._compiled and key[0] == "train":
+                # Full batches come first; the last, short one is not worth the wait.
+                run = compile_graph(graph, [t for group in groups for t in group])
+                self._compiled = True
+            else:
+                run = graph.forward
+            self._graphs[key] = run
         return self._graphs[key]
 
     def _state(self) -> list[list[torch.Tensor]]:
         """The variables' own tensors: the graph writes its results into them."""
         return [[v.value.detach() for v in group] for group in self._variables()]
 
-    def _train_step(self, trainable, others, slots, data, row):
-        images, one_hot = data
-        numbers, loss_sum, predicted, draws = row
+    def _train_step(self, trainable, others, slots, batch, row):
+        images, targets = batch
+        loss_sum, predicted, draws = row
         leaves = [t.detach().requires_grad_(True) for t in trainable]
-        targets = one_hot.index_select(0, numbers)
-        batch = self._training_images(images.index_select(0, numbers), draws)
-        logits, new_others = self._logits(leaves, others, batch, training=True)
+        changed = self._training_images(images, draws)
+        logits, new_others = self._logits(leaves, others, changed, training=True)
         loss = self._loss(targets, logits)
         gradients = torch.autograd.grad(loss, leaves)
         with torch.no_grad():
             _write(others, new_others)
-            loss_sum.copy_(loss.detach() * len(numbers))
+            loss_sum.copy_(loss.detach() * len(images))
             predicted.copy_(logits.detach().argmax(-1))
             if self._fused:
                 return gradients
@@ -137,14 +142,12 @@ class TorchEngine(Engine):
             _write(slots, new_slots)
         return ()
 
-    def _evaluate_step(self, trainable, others, data, row):
-        images, one_hot = data
-        numbers, loss_sum, predicted = row
-        targets = one_hot.index_select(0, numbers)
+    def _evaluate_step(self, trainable, others, batch, row):
+        images, targets = batch
+        loss_sum, predicted = row
         with torch.no_grad():
-            batch = images.index_select(0, numbers)
-            logits, _ = self._logits(trainable, others, batch, training=False)
-            loss_sum.copy_(self._loss(targets, logits) * len(numbers))
+            logits, _ = self._logits(trainable, others, images, training=False)
+            loss_sum.copy_(self._loss(targets, logits) * len(images))
             predicted.copy_(logits.argmax(-1))
         return ()
 

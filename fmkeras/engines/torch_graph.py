@@ -1,15 +1,13 @@
 """What a traced graph does without: nodes that change nothing of what is computed."""
 
-from collections.abc import Callable
-
 import torch
 from torch._functorch.compile_utils import fx_graph_cse
 
 _aten = torch.ops.aten
 
 
-def simplify(module: torch.fx.GraphModule) -> Callable:
-    """Leave out detaching and turning to and fro, compute nothing twice; compile.
+def simplify(module: torch.fx.GraphModule) -> torch.fx.GraphModule:
+    """Leave out detaching and turning to and fro, compute nothing twice.
 
     Without gradients a detached tensor is the tensor itself. Each layer turns its
     images to torch's order and back, so that between two layers nothing is left.
@@ -27,4 +25,4 @@ def simplify(module: torch.fx.GraphModule) -> Callable:
     module.graph = fx_graph_cse(graph)
     module.graph.eliminate_dead_code()
     module.recompile()
-    return module.forward
+    return module

@@ -21,6 +21,7 @@ def ratio_table(record: dict, what: str) -> str:
     exact = [label for label in ours if not label.endswith("-bfloat16")]
     torch = [label for label in ours if label.startswith("ours-torch")]
     columns = {f"{_short(label)} / plain": ([label], PLAIN) for label in torch}
+    columns["best torch / plain"] = (torch, PLAIN)
     columns["best float32 / plain"] = (exact, PLAIN)
     columns |= {
         f"best / {_short(peer)}": (ours, peer) for peer in labels if peer not in ours
@@ -49,7 +50,11 @@ def rate_table(record: dict, what: str) -> str:
 
     For `what` predict also the figure that the network's source names.
     """
-    labels = record["settings"]["contestants"]
+    labels = [
+        label
+        for label in record["settings"]["contestants"]
+        if any(label in entry.get(what, {}) for entry in record["models"].values())
+    ]
     heads = ["network", *map(_short, labels)]
     if what == "predict":
         heads.append("published, RTX 4090")
@@ -66,23 +71,27 @@ def rate_table(record: dict, what: str) -> str:
 def cost_table(record: dict) -> str:
     """Return one row a network: first step, memory, share of the machine's peak.
 
-    Of our engine on torch in float32 and of the plain PyTorch loop beside it.
+    Of our engine on torch in float32, its first step compiled too, and of the plain
+    PyTorch loop beside it.
     """
-    pair = [n for n in ("ours-torch", PLAIN) if n in record["settings"]["contestants"]]
+    found = record["settings"]["contestants"]
+    pair = [n for n in ("ours-torch", PLAIN) if n in found]
+    three = [n for n in ("ours-torch", "ours-torch-compiled", PLAIN) if n in found]
+    columns = (
+        ("first step", "first_step", " s", three),
+        ("first prediction", "first_prediction", " s", pair),
+        ("peak memory", "peak_memory_mb", " MB", pair),
+    )
     heads = ["network", "multiply-adds"]
-    for text in ("first step", "first prediction", "peak memory", "share of peak"):
-        heads += [f"{text}, {_short(label)}" for label in pair]
+    heads += [f"{text}, {_short(n)}" for text, _, _, labels in columns for n in labels]
+    heads += [f"share of peak, {_short(label)}" for label in pair]
     rows = []
     for name, entry in record["models"].items():
         if "left_out" in entry:
             continue
         cells = [f"{entry['multiply_adds'] / 1e6:,.2f} M"]
-        for key, unit in (
-            ("first_step", " s"),
-            ("first_prediction", " s"),
-            ("peak_memory_mb", " MB"),
-        ):
-            cells += [_with_unit(entry[key].get(label), unit) for label in pair]
+        for _, key, unit, labels in columns:
+            cells += [_with_unit(entry[key].get(label), unit) for label in labels]
         for label in pair:
             share = _share_of_peak(record, entry, label)
             cells.append("" if share is None else f"{100 * share:.0f} %")

@@ -7,6 +7,7 @@ from fmkeras.report.figures import new_figure, write_figure
 
 # Colours that the colour-blind tell apart; ours are filled, the others are not.
 _COLOURS = {"torch": "#d55e00", "tensorflow": "#0072b2", "jax": "#009e73"}
+_KINDS = {"float32": ("o", 7), "bfloat16": ("D", 5), "compiled": ("*", 9)}
 _PEERS = {"pytorch-loader": "v", "pytorch-tuned": "^", "keras-fit": "x"}
 
 
@@ -92,10 +93,6 @@ def _marker(label: str) -> dict:
     for start, marker in _PEERS.items():
         if label.startswith(start):
             return {"marker": marker, "color": "0.25", "fillstyle": "none"}
-    low = label.endswith("-bfloat16")
-    backend = label.removeprefix("ours-").removesuffix("-bfloat16")
-    return {
-        "marker": "D" if low else "o",
-        "color": _COLOURS[backend],
-        "markersize": 5 if low else 7,
-    }
+    _, backend, *kind = label.split("-")
+    marker, size = _KINDS[kind[0] if kind else "float32"]
+    return {"marker": marker, "color": _COLOURS[backend], "markersize": size}
