@@ -18,6 +18,9 @@ CENTRE = np.array([(HEIGHT - 1) / 2, (WIDTH - 1) / 2])
 ERASED_AREA = (0.02, 0.4)
 ERASED_ASPECT = (0.3, 1 / 0.3)
 COLUMNS = 11
+# Zeros around an image: two of them, for a mean takes the next pixel too.
+FRAME = 2
+ROWS, STRIDE = HEIGHT + 2 * FRAME, WIDTH + 2 * FRAME
 
 
 @dataclass(frozen=True)
@@ -61,12 +64,11 @@ class Augmentation:
         )
         y = ops.arange(HEIGHT, dtype="float32")[:, None]
         x = ops.arange(WIDTH, dtype="float32")[None, :]
-        if self.crop_padding or self.flip or self.rotation:
-            rows, columns = yy * y + yx * x + y0, xy * y + xx * x + x0
-            sample = _between if self.rotation else _nearest
-            images = sample(ops.reshape(images, (-1, HEIGHT * WIDTH)), rows, columns)
-        else:
-            images = ops.cast(images, "float32")
+        images = ops.cast(images, "float32")
+        if self.rotation:
+            images = _between(images, yy * y + yx * x + y0, xy * y + xx * x + x0)
+        elif self.crop_padding or self.flip:
+            images = _nearest(images, yy * y + y0, xx * x + x0)
         if self.erasing:
             inside = (y >= top) & (y < bottom) & (x >= left) & (x < right)
             images = ops.where(inside, value, images)
@@ -86,23 +88,39 @@ def _draw_rectangles(generator, count: int, share: float) -> list[np.ndarray]:
     return [top, left, top + height, left + width, value]
 
 
-def _nearest(flat, rows, columns):
-    """Take whole pixels; what comes from outside is zero. `flat`: (n, 784)."""
-    inside = (rows > -1) & (rows < HEIGHT) & (columns > -1) & (columns < WIDTH)
-    index = ops.clip(rows, 0, HEIGHT - 1) * WIDTH + ops.clip(columns, 0, WIDTH - 1)
-    index = ops.reshape(ops.cast(index, "int32"), (-1, HEIGHT * WIDTH))
-    taken = ops.take_along_axis(flat, index, axis=1)
-    taken = ops.reshape(ops.cast(taken, "float32"), (-1, HEIGHT, WIDTH))
-    return ops.where(inside, taken, 0.0)
+def _nearest(images, rows, columns):
+    """Take whole pixels; `rows` is (n, 28, 1) and `columns` (n, 1, 28)."""
+    return _taken(_framed(images), _index(rows, columns))
 
 
-def _between(flat, rows, columns):
-    """Take bilinear means of four pixels each."""
+def _between(images, rows, columns):
+    """Take bilinear means of four pixels each; `rows` and `columns`: (n, 28, 28)."""
     top, left = ops.floor(rows), ops.floor(columns)
     down, right = rows - top, columns - left
-    return (
-        (1 - down) * (1 - right) * _nearest(flat, top, left)
-        + (1 - down) * right * _nearest(flat, top, left + 1)
-        + down * (1 - right) * _nearest(flat, top + 1, left)
-        + down * right * _nearest(flat, top + 1, left + 1)
-    )
+    flat, index = _framed(images), _index(top, left)
+    pixels = [_taken(flat, index + step) for step in (0, 1, STRIDE, STRIDE + 1)]
+    above = pixels[0] + right * (pixels[1] - pixels[0])
+    below = pixels[2] + right * (pixels[3] - pixels[2])
+    return above + down * (below - above)
+
+
+def _framed(images):
+    """Return the images in a frame of zeros, flat: what comes from outside is zero."""
+    frame = (FRAME, FRAME)
+    return ops.reshape(ops.pad(images, ((0, 0), frame, frame)), (-1, ROWS * STRIDE))
+
+
+def _index(rows, columns):
+    """Return where pixels lie in a flat framed image, int32 (n, 28, 28).
+
+    All that are further out than the frame lie in its outer rows and columns, and so
+    do the pixels below and to the right of them.
+    """
+    rows = ops.cast(ops.clip(rows, -FRAME, HEIGHT), "int32") + FRAME
+    columns = ops.cast(ops.clip(columns, -FRAME, WIDTH), "int32") + FRAME
+    return rows * STRIDE + columns
+
+
+def _taken(flat, index):
+    index = ops.reshape(index, (-1, HEIGHT * WIDTH))
+    return ops.reshape(ops.take_along_axis(flat, index, axis=1), (-1, HEIGHT, WIDTH))
