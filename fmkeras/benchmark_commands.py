@@ -90,7 +90,7 @@ def _measure_speed(options, names, out) -> None:
 def _measure_growth(options, names, out) -> None:
     from fmkeras.benchmark.growth import run_growth
     from fmkeras.benchmark.throughput import quick_contestants
-    from fmkeras.report.benchmark_table import growth_table
+    from fmkeras.report.benchmark_table import augmentation_table, growth_table
     from fmkeras.report.speed_chart import plot_growth
 
     record = run_growth(
@@ -101,6 +101,7 @@ def _measure_growth(options, names, out) -> None:
         report=lambda line: print(line, flush=True),
     )
     print(f"\nTraining, images a second:\n{growth_table(record)}")
+    print(f"\nWhat augmentation adds to a step:\n{augmentation_table(record)}")
     plot_growth(record, Path(out).with_suffix(".png"))
 
 

@@ -148,6 +148,12 @@ def fit(
     compile_step = resolve_compilation(
         recipe, model_name, precision, count, backend, device_kind()
     )
+    if compile_step:
+        print(
+            "A compiler works on the training step first: from seconds to minutes. "
+            "--compile no goes without.",
+            flush=True,
+        )
     model = build_network(model_name, recipe, precision, seed, options)
     steps_per_epoch = -(-count // recipe.batch_size)
     engine = create_engine(

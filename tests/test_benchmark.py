@@ -20,6 +20,7 @@ from fmkeras.benchmark.twins import build_twin
 from fmkeras.errors import UserError
 from fmkeras.models import build_model, list_models, model_info
 from fmkeras.report.benchmark_table import (
+    augmentation_table,
     benchmark_note,
     cost_table,
     geometric_mean,
@@ -219,11 +220,12 @@ def test_growth_goes_over_batches_and_sides(tmp_path):
         "seconds": 0.01,
         "batches": (16, 40),
         "sides": (28, 35),
+        "augmentations": ("none", "all"),
     }
     lines = []
     record = run_growth(["linear"], report=lines.append, **settings)
     assert json.loads((tmp_path / "record.json").read_text()) == record
-    assert len(lines) == 4 and "35 x 35 pixels" in lines[-1]
+    assert len(lines) == 5 and "35 x 35 pixels" in lines[-2]
     entry = record["models"]["linear"]
     assert list(entry["batch"]) == ["16", "40"] and list(entry["side"]) == ["28", "35"]
     assert entry["batch"]["40"]["ours-torch"]["images"] % 40 == 0
@@ -231,10 +233,14 @@ def test_growth_goes_over_batches_and_sides(tmp_path):
     rows = cells(growth_table(record))
     assert rows[0] == ["network", "size", "torch", "plain"]
     assert [row[1] for row in rows[2:]][1:3] == ["batches of 40", "28 x 28 pixels"]
+    rows = cells(augmentation_table(record))
+    assert rows[0] == ["network", "ours on", "all"]
+    assert rows[2][:2] == ["`linear`", "torch"] and rows[2][2].endswith("%")
+    assert len(rows) == 3
     plot_growth(record, tmp_path / "growth.svg")
     assert (tmp_path / "growth.svg").stat().st_size > 10_000
     run_growth(["linear"], report=lines.append, **settings)
-    assert lines[4:] == ["linear: measured before"]
+    assert lines[5:] == ["linear: measured before"]
     with pytest.raises(UserError, match="resnet18 resizes all images to 96 x 96"):
         run_growth(["resnet18"], **settings)
 

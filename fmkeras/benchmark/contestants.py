@@ -3,12 +3,18 @@
 import numpy as np
 
 from fmkeras.engines import create_engine
-from fmkeras.objectives import build_loss, build_optimizer
+from fmkeras.objectives import build_augmentation, build_loss, build_optimizer
 from fmkeras.pipeline import Part
 from fmkeras.recipes import Recipe
 from fmkeras.training import build_network
 
 RECIPE = Recipe(name="benchmark")
+# What may happen to the training images on the way.
+CHANGES = {
+    "none": {},
+    "crop-flip": {"crop_padding": 2, "flip": True},
+    "all": {"crop_padding": 2, "flip": True, "rotation": 15.0, "erasing": 0.5},
+}
 
 
 class Ours:
@@ -18,7 +24,14 @@ class Ours:
     """
 
     def __init__(
-        self, name, images, labels, batch_size, precision="float32", compiled=False
+        self,
+        name,
+        images,
+        labels,
+        batch_size,
+        precision="float32",
+        compiled=False,
+        augmentation="none",
     ):
         self.images, self.labels = images, labels
         self.batch_size = batch_size
@@ -26,6 +39,7 @@ class Ours:
             _network(name, precision, images),
             build_optimizer(RECIPE, 1),
             build_loss(RECIPE),
+            augmentation=build_augmentation(RECIPE.replace(**CHANGES[augmentation])),
             compile_step=compiled,
         )
         self.epoch = 0

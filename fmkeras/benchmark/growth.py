@@ -1,6 +1,7 @@
-"""How the rate of training changes as batches and images grow, beside plain PyTorch."""
+"""How the rate of training changes as work grows: batches, images, augmentation."""
 
 import contextlib
+import dataclasses
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,7 +16,8 @@ from fmkeras.provenance import provenance
 GROWTH_NETS = ("lenet", "mynet")
 BATCHES = (32, 64, 128, 256, 512, 1024, 2048, 4096)
 SIDES = (28, 56, 112, 224)
-BATCH_OF_SIDES = 128
+AUGMENTATIONS = ("none", "crop-flip", "all")
+BATCH = 128
 
 
 def run_growth(
@@ -28,9 +30,10 @@ def run_growth(
     seconds: float = 0.3,
     batches: Sequence[int] = BATCHES,
     sides: Sequence[int] = SIDES,
+    augmentations: Sequence[str] = AUGMENTATIONS,
     report: Callable[[str], None] = print,
 ) -> dict:
-    """Measure training over batch sizes and image sizes; return the record.
+    """Measure training over batches, image sizes and augmentation; return the record.
 
     Args:
         names: `GROWTH_NETS` by default; of networks that do not resize their images.
@@ -42,6 +45,7 @@ def run_growth(
         seconds: about how long a turn takes.
         batches: images a step, of 28 x 28 pixels.
         sides: pixels a side of the images, in batches of 128.
+        augmentations: of ours alone: none, crop-flip, all; in batches of 128.
         report: takes lines of progress.
 
     Raises `UserError` for an unknown network, one that resizes its images, or a
@@ -61,7 +65,8 @@ def run_growth(
         "seconds_a_round": seconds,
         "batches": list(batches),
         "sides": list(sides),
-        "batch_of_sides": BATCH_OF_SIDES,
+        "augmentations": list(augmentations),
+        "batch_size": BATCH,
         "contestants": [contestant.label for contestant in contestants],
     }
     record = begun_record(Path(out), settings)
@@ -70,7 +75,7 @@ def run_growth(
         if name in record["models"]:
             report(f"{name}: measured before")
             continue
-        entry: dict = {"batch": {}, "side": {}}
+        entry: dict = {"batch": {}, "side": {}, "augmentation": {}}
         with contextlib.ExitStack() as stack:
             racers = _racers(stack, contestants, name, device, 28)
             for batch in batches:
@@ -80,10 +85,20 @@ def run_growth(
         for side in sides:
             with contextlib.ExitStack() as stack:
                 racers = _racers(stack, contestants, name, device, side)
-                turns = BATCH_OF_SIDES, seconds, rounds
+                turns = BATCH, seconds, rounds
                 entry["side"][str(side)] = run_rounds(racers, "train", *turns)
                 pixels = f"{side} x {side} pixels"
                 report(_line(name, pixels, entry["side"][str(side)]))
+        changed = [
+            dataclasses.replace(contestant, augmentation=augmentation)
+            for contestant in contestants
+            if contestant.kind == "ours"
+            for augmentation in augmentations
+        ]
+        with contextlib.ExitStack() as stack:
+            racers = _racers(stack, changed, name, device, 28)
+            entry["augmentation"] = run_rounds(racers, "train", BATCH, seconds, rounds)
+            report(_line(name, "augmented", entry["augmentation"]))
         record["models"][name] = entry | provenance()
         write_json(out, record)
     return record
@@ -92,10 +107,10 @@ def run_growth(
 def _racers(stack, contestants, name, device, side) -> list[Racer]:
     racers = []
     for contestant in contestants:
-        racer = Racer(contestant, name, BATCH_OF_SIDES, device, side)
+        racer = Racer(contestant, name, BATCH, device, side)
         stack.enter_context(racer)
         try:
-            racer.ask("warm", BATCH_OF_SIDES)
+            racer.ask("warm", BATCH)
         except ContestantFailed as error:
             raise UserError(
                 f"{contestant.label} does not train {name} on images of {side} "

@@ -26,6 +26,7 @@ class Contestant:
     backend: str = "torch"
     precision: str = "float32"
     compiled: bool = False
+    augmentation: str = "none"
 
     @property
     def label(self) -> str:
@@ -33,7 +34,8 @@ class Contestant:
         if self.kind in ("ours", "keras-fit"):
             short = {"float32": "", "bfloat16": "-bfloat16"}[self.precision]
             compiled = "-compiled" if self.compiled else ""
-            return f"{self.kind}-{self.backend}{short}{compiled}"
+            changes = {"none": ""}.get(self.augmentation, f"-{self.augmentation}")
+            return f"{self.kind}-{self.backend}{short}{compiled}{changes}"
         return f"pytorch-{self.kind}"
 
 
@@ -60,7 +62,7 @@ class Racer:
         self.most_images = most_images(side)
         command = [sys.executable, "-m", "fmkeras.benchmark.worker", contestant.kind]
         command += [model, str(batch_size), contestant.precision, str(side)]
-        command += ["yes" if contestant.compiled else "no"]
+        command += ["yes" if contestant.compiled else "no", contestant.augmentation]
         # No compiler finds what it made in another process.
         self._cache = tempfile.TemporaryDirectory()
         environment = os.environ | {

@@ -1,8 +1,8 @@
 """One contestant in a process of its own, which runs when it is told to.
 
-`python -m fmkeras.benchmark.worker CONTESTANT MODEL BATCH PRECISION SIDE COMPILED`
-answers each line of its input with one line of JSON; images have SIDE pixels a side,
-COMPILED is yes or no:
+`python -m fmkeras.benchmark.worker CONTESTANT MODEL BATCH PRECISION SIDE COMPILED
+AUGMENTATION` answers each line of its input with one line of JSON; images have SIDE
+pixels a side, COMPILED is yes or no, AUGMENTATION none, crop-flip or all:
 
     warm N        the seconds of the first step and of first predicting N images
     train N [B]   the seconds of one pass over N images, in batches of B if given
@@ -23,7 +23,7 @@ from fmkeras.benchmark.rounds import most_images
 
 
 def make_contestant(
-    kind: str, model: str, batch: int, precision: str, side: int, compiled: bool
+    kind: str, model: str, batch: int, side: int, **settings: str | bool
 ):
     """Return a contestant: 'ours', 'keras-fit', 'loader', 'tensors' or 'tuned'."""
     # Of noise: what is on the images changes nothing of the time.
@@ -34,7 +34,7 @@ def make_contestant(
     if kind == "ours":
         from fmkeras.benchmark.contestants import Ours
 
-        return Ours(model, images, labels, batch, precision, compiled)
+        return Ours(model, images, labels, batch, **settings)
     if kind == "keras-fit":
         from fmkeras.benchmark.contestants import KerasFit
 
@@ -45,9 +45,17 @@ def make_contestant(
 
 
 def main(
-    kind: str, model: str, batch: str, precision: str, side: str, compiled: str
+    kind: str,
+    model: str,
+    batch: str,
+    precision: str,
+    side: str,
+    compiled: str,
+    augmentation: str,
 ) -> None:
     """Answer the lines of the standard input until it ends."""
+    settings = {"precision": precision, "augmentation": augmentation}
+    settings["compiled"] = compiled == "yes"
     contestant = None
     for line in sys.stdin:
         words = line.split()
@@ -58,9 +66,7 @@ def main(
 
             answer["rate"] = product_rate(words[1])
         elif words[0] == "warm":
-            contestant = make_contestant(
-                kind, model, int(batch), precision, int(side), compiled == "yes"
-            )
+            contestant = make_contestant(kind, model, int(batch), int(side), **settings)
             contestant.train(int(batch))
             answer["first_step"] = time.perf_counter() - started
             started = time.perf_counter()

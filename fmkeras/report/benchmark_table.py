@@ -113,6 +113,24 @@ def growth_table(record: dict) -> str:
     return markdown_table(heads, rows, "ll" + "r" * len(labels))
 
 
+def augmentation_table(record: dict) -> str:
+    """Return one row a network and backend: how much longer a step takes, in percent.
+
+    Than without augmentation, by the medians of the same rounds.
+    """
+    kinds = [kind for kind in record["settings"]["augmentations"] if kind != "none"]
+    rows = []
+    for name, entry in record["models"].items():
+        found = entry["augmentation"]
+        for label in record["settings"]["contestants"]:
+            if label in found:
+                plain = found[label]["median"]
+                ratios = [plain / found[f"{label}-{kind}"]["median"] for kind in kinds]
+                cells = [f"{100 * (ratio - 1):+.0f} %" for ratio in ratios]
+                rows.append([f"`{name}`", _short(label), *cells])
+    return markdown_table(["network", "ours on", *kinds], rows, "ll" + "r" * len(kinds))
+
+
 def benchmark_note(record: dict) -> str:
     """Return a line that says what was measured, where and how."""
     settings, machine = record["settings"], record["machine"]

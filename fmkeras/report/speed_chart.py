@@ -54,7 +54,7 @@ def plot_growth(record: dict, path: str | os.PathLike) -> None:
     names = list(record["models"])
     figure = new_figure(10.0, 0.8 + 3.4 * max(len(names), 1))
     panels = figure.subplots(max(len(names), 1), 2, squeeze=False)
-    batch = record["settings"]["batch_of_sides"]
+    batch = record["settings"]["batch_size"]
     for name, pair in zip(names, panels, strict=True):
         for axes, kind, title, text in zip(
             pair,

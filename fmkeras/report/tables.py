@@ -14,6 +14,7 @@ from fmkeras.files import replacing
 from fmkeras.models import list_models, model_info
 from fmkeras.report.audit_table import audit_table
 from fmkeras.report.benchmark_table import (
+    augmentation_table,
     benchmark_note,
     cost_table,
     growth_table,
@@ -167,11 +168,11 @@ def search_table(root: Path, argument: str) -> str:
 def speed_table(root: Path, argument: str) -> str:
     """A record of `make benchmark`; the argument is its device and what of it.
 
-    That is note, cost, growth, or ratios or rates of train or predict, as in
-    cpu-train-ratios.
+    That is note, cost, growth, augmentation, or ratios or rates of train or predict,
+    as in cpu-train-ratios.
     """
     device, what, *kind = argument.split("-")
-    growth = what == "growth"
+    growth = what in ("growth", "augmentation")
     name = f"benchmark-growth-{device}" if growth else f"benchmark-{device}"
     path = root / f"saved_models/records/{name}.json"
     if not path.exists():
@@ -183,7 +184,8 @@ def speed_table(root: Path, argument: str) -> str:
     if what == "cost":
         return cost_table(record)
     if growth:
-        return growth_table(record)
+        tables = {"growth": growth_table, "augmentation": augmentation_table}
+        return tables[what](record)
     tables = {"ratios": ratio_table, "rates": rate_table}
     return tables[kind[0]](record, what)
 
