@@ -10,7 +10,6 @@ from keras import layers
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from fmkeras.datasets.garments import draw_garments
-from fmkeras.engines.torch_compiler import compile_graph
 from fmkeras.engines.torch_engine import TorchEngine
 from fmkeras.engines.torch_graph import simplify
 from fmkeras.engines.torch_layers import TorchForward
@@ -71,16 +70,18 @@ def assert_same(found, expected, **tolerance):
         )
 
 
-@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("kind", ["training", "training to be fused", "inference"])
 @pytest.mark.parametrize("name", NAMES)
-def test_every_network_computes_the_same(name, training):
+def test_every_network_computes_the_same(name, kind):
+    training = kind != "inference"
     options = {"dropout": 0.0} if "dropout" in model_info(name).options else {}
     # In float32 a relu near its corner may turn over, which changes every gradient.
     # Even so Keras takes 1 / 255 in float32: results differ by about 1e-6.
     with policy("float64"):
         model = build_model(name, seed=0, **options)
     images = torch.from_numpy(draw_garments(3, seed=0)[0]).double().unsqueeze(-1)
-    found = compute(TorchForward(model), model, images, training)
+    forward = TorchForward(model, fusible=kind == "training to be fused")
+    found = compute(forward, model, images, training)
     assert_same(found, compute(model, model, images, training), atol=1e-5)
 
 
@@ -110,6 +111,26 @@ STACKS = {
         layers.MaxPooling2D(3, 2, padding="same"),
         layers.AveragePooling2D(2),
     ],
+    "relu before a maximum": lambda: [
+        layers.Conv2D(4, 3, activation="relu"),
+        layers.MaxPooling2D(3, 2),
+        layers.ReLU(),
+        layers.MaxPooling2D(2),
+    ],
+    "norm before a maximum": lambda: [
+        layers.Conv2D(4, 2),
+        layers.BatchNormalization(),
+        layers.LeakyReLU(),
+        layers.MaxPooling2D(2),
+    ],
+    "norm without gamma before a maximum": lambda: [
+        layers.BatchNormalization(scale=False),
+        layers.MaxPooling2D(2),
+    ],
+    "norm before an uneven maximum": lambda: [
+        layers.BatchNormalization(),
+        layers.MaxPooling2D(2),
+    ],
     "keepdims": lambda: [layers.GlobalAveragePooling2D(keepdims=True)],
     "relu": lambda: [layers.ReLU(max_value=0.5), layers.ReLU(negative_slope=0.1)],
     "norm without gamma": lambda: [
@@ -125,20 +146,22 @@ STACKS = {
 }
 
 
+@pytest.mark.parametrize("fusible", [False, True])
 @pytest.mark.parametrize("name", STACKS)
-def test_other_options_compute_the_same(name):
+def test_other_options_compute_the_same(name, fusible):
     with policy("float64"):
         model = build(layers.Conv2D(2, 1), *STACKS[name]())
     images = torch.rand(3, 9, 9, 2, dtype=torch.float64)
-    found = compute(TorchForward(model), model, images, True)
+    found = compute(TorchForward(model, fusible), model, images, True)
     assert_same(found, compute(model, model, images, True), atol=1e-5)
 
 
-def test_bfloat16_is_where_keras_has_it():
+@pytest.mark.parametrize("fusible", [False, True])
+def test_bfloat16_is_where_keras_has_it(fusible):
     with policy("mixed_bfloat16"):
         model = build(layers.Conv2D(4, 3), layers.BatchNormalization(), layers.Dense(3))
     images = torch.rand(3, 9, 9, 2, generator=torch.Generator().manual_seed(0))
-    found = compute(TorchForward(model), model, images, True)
+    found = compute(TorchForward(model, fusible), model, images, True)
     expected = compute(model, model, images, True)
     assert [v.dtype for v in found] == [v.dtype for v in expected]
     assert_same(found, expected, atol=0.03)
@@ -243,12 +266,32 @@ def test_a_model_of_inner_layers_gives_what_they_give():
         torch.testing.assert_close(found, expected)
 
 
+def test_a_relu_waits_until_a_maximum_has_thinned_its_values_out():
+    model = build_model("tinyvgg_bn", seed=0)
+    images = torch.rand(2, 28, 28, 1)
+    trace = make_fx(lambda x: TorchForward(model)(x, False))(images)
+    names = [str(node.target) for node in trace.graph.nodes]
+    order = [name for name in names if "relu" in name or "max_pool" in name]
+    kinds = ["relu" if "relu" in name else "pool" for name in order]
+    assert kinds == ["relu", "pool", "relu"] * 3 + ["relu"]
+
+
 def test_a_step_that_is_not_compiled_runs_as_it_is(monkeypatch):
     def fail(module, inputs):
         raise RuntimeError("No working C++ compiler found")
 
-    module = make_fx(lambda x: x + 1)(torch.zeros(2))
     monkeypatch.setattr(torch._inductor, "compile", fail)
-    with pytest.warns(RuntimeWarning, match=r"\(No working C\+\+ compiler found\)"):
-        run = compile_graph(module, [torch.zeros(2)])
-    assert run(torch.ones(2)).tolist() == [2.0, 2.0]
+    part = Part(*draw_garments(16, seed=0))
+    weights = []
+    for compile_step in (False, True):
+        model = build_model("lenet_relu", seed=0)
+        optimizer, loss = build_optimizer(Recipe(), 1), build_loss(Recipe())
+        engine = TorchEngine(model, optimizer, loss, compile_step=compile_step)
+        with contextlib.ExitStack() as stack:
+            if compile_step:
+                message = r"\(No working C\+\+ compiler found\)"
+                stack.enter_context(pytest.warns(RuntimeWarning, match=message))
+            engine.fit(part, epochs=1, batch_size=8)
+        weights.append(model.get_weights())
+    for one, other in zip(*weights, strict=True):
+        np.testing.assert_array_equal(one, other)

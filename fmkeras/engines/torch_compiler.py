@@ -12,10 +12,10 @@ CACHE = Path("~/.cache/fmkeras/inductor")
 
 def compile_graph(
     module: torch.fx.GraphModule, inputs: Sequence[torch.Tensor]
-) -> Callable:
-    """Return the graph compiled for inputs of these shapes, or the graph as it is.
+) -> Callable | None:
+    """Return the graph compiled for inputs of these shapes.
 
-    That is where Inductor fails, for want of a C++ compiler say, with a warning.
+    None, with a warning, where Inductor fails, for want of a C++ compiler say.
     """
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(CACHE.expanduser()))
     try:
@@ -28,4 +28,4 @@ def compile_graph(
             RuntimeWarning,
             stacklevel=2,
         )
-        return module.forward
+        return None

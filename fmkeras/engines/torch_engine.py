@@ -95,24 +95,15 @@ class TorchEngine(Engine):
     def _graph(self, key: tuple, step: Callable, *groups) -> Callable:
         """Trace `step`, which takes groups of tensors; the graph takes all in a row."""
         if key not in self._graphs:
-            ends = list(itertools.accumulate(map(len, groups)))
-
-            def flat_step(*flat):
-                starts = [0, *ends[:-1]]
-                return step(*(flat[a:b] for a, b in zip(starts, ends, strict=True)))
-
-            with torch.enable_grad():
-                # Fake tensors: a trace neither trains nor draws random numbers.
-                trace = make_fx(flat_step, tracing_mode="fake")
-                module = trace(*(tensor for group in groups for tensor in group))
-            graph = simplify(module)
+            run = None
             if self.compile_step and not self._compiled and key[0] == "train":
                 # Full batches come first; the last, short one is not worth the wait.
-                run = compile_graph(graph, [t for group in groups for t in group])
                 self._compiled = True
-            else:
-                run = graph.forward
-            self._graphs[key] = run
+                self._forward_layers.fusible = torch.device(get_device()).type == "cpu"
+                inputs = [tensor for group in groups for tensor in group]
+                run = compile_graph(_trace(step, groups), inputs)
+                self._forward_layers.fusible = False
+            self._graphs[key] = run or _trace(step, groups).forward
         return self._graphs[key]
 
     def _state(self) -> list[list[torch.Tensor]]:
@@ -166,6 +157,20 @@ class TorchEngine(Engine):
             logits = self._forward_layers(images, training)
         others = [scope.get_current_value(v) for v in variables[1]]
         return logits.to(torch.float32), others
+
+
+def _trace(step: Callable, groups) -> torch.fx.GraphModule:
+    """Return the graph of `step`, which takes groups of tensors; it takes all alone."""
+    ends = list(itertools.accumulate(map(len, groups)))
+
+    def flat_step(*flat):
+        starts = [0, *ends[:-1]]
+        return step(*(flat[a:b] for a, b in zip(starts, ends, strict=True)))
+
+    with torch.enable_grad():
+        # Fake tensors: a trace neither trains nor draws random numbers.
+        trace = make_fx(flat_step, tracing_mode="fake")
+        return simplify(trace(*(tensor for group in groups for tensor in group)))
 
 
 def _write(old: list[torch.Tensor], new: list[torch.Tensor]) -> None:

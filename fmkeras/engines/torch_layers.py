@@ -16,7 +16,21 @@ import torch
 from keras import activations, layers
 from torch.nn import functional
 
-from fmkeras.engines.torch_norm import NARROW, NarrowNorm
+from fmkeras.engines import torch_pooling
+from fmkeras.engines.torch_norm import NARROW, BatchNorm
+from fmkeras.engines.torch_operations import convolve
+from fmkeras.engines.torch_plan import (
+    activations_of_maxima,
+    halves,
+    norms_of_convolutions,
+    norms_of_maxima,
+    paddings_of_convolutions,
+    plain_convolution,
+    plain_normalization,
+    plain_pooling,
+    plain_relu,
+)
+from fmkeras.engines.torch_products import affine
 
 _ACTIVATIONS = {
     activations.linear: lambda x: x,
@@ -32,12 +46,18 @@ class TorchForward:
     averages are assigned there.
     """
 
-    def __init__(self, model: keras.Model) -> None:
+    def __init__(self, model: keras.Model, fusible: bool = False) -> None:
+        """Take a model; `fusible` is for training steps that a compiler is to fuse."""
         # A sequential model holds the functional one that it is.
         self.model = model = getattr(model, "_functional", None) or model
-        self._padding = _paddings_of_convolutions(model)
-        self._norms = _norms_of_convolutions(model)
+        self.fusible = fusible
+        self._padding = paddings_of_convolutions(model)
+        self._norms = norms_of_convolutions(model)
         self._folded = set(self._norms.values())
+        self._later = activations_of_maxima(model)
+        self._postponed = set(self._later.values())
+        self._norms_of_maxima = norms_of_maxima(model)
+        self._pooled = set(self._norms_of_maxima.values())
 
     def __call__(self, images: torch.Tensor, training: bool) -> torch.Tensor:
         """Return the outputs for images, float32 (n, height, width, channels)."""
@@ -49,29 +69,51 @@ class TorchForward:
 
     def _lower(self, layer, training: bool) -> Callable:
         if isinstance(layer, keras.Model):
-            inner = TorchForward(layer)
+            inner = TorchForward(layer, self.fusible)
             return lambda x, **arguments: inner(x, training)
         own = partial(_call, layer, training)
         padding = self._padding.get(layer)
         norm = None if training else self._norms.get(layer)
+        later = self._later.get(layer)
         handled, function = _LOWERED.get(type(layer), (None, None))
         if padding and isinstance(layer, layers.ZeroPadding2D):
             function = _nothing
         elif layer in self._folded and not training:
             function = _nothing
-        elif padding or norm:
-            function = partial(_convolve, padding=padding, norm=norm)
+        elif layer in self._postponed and not isinstance(layer, layers.Conv2D):
+            function = _nothing
+        elif padding or norm or layer in self._postponed:
+            function = partial(
+                _convolve,
+                padding=padding,
+                norm=norm,
+                activate=layer not in self._postponed,
+            )
         elif handled is None or not handled(layer):
             return own
+        if training and self.fusible and function is not _nothing:
+            function = self._fusible(layer, function)
 
         def call(x, **arguments):
             # What is said here of training goes before what the model says.
             arguments.pop("training", None)
             if any(value is not None for value in arguments.values()):
                 return own(x, **arguments)
-            return function(layer, _cast(x, layer), training)
+            x = function(layer, _cast(x, layer), training)
+            return x if later is None else _late(later, x)
 
         return call
+
+    def _fusible(self, layer, function) -> Callable:
+        """Return instead of a function one that Inductor fuses with what is around."""
+        if layer in self._pooled:
+            return _nothing
+        if layer in self._norms_of_maxima:
+            return partial(_norm_max_pooling, norm=self._norms_of_maxima[layer])
+        if isinstance(layer, layers.BatchNormalization | layers.Conv2D):
+            return partial(function, fusible=True)
+        simple = _FUSIBLE.get(type(layer))
+        return simple if simple and halves(layer) else function
 
 
 def _call(layer, train, *inputs, **arguments):
@@ -82,6 +124,14 @@ def _call(layer, train, *inputs, **arguments):
 
 def _nothing(layer, x, training):
     return x
+
+
+def _late(layer, x):
+    """Return what a layer before a max pooling was to do to its outputs."""
+    if isinstance(layer, layers.Conv2D):
+        return _activated(layer, x)
+    _, function = _LOWERED[type(layer)]
+    return function(layer, x, training=None)
 
 
 def lower_loss(loss) -> Callable:
@@ -105,57 +155,6 @@ def lower_loss(loss) -> Callable:
     return cross_entropy
 
 
-def _paddings_of_convolutions(model) -> dict:
-    """Return what each convolution pads by itself, in place of the layer before it.
-
-    Holds those layers too, which then have nothing to do.
-    """
-    found = {}
-    for layer in _inner_layers(model):
-        if not isinstance(layer, layers.ZeroPadding2D):
-            continue
-        (top, bottom), (left, right) = layer.padding
-        readers = [node.operation for node in layer._outbound_nodes]
-        if (top, left) == (bottom, right) and all(
-            type(reader) is layers.Conv2D
-            and _plain_convolution(reader)
-            and reader.padding == "valid"
-            and len(reader._inbound_nodes) == 1
-            for reader in readers
-        ):
-            found |= dict.fromkeys([layer, *readers], (top, left))
-    return found
-
-
-def _norms_of_convolutions(model) -> dict:
-    """Return the normalisation behind each convolution that nothing else reads.
-
-    At inference it is a factor and a shift of each filter: part of the convolution.
-    """
-    found = {}
-    for layer in _inner_layers(model):
-        readers = [node.operation for node in layer._outbound_nodes]
-        if (
-            type(layer) is layers.Conv2D
-            and _plain_convolution(layer)
-            and layer.activation is activations.linear
-            and len(layer._inbound_nodes) == len(readers) == 1
-            and type(readers[0]) is layers.BatchNormalization
-            and _plain_normalization(readers[0])
-            and len(readers[0]._inbound_nodes) == 1
-        ):
-            found[layer] = readers[0]
-    return found
-
-
-def _inner_layers(model) -> list:
-    """Return the layers of a functional model whose outputs it does not give."""
-    if not hasattr(model, "_run_through_graph"):
-        return []
-    last = [tensor._keras_history.operation for tensor in model.outputs]
-    return [layer for layer in model.layers if layer not in last]
-
-
 def _cast(x, layer):
     return x.to(getattr(torch, layer.compute_dtype))
 
@@ -169,20 +168,9 @@ def _activated(layer, x):
     return x if function is None else function(x)
 
 
-def _plain_convolution(layer) -> bool:
-    same = layer.padding == "same"
-    symmetric = layer.strides == (1, 1) and all(k % 2 for k in layer.kernel_size)
-    return (
-        layer.data_format == "channels_last"
-        and layer.groups == 1
-        and layer.dilation_rate == (1, 1)
-        and (layer.padding == "valid" or same and symmetric)
-        and not layer.lora_enabled
-        and layer.quantization_mode is None
-    )
-
-
-def _convolve(layer, x, training, padding=None, norm=None):
+def _convolve(
+    layer, x, training, padding=None, norm=None, activate=True, fusible=False
+):
     if padding is None:
         same = layer.padding == "same"
         padding = tuple(size // 2 if same else 0 for size in layer.kernel_size)
@@ -197,48 +185,65 @@ def _convolve(layer, x, training, padding=None, norm=None):
         bias = shift * factor
         bias = bias + norm.beta.value if norm.center else bias
         kernel = kernel * factor
-    kernel = kernel.to(x.dtype).permute(3, 2, 0, 1)
+    kernel = kernel.to(x.dtype)
     bias = None if bias is None else bias.to(x.dtype)
-    x = functional.conv2d(_channels_first(x), kernel, bias, layer.strides, padding)
-    return _activated(layer, _channels_last(x))
+    if fusible:
+        x = convolve(x, kernel, bias, layer.strides, padding)
+    else:
+        kernel = kernel.permute(3, 2, 0, 1)
+        x = functional.conv2d(_channels_first(x), kernel, bias, layer.strides, padding)
+        x = _channels_last(x)
+    return _activated(layer, x) if activate else x
 
 
 def _dense(layer, x, training):
-    kernel = _weight(layer.kernel, x)
-    if layer.use_bias and x.ndim == 2:
-        x = torch.addmm(_weight(layer.bias, x), x, kernel)
-    else:
-        x = torch.matmul(x, kernel)
-        x = x + _weight(layer.bias, x) if layer.use_bias else x
-    return _activated(layer, x)
+    bias = _weight(layer.bias, x) if layer.use_bias else None
+    return _activated(layer, affine(x, _weight(layer.kernel, x), bias))
 
 
-def _batch_normalization(layer, x, training):
+def _batch_normalization(layer, x, training, fusible=False):
     gamma = layer.gamma.value if layer.scale else None
     beta = layer.beta.value if layer.center else None
     mean, variance = layer.moving_mean.value, layer.moving_variance.value
-    kind = x.dtype
-    # As Keras: in float32, whatever goes in and comes out.
-    x = x.to(mean.dtype)
+    # As Keras torch computes in float32 whatever goes in and comes out.
     if not (training and layer.trainable):
         images = functional.batch_norm(
             _channels_first(x), mean, variance, gamma, beta, eps=layer.epsilon
         )
-        return _channels_last(images).to(kind)
+        return _channels_last(images)
     narrow = x.shape[-1] < NARROW and x.device.type == "cpu"
-    if narrow and layer.scale and layer.center:
-        x, batch_mean, batch_variance = NarrowNorm.apply(x, gamma, beta, layer.epsilon)
+    if (narrow or fusible) and layer.scale and layer.center:
+        wide = x.to(mean.dtype)
+        y, batch_mean, batch_variance = BatchNorm.apply(
+            wide, gamma, beta, layer.epsilon, not fusible
+        )
+        x = y.to(x.dtype)
     else:
         images, batch_mean, inverse = torch.native_batch_norm(
             _channels_first(x), gamma, beta, None, None, True, 0.0, layer.epsilon
         )
         x = _channels_last(images)
         # Keras averages the variance itself, torch that times n / (n - 1).
-        batch_variance = inverse.detach() ** -2 - layer.epsilon
+        batch_variance = inverse.detach().to(mean.dtype) ** -2 - layer.epsilon
+    _move_averages(layer, batch_mean, batch_variance)
+    return x
+
+
+def _norm_max_pooling(layer, x, training, norm):
+    gamma, beta = norm.gamma.value, norm.beta.value
+    x, *moments = torch_pooling.norm_max_pool(x, gamma, beta, norm.epsilon)
+    _move_averages(norm, *moments)
+    return x
+
+
+def _move_averages(layer, batch_mean, batch_variance):
     share = 1.0 - layer.momentum
-    layer.moving_mean.assign(torch.lerp(mean, batch_mean.detach(), share))
-    layer.moving_variance.assign(torch.lerp(variance, batch_variance, share))
-    return x.to(kind)
+    for average, moment in (
+        (layer.moving_mean, batch_mean),
+        (layer.moving_variance, batch_variance),
+    ):
+        moment = moment.detach().to(average.value.dtype)
+        average.assign(torch.lerp(average.value, moment, share))
 
 
 def _dropout(layer, x, training):
@@ -275,20 +280,6 @@ def _average_pooling(layer, x, training):
     return _channels_last(x)
 
 
-def _plain_pooling(layer) -> bool:
-    return layer.padding == "valid" and layer.data_format == "channels_last"
-
-
-def _plain_normalization(layer) -> bool:
-    axis = layer.axis if isinstance(layer.axis, int) else -1
-    return (
-        len(layer.input.shape) == 4
-        and axis in (-1, 3)
-        and not (layer.synchronized or layer.renorm)
-        and layer.dtype_policy.quantization_mode is None
-    )
-
-
 def _channels_first(x):
     return x.permute(0, 3, 1, 2)
 
@@ -299,26 +290,24 @@ def _channels_last(x):
 
 # Of each layer: whether it is handled as it is set, and how.
 _LOWERED = {
-    layers.Conv2D: (_plain_convolution, _convolve),
+    layers.Conv2D: (plain_convolution, _convolve),
     layers.Dense: (
         lambda layer: not layer.lora_enabled and layer.quantization_mode is None,
         _dense,
     ),
-    layers.BatchNormalization: (_plain_normalization, _batch_normalization),
+    layers.BatchNormalization: (plain_normalization, _batch_normalization),
     layers.Dropout: (
         lambda layer: (layer.noise_shape, layer.seed) == (None, None),
         _dropout,
     ),
-    layers.MaxPooling2D: (_plain_pooling, _max_pooling),
-    layers.AveragePooling2D: (_plain_pooling, _average_pooling),
+    layers.MaxPooling2D: (plain_pooling, _max_pooling),
+    layers.AveragePooling2D: (plain_pooling, _average_pooling),
     layers.GlobalAveragePooling2D: (
         lambda layer: layer.data_format == "channels_last" and not layer.keepdims,
         lambda layer, x, training: x.mean((1, 2)),
     ),
     layers.ReLU: (
-        lambda layer: (
-            (layer.max_value, layer.negative_slope, layer.threshold) == (None, 0, 0)
-        ),
+        plain_relu,
         lambda layer, x, training: torch.relu(x),
     ),
     layers.LeakyReLU: (
@@ -336,4 +325,9 @@ _LOWERED = {
         lambda layer: layer.data_format == "channels_last",
         lambda layer, x, training: x.reshape(x.shape[0], -1),
     ),
+}
+# Of those which Inductor makes little of, the same in simpler operations.
+_FUSIBLE = {
+    layers.MaxPooling2D: lambda layer, x, training: torch_pooling.max_pool(x),
+    layers.AveragePooling2D: lambda layer, x, training: torch_pooling.average_pool(x),
 }

@@ -1,9 +1,10 @@
-"""Batch normalisation of few channels on a CPU, in rows of many pixels.
+"""Batch normalisation in sums and products, of whole rows of numbers where it helps.
 
 torch's own kernel for channels last adds up each channel in one cell for each thread.
 With few channels the cells of all threads share a line of the cache, and two threads
 are several times slower than one. Here a row holds many pixels, so that sums and
-products run along the row; what belongs to one channel is added up last.
+products run along the row; what belongs to one channel is added up last. A compiler,
+which fuses all of it with the layers around, takes the images as they are.
 """
 
 import math
@@ -14,23 +15,24 @@ NARROW = 16
 _ROW = 1024
 
 
-class NarrowNorm(torch.autograd.Function):
+class BatchNorm(torch.autograd.Function):
     """Normalise (n, ..., channels) by the batch; also give its mean and variance.
 
-    Called as `NarrowNorm.apply(x, gamma, beta, epsilon)`; gradients flow through the
-    first result alone.
+    Called as `BatchNorm.apply(x, gamma, beta, epsilon, in_rows)`; gradients flow
+    through the first result alone.
     """
 
     @staticmethod
-    def forward(ctx, x, gamma, beta, epsilon):
-        rows, tiles = _rows(x)
+    def forward(ctx, x, gamma, beta, epsilon, in_rows):
+        rows, tiles = _rows(x) if in_rows else (x, 1)
         count = x.numel() // x.shape[-1]
-        mean = _by_channel(rows.sum(0), tiles) / count
+        mean = _by_channel(rows, tiles) / count
         centred = rows - mean.repeat(tiles)
-        variance = _by_channel((centred * centred).sum(0), tiles) / count
+        variance = _by_channel(centred * centred, tiles) / count
         inverse = torch.rsqrt(variance + epsilon)
         slope = (gamma * inverse).repeat(tiles)
         ctx.save_for_backward(centred, gamma, inverse)
+        ctx.in_rows = in_rows
         ctx.mark_non_differentiable(mean, variance)
         out = torch.addcmul(beta.repeat(tiles), centred, slope)
         return out.view(x.shape), mean, variance
@@ -38,16 +40,16 @@ class NarrowNorm(torch.autograd.Function):
     @staticmethod
     def backward(ctx, gradient, *_):
         centred, gamma, inverse = ctx.saved_tensors
-        rows, tiles = _rows(gradient)
+        rows, tiles = _rows(gradient) if ctx.in_rows else (gradient, 1)
         count = gradient.numel() // gradient.shape[-1]
-        to_beta = _by_channel(rows.sum(0), tiles)
-        to_gamma = _by_channel((rows * centred).sum(0), tiles) * inverse
+        to_beta = _by_channel(rows, tiles)
+        to_gamma = _by_channel(rows * centred, tiles) * inverse
         slope = gamma * inverse
         level = (slope * to_beta / -count).repeat(tiles)
         pull = (slope * inverse * to_gamma / -count).repeat(tiles)
         result = torch.addcmul(level, centred, pull)
         result = result.addcmul(rows, slope.repeat(tiles))
-        return result.view(gradient.shape), to_gamma, to_beta, None
+        return result.view(gradient.shape), to_gamma, to_beta, None, None
 
 
 def _rows(x: torch.Tensor) -> tuple[torch.Tensor, int]:
@@ -57,5 +59,7 @@ def _rows(x: torch.Tensor) -> tuple[torch.Tensor, int]:
     return x.reshape(-1, tiles * channels), tiles
 
 
-def _by_channel(sums: torch.Tensor, tiles: int) -> torch.Tensor:
-    return sums.view(tiles, -1).sum(0)
+def _by_channel(x: torch.Tensor, tiles: int) -> torch.Tensor:
+    """Return the sum of each channel of (..., tiles * channels), (channels,)."""
+    sums = x.sum(tuple(range(x.ndim - 1)))
+    return sums if tiles == 1 else sums.view(tiles, -1).sum(0)
