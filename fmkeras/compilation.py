@@ -28,10 +28,11 @@ def resolve_compilation(
     """
     if recipe.compile != "auto":
         return recipe.compile == "yes"
-    if precision != "float32" or recipe.optimizer not in _OPTIMIZERS:
+    if recipe.optimizer not in _OPTIMIZERS:
         return False
     entry = measured(model_name, device, records)
-    plain, compiled = f"ours-{backend}", f"ours-{backend}-compiled"
+    plain = f"ours-{backend}" + {"float32": "", "bfloat16": "-bfloat16"}[precision]
+    compiled = f"{plain}-compiled"
     rates, starts = entry.get("train", {}), entry.get("first_step", {})
     if plain not in rates or compiled not in rates:
         return False

@@ -46,15 +46,18 @@ def repeat(
 
 
 def summarise(records: Iterable[dict]) -> list[dict]:
-    """Return a row for each study, network and backend, over its seeds.
+    """Return a row for each network, recipe, backend and precision, over its seeds.
 
-    `mean` and `spread` (sample standard deviation; None for one seed) are of the
-    test accuracy, 0 to 1.
+    `backend` names the precision too, where it is not float32; `mean` and `spread`
+    (sample standard deviation; None for one seed) are of the test accuracy, 0 to 1.
     """
     groups: dict[tuple, list[dict]] = {}
     for record in records:
         recipe = record["recipe"]
-        key = (record["model"], recipe["name"], recipe["epochs"], record["backend"])
+        backend = record["backend"]
+        if record["precision"] != "float32":
+            backend += f", {record['precision']}"
+        key = (record["model"], recipe["name"], recipe["epochs"], backend)
         groups.setdefault(key, []).append(record)
     rows = []
     for (model, recipe, epochs, backend), group in sorted(groups.items()):

@@ -10,6 +10,7 @@ from data_files import idx_bytes, small_arrays
 
 from fmkeras.benchmark import plain_script, throughput, whole_run
 from fmkeras.benchmark.growth import run_growth
+from fmkeras.benchmark.profile import KINDS, profile_steps
 from fmkeras.benchmark.rounds import Contestant, ContestantFailed, Racer, run_rounds
 from fmkeras.benchmark.throughput import (
     default_contestants,
@@ -25,6 +26,7 @@ from fmkeras.report.benchmark_table import (
     cost_table,
     geometric_mean,
     growth_table,
+    profile_table,
     rate_table,
     ratio_table,
     ratios,
@@ -64,7 +66,25 @@ def test_a_slow_contestant_does_one_batch_a_turn():
     turns = []
     figures = run_rounds([Pretended("tensors", 1.0, turns)], "predict", 64, 2.0, 2, 64)
     assert figures["pytorch-tensors"]["images"] == 64
-    assert turns == [("tensors", "predict", 64, 64)] * 3
+    # Once to warm up, once to see how long it takes, and two rounds.
+    assert turns == [("tensors", "predict", 64, 64)] * 4
+
+
+def test_the_first_call_does_not_count(monkeypatch):
+    racer = Pretended("tensors", 1000.0, [])
+    ask = racer.ask
+    seconds = iter([30.0])
+
+    def first_slow(*words):
+        return ask(*words) | {"seconds": next(seconds, ask(*words)["seconds"])}
+
+    monkeypatch.setattr(racer, "ask", first_slow)
+    figures = run_rounds([racer], "train", 10, 2.0, 1)
+    assert figures["pytorch-tensors"] == {
+        "median": 1000.0,
+        "rates": [1000.0],
+        "images": 2000,
+    }
 
 
 def test_a_real_contestant_answers():
@@ -203,8 +223,32 @@ def test_the_table_of_costs_has_the_share_of_the_peak():
     assert cells(cost_table(record))[2][-2:] == ["50 %", "25 %"]
 
 
+def test_the_profile_has_ours_and_the_plain_loop():
+    record = made_record()
+    times = {"convolutions": 4.0, "rest": 1.25}
+    labels = ("ours-torch", "ours-torch-bfloat16", "pytorch-tensors")
+    record["models"]["mlp"]["profile"] = dict.fromkeys(labels, times)
+    rows = cells(profile_table(record))
+    assert rows[0] == ["network", "convolutions", "rest"]
+    assert rows[2:] == [["`mlp`", "4.0 / 4.0 / 4.0", "1.2 / 1.2 / 1.2"]]
+
+
+def test_a_profile_tells_the_kinds_of_operations_apart():
+    x, weight = torch.ones(8, 3, 9, 9), torch.ones(4, 3, 3, 3)
+    found = profile_steps(
+        lambda: (
+            torch.relu(torch.conv2d(x, weight)).flatten(1).matmul(torch.ones(196, 9))
+        ),
+        steps=1,
+    )
+    assert list(found) == list(KINDS)
+    assert all(found[kind] > 0 for kind in ("convolutions", "products", "activations"))
+    assert found["pooling"] == found["normalisation"] == 0
+
+
 def test_the_picture_shows_every_contestant(tmp_path):
     record = made_record()
+    record["settings"]["contestants"] += ["ours-torch-bfloat16-compiled"]
     for entry in record["models"].values():
         entry["predict"] = entry.get("train", {})
     path = tmp_path / "speed.svg"
@@ -262,6 +306,7 @@ def test_labels_name_kind_backend_and_precision():
         "ours-torch-bfloat16",
         "ours-jax",
         "ours-torch-compiled",
+        "ours-torch-bfloat16-compiled",
         "keras-fit-torch",
         "pytorch-loader",
         "pytorch-tensors",

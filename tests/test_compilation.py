@@ -37,6 +37,19 @@ def test_what_a_recipe_says_holds(records, tmp_path):
     assert resolve(tmp_path / "none", Recipe(epochs=1, compile="yes"))
 
 
+def test_each_precision_has_figures_of_its_own(records):
+    path = records / "benchmark-cpu.json"
+    content = json.loads(path.read_text())
+    entry = content["models"]["lenet"]
+    entry["train"]["ours-torch-bfloat16"] = {"median": 900.0}
+    entry["train"]["ours-torch-bfloat16-compiled"] = {"median": 1000.0}
+    for name in ("ours-torch-bfloat16", "ours-torch-bfloat16-compiled"):
+        entry["first_step"][name] = entry["first_step"][name.replace("-bfloat16", "")]
+    path.write_text(json.dumps(content))
+    assert not resolve(records, precision="bfloat16")
+    assert resolve(records, precision="bfloat16", images=19_000)
+
+
 def test_what_was_not_measured_is_not_compiled(records, tmp_path):
     assert not resolve(tmp_path / "none")
     for name, value in (

@@ -23,6 +23,7 @@ def make_record(seed, accuracy, backend="torch", model="lenet", epochs=3):
         "dataset": {"name": "fashion-mnist"},
         "device": "CPU (two cores)",
         "commit": "0123456789abcdef",
+        "precision": "float32",
         "test": {"accuracy": accuracy},
     }
 
@@ -38,6 +39,9 @@ def test_records_are_summarised_over_their_seeds():
     assert torch["mean"] == pytest.approx(0.91)
     assert torch["spread"] == pytest.approx(0.0141421, rel=1e-4)
     assert torch["seeds"] == [0, 1] and torch["commits"] == ["0123456"]
+    half = make_record(2, 0.6) | {"precision": "bfloat16"}
+    rows = summarise([*records, half])
+    assert [row["backend"] for row in rows] == ["jax", "torch", "torch, bfloat16"]
 
 
 def test_a_table_is_replaced_and_the_text_around_it_is_not(tmp_path):

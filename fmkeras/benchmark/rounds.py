@@ -140,6 +140,8 @@ def run_rounds(
 
 def _count(racer: Racer, command: str, unit: int, seconds: float, *further) -> int:
     """Find how many images take about `seconds`, warming up on the way."""
+    # A batch of a new size is traced, or compiled, the first time.
+    racer.ask(command, unit, *further)
     count = unit
     while True:
         took = racer.ask(command, count, *further)["seconds"]

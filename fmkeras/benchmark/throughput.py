@@ -23,6 +23,9 @@ PRECISIONS = ("float32", "bfloat16")
 QUICK_NETS = ("mynet", "lenet", "mlp")
 # Of a matrix product's rate, what a step of a large network may be expected to reach.
 EXPECTED_SHARE = 0.25
+# Whose steps are taken apart, and over how many of them.
+PROFILED = ("ours-torch", "ours-torch-bfloat16", "pytorch-tensors")
+PROFILED_STEPS = 10
 
 
 def default_contestants(
@@ -32,8 +35,9 @@ def default_contestants(
 ) -> list[Contestant]:
     """Return our engine on each backend, Keras's `fit`, and the three PyTorch loops.
 
-    On a CPU jax computes bfloat16 in float32, with copies to and fro: left out. In
-    float32 also with a compiler's work, but for jax, which has no other way.
+    On a CPU jax computes bfloat16 in float32, with copies to and fro: left out. Also
+    with a compiler's work, torch in each precision, tensorflow in float32; jax has no
+    other way.
     """
     ours = [
         Contestant("ours", backend, precision)
@@ -41,12 +45,12 @@ def default_contestants(
         for precision in precisions
         if (backend, precision, device) != ("jax", "bfloat16", "cpu")
     ]
-    if "float32" in precisions:
-        ours += [
-            Contestant("ours", backend, compiled=True)
-            for backend in backends
-            if backend != "jax"
-        ]
+    ours += [
+        Contestant("ours", backend, precision, compiled=True)
+        for backend in backends
+        for precision in precisions
+        if backend == "torch" or (backend, precision) == ("tensorflow", "float32")
+    ]
     peers = [Contestant(kind) for kind in ("loader", "tensors", "tuned")]
     return [*ours, Contestant("keras-fit", backends[0]), *peers]
 
@@ -149,6 +153,13 @@ def _measure(name: str, contestants, settings: dict, report) -> dict:
         # The compiler works on the training step alone.
         others = [racer for racer in racers if not racer.contestant.compiled]
         entry["predict"] = run_rounds(others, "predict", unit, *turns, unit)
+        entry["profile"] = {
+            racer.contestant.label: racer.ask("profile", PROFILED_STEPS * batch_size)[
+                "profile"
+            ]
+            for racer in racers
+            if racer.contestant.label in PROFILED
+        }
         entry["peak_memory_mb"] = {
             racer.contestant.label: racer.ask("predict", unit, unit)["peak_memory"]
             // 1024

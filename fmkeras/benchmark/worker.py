@@ -7,6 +7,7 @@ pixels a side, COMPILED is yes or no, AUGMENTATION none, crop-flip or all:
     warm N        the seconds of the first step and of first predicting N images
     train N [B]   the seconds of one pass over N images, in batches of B if given
     predict N M   the seconds of predicting N images, M at a time
+    profile N     the milliseconds a step that each kind of operation takes, on torch
     product TYPE  the operations a second of a matrix product in float32 or bfloat16
 
 KERAS_BACKEND says which backend 'ours' and 'keras-fit' run on.
@@ -16,6 +17,7 @@ import json
 import resource
 import sys
 import time
+from functools import partial
 
 import numpy as np
 
@@ -72,6 +74,12 @@ def main(
             started = time.perf_counter()
             contestant.predict(int(words[1]), int(words[1]))
             answer["first_prediction"] = time.perf_counter() - started
+        elif words[0] == "profile":
+            from fmkeras.benchmark.profile import profile_steps
+
+            count = int(words[1])
+            train = partial(contestant.train, count)
+            answer["profile"] = profile_steps(train, count // int(batch))
         elif words[0] == "train":
             contestant.batch_size = int((*words[2:], batch)[0])
             contestant.train(int(words[1]))

@@ -18,7 +18,7 @@ def ratio_table(record: dict, what: str) -> str:
     """
     labels = record["settings"]["contestants"]
     ours = [label for label in labels if label.startswith("ours-")]
-    exact = [label for label in ours if not label.endswith("-bfloat16")]
+    exact = [label for label in ours if "-bfloat16" not in label]
     torch = [label for label in ours if label.startswith("ours-torch")]
     columns = {f"{_short(label)} / plain": ([label], PLAIN) for label in torch}
     columns["best torch / plain"] = (torch, PLAIN)
@@ -71,14 +71,14 @@ def rate_table(record: dict, what: str) -> str:
 def cost_table(record: dict) -> str:
     """Return one row a network: first step, memory, share of the machine's peak.
 
-    Of our engine on torch in float32, its first step compiled too, and of the plain
+    Of our engine on torch in float32, its compiled first steps too, and of the plain
     PyTorch loop beside it.
     """
     found = record["settings"]["contestants"]
     pair = [n for n in ("ours-torch", PLAIN) if n in found]
-    three = [n for n in ("ours-torch", "ours-torch-compiled", PLAIN) if n in found]
+    compiled = [n for n in found if n.startswith("ours-torch") and "-compiled" in n]
     columns = (
-        ("first step", "first_step", " s", three),
+        ("first step", "first_step", " s", [*pair, *compiled]),
         ("first prediction", "first_prediction", " s", pair),
         ("peak memory", "peak_memory_mb", " MB", pair),
     )
@@ -97,6 +97,25 @@ def cost_table(record: dict) -> str:
             cells.append("" if share is None else f"{100 * share:.0f} %")
         rows.append([f"`{name}`", *cells])
     return markdown_table(heads, rows, "l" + "r" * (len(heads) - 1))
+
+
+def profile_table(record: dict) -> str:
+    """Return one row a network: milliseconds a step in each kind of operation.
+
+    Of our engine on torch in float32 and in bfloat16, and of the plain PyTorch loop;
+    none of them compiled.
+    """
+    labels = ("ours-torch", "ours-torch-bfloat16", PLAIN)
+    rows, kinds = [], []
+    for name, entry in record["models"].items():
+        found = [entry.get("profile", {}).get(label) for label in labels]
+        if all(found):
+            kinds = list(found[0])
+            cells = [
+                " / ".join(f"{times[kind]:.1f}" for times in found) for kind in kinds
+            ]
+            rows.append([f"`{name}`", *cells])
+    return markdown_table(["network", *kinds], rows, "l" + "r" * len(kinds))
 
 
 def growth_table(record: dict) -> str:

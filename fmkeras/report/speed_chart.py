@@ -2,12 +2,19 @@
 
 import os
 
+from matplotlib.ticker import LogLocator
+
 from fmkeras.report.benchmark_table import PLAIN, ratios
 from fmkeras.report.figures import new_figure, write_figure
 
 # Colours that the colour-blind tell apart; ours are filled, the others are not.
 _COLOURS = {"torch": "#d55e00", "tensorflow": "#0072b2", "jax": "#009e73"}
-_KINDS = {"float32": ("o", 7), "bfloat16": ("D", 5), "compiled": ("*", 9)}
+_KINDS = {
+    "": ("o", 7),
+    "bfloat16": ("D", 5),
+    "compiled": ("*", 9),
+    "bfloat16-compiled": ("P", 7),
+}
 _PEERS = {"pytorch-loader": "v", "pytorch-tuned": "^", "keras-fit": "x"}
 
 
@@ -74,7 +81,9 @@ def plot_growth(record: dict, path: str | os.PathLike) -> None:
             axes.set_xlabel(text)
             axes.set_ylabel("images a second")
             axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axes.yaxis.set_major_formatter("{x:,.0f}")
+            axes.minorticks_off()
             axes.grid(True, color="0.9")
             axes.set_axisbelow(True)
     handles, texts = panels[0, 0].get_legend_handles_labels()
@@ -93,6 +102,6 @@ def _marker(label: str) -> dict:
     for start, marker in _PEERS.items():
         if label.startswith(start):
             return {"marker": marker, "color": "0.25", "fillstyle": "none"}
-    _, backend, *kind = label.split("-")
-    marker, size = _KINDS[kind[0] if kind else "float32"]
+    backend, _, kind = label.removeprefix("ours-").partition("-")
+    marker, size = _KINDS[kind]
     return {"marker": marker, "color": _COLOURS[backend], "markersize": size}

@@ -18,6 +18,7 @@ from fmkeras.report.benchmark_table import (
     benchmark_note,
     cost_table,
     growth_table,
+    profile_table,
     rate_table,
     ratio_table,
 )
@@ -168,8 +169,8 @@ def search_table(root: Path, argument: str) -> str:
 def speed_table(root: Path, argument: str) -> str:
     """A record of `make benchmark`; the argument is its device and what of it.
 
-    That is note, cost, growth, augmentation, or ratios or rates of train or predict,
-    as in cpu-train-ratios.
+    That is note, cost, profile, growth, augmentation, or ratios or rates of train or
+    predict, as in cpu-train-ratios.
     """
     device, what, *kind = argument.split("-")
     growth = what in ("growth", "augmentation")
@@ -181,8 +182,8 @@ def speed_table(root: Path, argument: str) -> str:
     record = json.loads(path.read_text())
     if what == "note":
         return benchmark_note(record)
-    if what == "cost":
-        return cost_table(record)
+    if what in ("cost", "profile"):
+        return {"cost": cost_table, "profile": profile_table}[what](record)
     if growth:
         tables = {"growth": growth_table, "augmentation": augmentation_table}
         return tables[what](record)
