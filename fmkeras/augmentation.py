@@ -23,6 +23,11 @@ FRAME = 2
 ROWS, STRIDE = HEIGHT + 2 * FRAME, WIDTH + 2 * FRAME
 
 
+def gather_rows(rows, index):
+    """Return rows[i, index[i, j]]."""
+    return ops.take_along_axis(rows, index, axis=1)
+
+
 @dataclass(frozen=True)
 class Augmentation:
     """How training images are changed; the fields are those of a `Recipe`."""
@@ -57,18 +62,24 @@ class Augmentation:
         columns = [yy, yx, y0, xy, xx, x0, *rectangle]
         return np.stack(columns, axis=1).astype(np.float32)
 
-    def apply(self, images, draws):
-        """Return float32 (n, 28, 28): `images`, (n, 28, 28), changed by `draws`."""
+    def apply(self, images, draws, gather=gather_rows):
+        """Return float32 (n, 28, 28): `images`, (n, 28, 28), changed by `draws`.
+
+        `gather(rows, index)` takes from each row, (n, pixels), what index, int32
+        (n, 784), says: a backend may know a quicker way than Keras's.
+        """
         yy, yx, y0, xy, xx, x0, top, left, bottom, right, value = (
             draws[:, column, None, None] for column in range(COLUMNS)
         )
         y = ops.arange(HEIGHT, dtype="float32")[:, None]
         x = ops.arange(WIDTH, dtype="float32")[None, :]
-        images = ops.cast(images, "float32")
         if self.rotation:
-            images = _between(images, yy * y + yx * x + y0, xy * y + xx * x + x0)
+            images = ops.cast(images, "float32")
+            rows, columns = yy * y + yx * x + y0, xy * y + xx * x + x0
+            images = _between(images, rows, columns, gather)
         elif self.crop_padding or self.flip:
-            images = _nearest(images, yy * y + y0, xx * x + x0)
+            images = _nearest(images, yy * y + y0, xx * x + x0, gather)
+        images = ops.cast(images, "float32")
         if self.erasing:
             inside = (y >= top) & (y < bottom) & (x >= left) & (x < right)
             images = ops.where(inside, value, images)
@@ -88,20 +99,20 @@ def _draw_rectangles(generator, count: int, share: float) -> list[np.ndarray]:
     return [top, left, top + height, left + width, value]
 
 
-def _nearest(images, rows, columns):
+def _nearest(images, rows, columns, gather):
     """Take whole pixels; `rows` is (n, 28, 1) and `columns` (n, 1, 28)."""
-    return _taken(_framed(images), _index(rows, columns))
+    return _as_images(gather(_framed(images), _index(rows, columns)))
 
 
-def _between(images, rows, columns):
+def _between(images, rows, columns, gather):
     """Take bilinear means of four pixels each; `rows` and `columns`: (n, 28, 28)."""
     top, left = ops.floor(rows), ops.floor(columns)
-    down, right = rows - top, columns - left
+    down, right = (_as_rows(part) for part in (rows - top, columns - left))
     flat, index = _framed(images), _index(top, left)
-    pixels = [_taken(flat, index + step) for step in (0, 1, STRIDE, STRIDE + 1)]
+    pixels = [gather(flat, index + step) for step in (0, 1, STRIDE, STRIDE + 1)]
     above = pixels[0] + right * (pixels[1] - pixels[0])
     below = pixels[2] + right * (pixels[3] - pixels[2])
-    return above + down * (below - above)
+    return _as_images(above + down * (below - above))
 
 
 def _framed(images):
@@ -111,16 +122,19 @@ def _framed(images):
 
 
 def _index(rows, columns):
-    """Return where pixels lie in a flat framed image, int32 (n, 28, 28).
+    """Return where pixels lie in a flat framed image, int32 (n, 784).
 
     All that are further out than the frame lie in its outer rows and columns, and so
     do the pixels below and to the right of them.
     """
     rows = ops.cast(ops.clip(rows, -FRAME, HEIGHT), "int32") + FRAME
     columns = ops.cast(ops.clip(columns, -FRAME, WIDTH), "int32") + FRAME
-    return rows * STRIDE + columns
+    return _as_rows(rows * STRIDE + columns)
 
 
-def _taken(flat, index):
-    index = ops.reshape(index, (-1, HEIGHT * WIDTH))
-    return ops.reshape(ops.take_along_axis(flat, index, axis=1), (-1, HEIGHT, WIDTH))
+def _as_rows(images):
+    return ops.reshape(images, (-1, HEIGHT * WIDTH))
+
+
+def _as_images(rows):
+    return ops.reshape(rows, (-1, HEIGHT, WIDTH))

@@ -265,7 +265,9 @@ class Engine(ABC):
 
     def _training_images(self, images, draws):
         """Return a batch as it is trained on, (n, height, width), within the step."""
-        return self.augmentation.apply(images, draws) if self.augmentation else images
+        if not self.augmentation:
+            return images
+        return self.augmentation.apply(images, draws, self._gather)
 
     def _variables(self) -> list[list[keras.Variable]]:
         """The model's trained and other variables, then the optimizer's if any."""
@@ -307,6 +309,10 @@ class Engine(ABC):
     @abstractmethod
     def _forward(self, images: np.ndarray) -> np.ndarray:
         """Return the outputs at inference for uint8 images (n, height, width)."""
+
+    @abstractmethod
+    def _gather(self, rows, index):
+        """Return rows[i, index[i, j]] for int32 `index` (n, m), none out of bounds."""
 
     @abstractmethod
     def _seed_backend(self, seed: int) -> None:

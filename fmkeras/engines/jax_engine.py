@@ -69,6 +69,9 @@ class JaxEngine(Engine):
         weights = [[v.value for v in group] for group in self._variables()[:2]]
         return np.asarray(self._predict(weights, jnp.asarray(images)))
 
+    def _gather(self, rows, index):
+        return jnp.take_along_axis(rows, index, axis=1, mode="promise_in_bounds")
+
     def _seed_backend(self, seed):
         """Nothing to do: all of jax's randomness is in the model's variables."""
 

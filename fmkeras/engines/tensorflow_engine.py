@@ -50,6 +50,9 @@ class TensorflowEngine(Engine):
     def _forward(self, images):
         return self._predict(tf.constant(images)).numpy()
 
+    def _gather(self, rows, index):
+        return tf.gather(rows, index, batch_dims=1)
+
     def _seed_backend(self, seed):
         """Nothing to do: the seeds of dropout are in the model's variables.
 

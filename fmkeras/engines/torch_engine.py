@@ -68,6 +68,9 @@ class TorchEngine(Engine):
             graph = self._graph(key, self._predict_step, *state, [images])
             return graph(*state[0], *state[1], images).cpu().numpy()
 
+    def _gather(self, rows, index):
+        return torch.gather(rows, 1, index.long())
+
     def _seed_backend(self, seed):
         torch.manual_seed(seed)
 
