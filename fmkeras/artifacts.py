@@ -1,11 +1,9 @@
 """Trained models as files: a `.keras` that needs no fmkeras, and its card."""
 
-import contextlib
 import hashlib
 import io
 import json
 import os
-import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +11,7 @@ from textwrap import shorten
 
 import keras
 
+from fmkeras.backends import left_alone
 from fmkeras.errors import UserError
 from fmkeras.files import replacing, write_json
 from fmkeras.labels import CLASS_NAMES, IMAGE_SHAPE, NUM_CLASSES
@@ -37,7 +36,8 @@ def save_artifact(
     path = Path(folder) / f"{name}.keras"
     card_path = path.with_suffix(".json")
     with replacing(card_path) as card_file, replacing(path) as model_file:
-        with _tensorflow_left_alone():
+        # Keras asks of every object whether it is a TensorShape.
+        with left_alone("tensorflow"):
             publishable(model).save(model_file)
         content = model_file.read_bytes()
         facts = {
@@ -107,7 +107,7 @@ def read_card(
 
 def publishable(model: keras.Model) -> keras.Model:
     """Return the net of logits as it is published: float32, a softmax at its end."""
-    with _tensorflow_left_alone():
+    with left_alone("tensorflow"):
         plain = type(model).from_config(_in_float32(model.get_config()))
     plain.set_weights(model.get_weights())
     softmax = keras.layers.Softmax(name="probabilities", dtype="float32")
@@ -124,24 +124,6 @@ def _in_float32(config: object) -> object:
     if isinstance(config, list | tuple):
         return type(config)(map(_in_float32, config))
     return config
-
-
-@contextlib.contextmanager
-def _tensorflow_left_alone() -> Iterator[None]:
-    """Keep Keras on another backend from importing tensorflow to save a model.
-
-    It asks of every object whether it is a TensorShape, and imports tensorflow for
-    the question: seconds, and log lines. None in `sys.modules` makes that import
-    fail, which Keras takes for 'not installed'.
-    """
-    absent = "tensorflow" not in sys.modules
-    if absent:
-        sys.modules["tensorflow"] = None
-    try:
-        yield
-    finally:
-        if absent:
-            del sys.modules["tensorflow"]
 
 
 def _path_of(path_or_name: str | os.PathLike, folder: str | os.PathLike) -> Path:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from fmkeras.backends import left_alone
 from fmkeras.console import without_chatter
 from fmkeras.errors import UserError
 
@@ -24,8 +25,8 @@ def load_data(options):
 
 
 def import_keras() -> None:
-    """Import keras, without what its backends note on the way."""
-    with without_chatter():
+    """Import keras, without what its backends note and its wrappers load on the way."""
+    with without_chatter(), left_alone("matplotlib", "sklearn"):
         import keras  # noqa: F401
 
 

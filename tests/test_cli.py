@@ -424,3 +424,14 @@ def test_no_command_prints_the_help(capsys):
     text = capsys.readouterr().out
     for command in ("quickstart", "train", "evaluate", "data"):
         assert re.search(rf"^  {command} +[A-Z]", text, re.M)
+
+
+def test_keras_starts_without_what_no_run_uses():
+    code = (
+        "import sys; from fmkeras.command_parts import import_keras; import_keras();"
+        "early = {'matplotlib', 'sklearn'} & set(sys.modules);"
+        "import matplotlib, sklearn; print(sorted(early))"
+    )
+    command = [sys.executable, "-c", code]
+    answer = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert answer.stdout == "[]\n"
