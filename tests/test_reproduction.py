@@ -24,6 +24,7 @@ def make_record(model="fashionnet", seed=0, accuracy=0.91, epochs=60):
         "recipe": {"name": "fashionnet", "epochs": epochs},
         "seed": seed,
         "backend": "torch",
+        "precision": "float32",
         "dataset": {"name": "fashion-mnist"},
         "device": "CPU (two cores)",
         "commit": "0123456789abcdef",
@@ -109,13 +110,15 @@ def test_the_published_classes_give_the_published_accuracy():
 
 def test_the_table_has_a_row_a_network_and_no_guess(tmp_path):
     folder = tmp_path / "saved_models/records"
-    for study, epochs, model in (
-        ("published", 60, "fashionnet"),
-        ("published-short", 3, "resnet18"),
+    for study, epochs, model, accuracy in (
+        ("published", 60, "fashionnet", 0.91),
+        ("published", 20, "lenet_relu", 0.8922),
+        ("published-short", 3, "resnet18", 0.91),
     ):
         path = folder / study / f"{model}-torch-seed0.json"
-        path.parent.mkdir(parents=True)
-        path.write_text(json.dumps(make_record(model, epochs=epochs)))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        record = make_record(model, accuracy=accuracy, epochs=epochs)
+        path.write_text(json.dumps(record))
     rows = {
         line.split("|")[1].strip(): [cell.strip() for cell in line.split("|")[4:-1]]
         for line in published_table(tmp_path).splitlines()[2:]
@@ -123,6 +126,7 @@ def test_the_table_has_a_row_a_network_and_no_guess(tmp_path):
     assert list(rows) == [f"`{name}`" for name in list_models()]
     assert rows["`lenet`"] == ["", "", "", ""]
     assert rows["`fashionnet`"][:2] == ["91.00 %", "1"]
+    assert rows["`lenet_relu`"][0] == "89.22 % (below)"
     assert rows["`resnet18`"][0] == "91.00 % (short: 3 of 100 epochs)"
     assert "| Shirt | 0.76 |" in published_classes_table(tmp_path, "fashionnet")
     assert "Not run yet" in published_classes_table(tmp_path / "none", "fashionnet")

@@ -51,8 +51,11 @@ def _ours(name: str, row: dict | None) -> tuple[str, ...]:
         return ("", "", "", "")
     figure = mean_and_spread(row)
     published = find_recipe("published", name).epochs
+    wanted = model_info(name).published_accuracy
     if row["epochs"] != published:
         figure += f" (short: {row['epochs']} of {published} epochs)"
+    elif wanted is not None and row["mean"] < wanted:
+        figure += " (below)"
     return (
         figure,
         str(len(row["seeds"])),
