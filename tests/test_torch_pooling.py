@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn import functional
 
 from fmkeras.engines import torch_operations, torch_pooling
@@ -65,6 +66,23 @@ def test_a_normalisation_before_a_maximum_is_torchs():
     torch.testing.assert_close(
         gradients(found, x, gamma, beta), gradients(expected, x, gamma, beta)
     )
+
+
+def test_a_compiler_makes_the_same_of_it():
+    def step(x, gamma, beta, kernel):
+        leaves = [t.detach().requires_grad_(True) for t in (x, gamma, beta, kernel)]
+        y = torch_operations.convolve(leaves[0], leaves[3], None, (1, 1), (1, 1))
+        y, mean, variance = torch_pooling.norm_max_pool(y, *leaves[1:3], 1e-3)
+        y = torch.relu(y)
+        y = torch_pooling.average_pool(torch_pooling.max_pool(y))
+        gradients = torch.autograd.grad(y.square().sum(), leaves)
+        return [y.detach(), mean, variance, *gradients]
+
+    inputs = [draw(3, 12, 12, 2), draw(5), draw(5), draw(3, 3, 2, 5)]
+    module = make_fx(step, tracing_mode="fake")(*inputs)
+    with torch.no_grad():
+        found = torch._inductor.compile(module, inputs)(*inputs)
+        torch.testing.assert_close(list(found), list(module(*inputs)))
 
 
 @pytest.mark.parametrize("strides, padding", [((1, 1), (0, 0)), ((2, 1), (1, 2))])

@@ -61,5 +61,14 @@ def _rows(x: torch.Tensor) -> tuple[torch.Tensor, int]:
 
 def _by_channel(x: torch.Tensor, tiles: int) -> torch.Tensor:
     """Return the sum of each channel of (..., tiles * channels), (channels,)."""
-    sums = x.sum(tuple(range(x.ndim - 1)))
-    return sums if tiles == 1 else sums.view(tiles, -1).sum(0)
+    if x.ndim == 4:
+        return sum_of_channels(x)
+    return x.sum(0).view(tiles, -1).sum(0)
+
+
+def sum_of_channels(x: torch.Tensor) -> torch.Tensor:
+    """Return the sum of each channel of images (n, height, width, channels).
+
+    First over each image, then over images: shorter sums round less.
+    """
+    return x.sum((1, 2)).sum(0)

@@ -9,6 +9,8 @@ out.
 
 import torch
 
+from fmkeras.engines.torch_norm import sum_of_channels
+
 
 def max_pool(x):
     """Return the largest of each two by two pixels; the first of equals is taken."""
@@ -50,11 +52,11 @@ class _NormMaxPool(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x, gamma, beta, epsilon):
-        count, over = x.numel() // x.shape[-1], (0, 1, 2)
+        count = x.numel() // x.shape[-1]
         wide = x.to(gamma.dtype)
-        mean = wide.sum(over) / count
+        mean = sum_of_channels(wide) / count
         centred = wide - mean
-        variance = (centred * centred).sum(over) / count
+        variance = sum_of_channels(centred * centred) / count
         inverse = torch.rsqrt(variance + epsilon)
         normalised = torch.addcmul(beta, centred, gamma * inverse).to(x.dtype)
         largest, winner = _largest(normalised)
@@ -65,7 +67,7 @@ class _NormMaxPool(torch.autograd.Function):
     @staticmethod
     def backward(ctx, gradient, *_):
         x, mean, gamma, inverse, winner = ctx.saved_tensors
-        count, over = x.numel() // x.shape[-1], (0, 1, 2)
+        count = x.numel() // x.shape[-1]
         wide = gradient.to(gamma.dtype)
         centred = x.to(gamma.dtype) - mean
         first, second, third, fourth = _quarters(centred)
@@ -74,8 +76,8 @@ class _NormMaxPool(torch.autograd.Function):
             torch.where(winner < 1, first, second),
             torch.where(winner < 3, third, fourth),
         )
-        to_beta = wide.sum(over)
-        to_gamma = (wide * at_winner).sum(over) * inverse
+        to_beta = sum_of_channels(wide)
+        to_gamma = sum_of_channels(wide * at_winner) * inverse
         slope = gamma * inverse
         level, pull = to_beta / -count, inverse * to_gamma / -count
         windows = centred.view(_windows(x.shape))
