@@ -124,6 +124,11 @@ def test_a_record_goes_on_where_it_ended_and_leaves_out_what_is_too_large(
     assert measured == ["linear", "mlp"]
     assert "a step would take about" in record["models"]["vgg11"]["left_out"]
     assert json.loads(out.read_text()) == record
+    # A whole run may be all that is missing.
+    monkeypatch.setattr(throughput, "measure_whole_runs", lambda folder: {"ratio": 1.2})
+    record = run_benchmark(["linear"], data_dir="data", **arguments)
+    assert record["whole_run"]["ratio"] == 1.2 and measured == ["linear", "mlp"]
+    assert json.loads(out.read_text()) == record
     # Other settings are another measurement.
     run_benchmark(["linear"], batch_size=64, **arguments)
     assert measured == ["linear", "mlp", "linear"]

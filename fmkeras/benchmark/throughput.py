@@ -107,6 +107,7 @@ def run_benchmark(
     if data_dir is not None and "whole_run" not in record:
         report("lenet, one epoch, from command to end")
         record["whole_run"] = measure_whole_runs(data_dir) | provenance()
+        write_json(out, record)
         report(f"  {record['whole_run']['ratio']:.2f} times a plain script's time")
     costs = _multiply_adds(names)
     for number, name in enumerate(names):
