@@ -92,12 +92,14 @@ def _convolve_backward(gradient, x, kernel, strides, padding, wanted):
         1,
         wanted,
     )
-    nothing = x.new_empty(0)
-    return (
-        to_x.permute(0, 2, 3, 1).contiguous() if wanted[0] else nothing,
-        as_laid_out(to_kernel.permute(2, 3, 1, 0), kernel) if wanted[1] else nothing,
-        to_bias if wanted[2] else nothing.clone(),
+    # What is not wanted is empty; no two results share their memory.
+    to_x = to_x.permute(0, 2, 3, 1).contiguous() if wanted[0] else x.new_empty(0)
+    to_kernel = (
+        as_laid_out(to_kernel.permute(2, 3, 1, 0), kernel)
+        if wanted[1]
+        else x.new_empty(0)
     )
+    return to_x, to_kernel, to_bias if wanted[2] else x.new_empty(0)
 
 
 @torch.library.register_fake("fmkeras::convolve_backward", lib=_library)
