@@ -17,15 +17,12 @@ CENTRE = np.array([(HEIGHT - 1) / 2, (WIDTH - 1) / 2])
 # Of random erasing, as its paper has them: area and height to width of the rectangle.
 ERASED_AREA = (0.02, 0.4)
 ERASED_ASPECT = (0.3, 1 / 0.3)
+# Columns of a row of draws: first the map, then the rectangle.
+MAP = 6
 COLUMNS = 11
 # Zeros around an image: two of them, for a mean takes the next pixel too.
 FRAME = 2
 ROWS, STRIDE = HEIGHT + 2 * FRAME, WIDTH + 2 * FRAME
-
-
-def gather_rows(rows, index):
-    """Return rows[i, index[i, j]]."""
-    return ops.take_along_axis(rows, index, axis=1)
 
 
 @dataclass(frozen=True)
@@ -62,28 +59,40 @@ class Augmentation:
         columns = [yy, yx, y0, xy, xx, x0, *rectangle]
         return np.stack(columns, axis=1).astype(np.float32)
 
-    def apply(self, images, draws, gather=gather_rows):
+    def apply(self, images, draws, sample):
         """Return float32 (n, 28, 28): `images`, (n, 28, 28), changed by `draws`.
 
-        `gather(rows, index)` takes from each row, (n, pixels), what index, int32
-        (n, 784), says: a backend may know a quicker way than Keras's.
+        `sample(images, maps, between)` is the backend's `sample_images`.
         """
-        yy, yx, y0, xy, xx, x0, top, left, bottom, right, value = (
-            draws[:, column, None, None] for column in range(COLUMNS)
-        )
-        y = ops.arange(HEIGHT, dtype="float32")[:, None]
-        x = ops.arange(WIDTH, dtype="float32")[None, :]
-        if self.rotation:
-            images = ops.cast(images, "float32")
-            rows, columns = yy * y + yx * x + y0, xy * y + xx * x + x0
-            images = _between(images, rows, columns, gather)
-        elif self.crop_padding or self.flip:
-            images = _nearest(images, yy * y + y0, xx * x + x0, gather)
+        if self.rotation or self.crop_padding or self.flip:
+            images = sample(images, draws[:, :MAP], bool(self.rotation))
         images = ops.cast(images, "float32")
         if self.erasing:
-            inside = (y >= top) & (y < bottom) & (x >= left) & (x < right)
+            top, left, bottom, right, value = _columns(draws, MAP, COLUMNS)
+            y, x = _pixels()
+            inside = ((y >= top) & (y < bottom)) & ((x >= left) & (x < right))
             images = ops.where(inside, value, images)
         return images
+
+
+def sample_images(images, maps, between: bool, gather):
+    """Return (n, 28, 28), of each pixel the value from where `maps`, (n, 6), say.
+
+    Args:
+        images: (n, 28, 28); outside them all is zero.
+        maps: the first six columns that `Augmentation.draw` returns.
+        between: take bilinear means of four pixels; else the maps must neither turn
+            nor end between pixels.
+        gather: `gather(rows, index)` returns rows[i, index[i, j]] for int32 `index`
+            (n, m), none out of bounds.
+    """
+    yy, yx, y0, xy, xx, x0 = _columns(maps, 0, MAP)
+    y, x = _pixels()
+    rows, columns = yy * y + y0, xx * x + x0
+    if not between:
+        return _as_images(gather(_framed(images), _as_rows(_index(rows, columns))))
+    images = ops.cast(images, "float32")
+    return _between(images, rows + yx * x, columns + xy * y, gather)
 
 
 def _draw_rectangles(generator, count: int, share: float) -> list[np.ndarray]:
@@ -99,16 +108,11 @@ def _draw_rectangles(generator, count: int, share: float) -> list[np.ndarray]:
     return [top, left, top + height, left + width, value]
 
 
-def _nearest(images, rows, columns, gather):
-    """Take whole pixels; `rows` is (n, 28, 1) and `columns` (n, 1, 28)."""
-    return _as_images(gather(_framed(images), _index(rows, columns)))
-
-
 def _between(images, rows, columns, gather):
     """Take bilinear means of four pixels each; `rows` and `columns`: (n, 28, 28)."""
     top, left = ops.floor(rows), ops.floor(columns)
     down, right = (_as_rows(part) for part in (rows - top, columns - left))
-    flat, index = _framed(images), _index(top, left)
+    flat, index = _framed(images), _as_rows(_index(top, left))
     pixels = [gather(flat, index + step) for step in (0, 1, STRIDE, STRIDE + 1)]
     above = pixels[0] + right * (pixels[1] - pixels[0])
     below = pixels[2] + right * (pixels[3] - pixels[2])
@@ -122,14 +126,25 @@ def _framed(images):
 
 
 def _index(rows, columns):
-    """Return where pixels lie in a flat framed image, int32 (n, 784).
+    """Return where pixels lie in a flat framed image, int32 (n, 28, 28).
 
     All that are further out than the frame lie in its outer rows and columns, and so
     do the pixels below and to the right of them.
     """
-    rows = ops.cast(ops.clip(rows, -FRAME, HEIGHT), "int32") + FRAME
-    columns = ops.cast(ops.clip(columns, -FRAME, WIDTH), "int32") + FRAME
-    return _as_rows(rows * STRIDE + columns)
+    rows = ops.clip(rows, -FRAME, HEIGHT) * STRIDE
+    columns = ops.clip(columns, -FRAME, WIDTH) + (FRAME * STRIDE + FRAME)
+    return ops.cast(rows + columns, "int32")
+
+
+def _columns(draws, first: int, end: int) -> list:
+    """Return the columns from `first` up to `end`, each (n, 1, 1)."""
+    return [draws[:, column, None, None] for column in range(first, end)]
+
+
+def _pixels():
+    """Return the numbers of rows, (28, 1), and of columns, (1, 28)."""
+    y, x = ops.arange(HEIGHT, dtype="float32"), ops.arange(WIDTH, dtype="float32")
+    return y[:, None], x[None, :]
 
 
 def _as_rows(images):

@@ -212,6 +212,12 @@ class Engine(ABC):
             for variable, value in zip(variables, own, strict=True):
                 variable.assign(value)
 
+    def augmented(self, images, draws):
+        """Return a batch as it is trained on, (n, height, width), within the step."""
+        if not self.augmentation:
+            return images
+        return self.augmentation.apply(images, draws, self._sample)
+
     def learning_rate(self) -> float:
         """The learning rate of the step that comes next."""
         scheduled = getattr(self.optimizer, "scheduled_learning_rate", None)
@@ -263,12 +269,6 @@ class Engine(ABC):
         if whole * batch_size < len(order):
             yield whole, order[whole * batch_size :].reshape(1, -1)
 
-    def _training_images(self, images, draws):
-        """Return a batch as it is trained on, (n, height, width), within the step."""
-        if not self.augmentation:
-            return images
-        return self.augmentation.apply(images, draws, self._gather)
-
     def _variables(self) -> list[list[keras.Variable]]:
         """The model's trained and other variables, then the optimizer's if any."""
         groups = [self.model.trainable_variables, self.model.non_trainable_variables]
@@ -311,8 +311,8 @@ class Engine(ABC):
         """Return the outputs at inference for uint8 images (n, height, width)."""
 
     @abstractmethod
-    def _gather(self, rows, index):
-        """Return rows[i, index[i, j]] for int32 `index` (n, m), none out of bounds."""
+    def _sample(self, images, maps, between):
+        """Move, mirror and turn images as `augmentation.sample_images` does."""
 
     @abstractmethod
     def _seed_backend(self, seed: int) -> None:

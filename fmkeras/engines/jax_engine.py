@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from fmkeras.augmentation import sample_images
 from fmkeras.engines.engine import Engine, count_confusion, one_hot_labels
 from fmkeras.files import cache_folder
 from fmkeras.pipeline import Part
@@ -15,6 +16,9 @@ from fmkeras.pipeline import Part
 if jax.config.jax_compilation_cache_dir is None:
     jax.config.update("jax_compilation_cache_dir", str(cache_folder("jax")))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+# Keras's own checks each number.
+_GATHER = partial(jnp.take_along_axis, axis=1, mode="promise_in_bounds")
 
 
 @dataclass
@@ -69,8 +73,8 @@ class JaxEngine(Engine):
         weights = [[v.value for v in group] for group in self._variables()[:2]]
         return np.asarray(self._predict(weights, jnp.asarray(images)))
 
-    def _gather(self, rows, index):
-        return jnp.take_along_axis(rows, index, axis=1, mode="promise_in_bounds")
+    def _sample(self, images, maps, between):
+        return sample_images(images, maps, between, _GATHER)
 
     def _seed_backend(self, seed):
         """Nothing to do: all of jax's randomness is in the model's variables."""
@@ -78,7 +82,9 @@ class JaxEngine(Engine):
     def _train_step(self, state, confusion, images, one_hot, numbers, draws):
         trainable, others, slots = state
         targets = one_hot[numbers]
-        batch = self._training_images(images[numbers], draws)
+        batch = self.augmented(images[numbers], draws)
+        # Else XLA changes the images anew wherever a layer reads them.
+        batch = jax.lax.optimization_barrier(batch)
         differentiate = jax.value_and_grad(
             partial(self._loss, images=batch, targets=targets),
             has_aux=True,

@@ -1,10 +1,12 @@
 """The compiled steps on tensorflow: one tf.function that loops over batches."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import tensorflow as tf
 
+from fmkeras.augmentation import sample_images
 from fmkeras.engines.engine import Engine, count_confusion, one_hot_labels
 from fmkeras.pipeline import Part
 
@@ -26,6 +28,8 @@ class TensorflowEngine(Engine):
         one_hot = tf.TensorSpec([None, self.num_classes], tf.float32)
         draws = tf.TensorSpec([None, None, None], tf.float32)
         signature = [images, one_hot, numbers]
+        # One kernel of XLA for all that happens to the images.
+        self._augmented = tf.function(self.augmented, jit_compile=True)
         self._train_step = self._train_batch
         if self.compile_step:
             self._train_step = tf.function(self._train_batch, jit_compile=True)
@@ -50,8 +54,8 @@ class TensorflowEngine(Engine):
     def _forward(self, images):
         return self._predict(tf.constant(images)).numpy()
 
-    def _gather(self, rows, index):
-        return tf.gather(rows, index, batch_dims=1)
+    def _sample(self, images, maps, between):
+        return sample_images(images, maps, between, partial(tf.gather, batch_dims=1))
 
     def _seed_backend(self, seed):
         """Nothing to do: the seeds of dropout are in the model's variables.
@@ -74,7 +78,7 @@ class TensorflowEngine(Engine):
         variables = [v.value for v in self.model.trainable_variables]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
-            changed = self._training_images(images, draws)
+            changed = self._augmented(images, draws)
             logits = self._logits(changed, training=True)
             loss = self.loss(targets, logits)
         gradients = tape.gradient(loss, variables)

@@ -16,6 +16,7 @@ from fmkeras.engines.torch_compiler import compile_graph
 from fmkeras.engines.torch_graph import simplify
 from fmkeras.engines.torch_layers import TorchForward, lower_loss
 from fmkeras.engines.torch_layout import lay_out
+from fmkeras.engines.torch_sampling import sample_images
 from fmkeras.pipeline import Part
 
 
@@ -68,8 +69,8 @@ class TorchEngine(Engine):
             graph = self._graph(key, self._predict_step, *state, [images])
             return graph(*state[0], *state[1], images).cpu().numpy()
 
-    def _gather(self, rows, index):
-        return torch.gather(rows, 1, index.long())
+    def _sample(self, images, maps, between):
+        return sample_images(images, maps, between)
 
     def _seed_backend(self, seed):
         torch.manual_seed(seed)
@@ -117,7 +118,7 @@ class TorchEngine(Engine):
         images, targets = batch
         loss_sum, predicted, draws = row
         leaves = [t.detach().requires_grad_(True) for t in trainable]
-        changed = self._training_images(images, draws)
+        changed = self.augmented(images, draws)
         logits, new_others = self._logits(leaves, others, changed, training=True)
         loss = self._loss(targets, logits)
         gradients = torch.autograd.grad(loss, leaves)
