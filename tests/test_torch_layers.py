@@ -184,15 +184,31 @@ def test_dropout_keeps_its_share_and_the_mean(rate):
     assert (TorchForward(model)(images, training=False) == images).all()
 
 
-def test_two_dropouts_of_one_size_draw_masks_of_their_own():
+@pytest.mark.parametrize("fusible", [False, True])
+def test_two_dropouts_of_one_size_draw_masks_of_their_own(fusible):
     pixels = keras.Input((9, 9, 2))
     pair = [layers.Dropout(0.5)(pixels), layers.Dropout(0.5)(pixels)]
     model = keras.Model(pixels, layers.Concatenate()(pair))
     images = torch.ones(3, 9, 9, 2)
-    trace = make_fx(lambda x: TorchForward(model)(x, True), tracing_mode="fake")
+    trace = make_fx(
+        lambda x: TorchForward(model, fusible)(x, True), tracing_mode="fake"
+    )
     # Drawn in the graph that runs, where what is equal is computed once.
     first, second = simplify(trace(images))(images).split(2, dim=-1)
     assert (first != second).any()
+
+
+def test_a_compiled_step_keeps_what_an_uncompiled_one_keeps():
+    part = Part(*draw_garments(64, seed=0))
+    losses = []
+    for compile_step in (False, True):
+        model = build_model("cnn", seed=0)
+        optimizer, loss = build_optimizer(Recipe(), 1), build_loss(Recipe())
+        engine = TorchEngine(model, optimizer, loss, compile_step=compile_step)
+        history = engine.fit(part, epochs=2, batch_size=32, seed=3).history
+        losses.append(history["loss"])
+    # Other masks would differ in the second digit.
+    np.testing.assert_allclose(*losses, rtol=1e-4)
 
 
 def test_weights_lie_as_torch_has_them_and_keep_their_values():

@@ -17,8 +17,9 @@ from keras import activations, layers
 from torch.nn import functional
 
 from fmkeras.engines import torch_pooling
+from fmkeras.engines.torch_dropout import draw_mask
 from fmkeras.engines.torch_norm import NARROW, BatchNorm
-from fmkeras.engines.torch_operations import convolve
+from fmkeras.engines.torch_operations import convolve, dropout_mask
 from fmkeras.engines.torch_plan import (
     activations_of_maxima,
     halves,
@@ -37,6 +38,8 @@ _ACTIVATIONS = {
     activations.relu: torch.relu,
     activations.sigmoid: torch.sigmoid,
 }
+# Layers whose functions here take `fusible` themselves.
+_KNOWS_FUSIBLE = layers.BatchNormalization, layers.Conv2D, layers.Dropout
 
 
 class TorchForward:
@@ -110,7 +113,7 @@ class TorchForward:
             return _nothing
         if layer in self._norms_of_maxima:
             return partial(_norm_max_pooling, norm=self._norms_of_maxima[layer])
-        if isinstance(layer, layers.BatchNormalization | layers.Conv2D):
+        if isinstance(layer, _KNOWS_FUSIBLE):
             return partial(function, fusible=True)
         simple = _FUSIBLE.get(type(layer))
         return simple if simple and halves(layer) else function
@@ -246,22 +249,11 @@ def _move_averages(layer, batch_mean, batch_variance):
         average.assign(torch.lerp(average.value, moment, share))
 
 
-def _dropout(layer, x, training):
-    """Keep values where random bytes say so: quicker to draw than a float for each."""
+def _dropout(layer, x, training, fusible=False):
     if not training or layer.rate == 0:
         return x
-    # A byte is enough for rates such as 0.5; two err by less than 1e-5.
-    kind, wide = torch.uint8, torch.int16
-    if layer.rate * 256 % 1:
-        kind, wide = torch.int16, torch.int32
-    bits = 8 * kind.itemsize
-    words = -(-x.numel() * bits // 64)
-    words = torch.randint(-(2**63), 2**63 - 1, [words], device=x.device)
-    drawn = words.view(kind)[: x.numel()].reshape(x.shape).to(wide)
-    # 1 where the number drawn, counted from 0, is not among the lowest `dropped`.
-    kept = 2**bits - round(layer.rate * 2**bits)
-    mask = (drawn + (kept - torch.iinfo(kind).min)) >> bits
-    return x * (mask.to(x.dtype) * (2**bits / kept))
+    mask = dropout_mask if fusible else draw_mask
+    return x * mask(x.detach(), layer.rate)
 
 
 def _rescaling(layer, x, training):

@@ -7,6 +7,7 @@ product. Everything here is contiguous, but for kernels, which lie as torch has 
 
 import torch
 
+from fmkeras.engines.torch_dropout import draw_mask
 from fmkeras.engines.torch_layout import as_laid_out
 
 _library = torch.library.Library("fmkeras", "DEF")
@@ -19,6 +20,10 @@ _library.define(
     "convolve_backward(Tensor gradient, Tensor x, Tensor kernel, int[] strides,"
     " int[] padding, bool[] wanted) -> (Tensor, Tensor, Tensor)"
 )
+_library.define(
+    "dropout_mask(Tensor x, float rate) -> Tensor",
+    tags=[torch.Tag.nondeterministic_seeded],
+)
 
 
 def product(x, kernel, bias=None):
@@ -29,6 +34,11 @@ def product(x, kernel, bias=None):
 def convolve(x, kernel, bias, strides, padding):
     """Convolve images (n, h, w, inputs) with a kernel (h, w, inputs, outputs)."""
     return _Convolution.apply(x, kernel, bias, list(strides), list(padding))
+
+
+def dropout_mask(x, rate):
+    """As `draw_mask`, of which Inductor would draw and shift number by number."""
+    return torch.ops.fmkeras.dropout_mask(x, rate)
 
 
 class _Convolution(torch.autograd.Function):
@@ -109,3 +119,13 @@ def _fake_convolve_backward(gradient, x, kernel, strides, padding, wanted):
         torch.empty_like(kernel) if wanted[1] else x.new_empty(0),
         x.new_empty(kernel.shape[3] if wanted[2] else 0),
     )
+
+
+@torch.library.impl(_library, "dropout_mask", "CPU")
+def _dropout_mask(x, rate):
+    return draw_mask(x, rate)
+
+
+@torch.library.register_fake("fmkeras::dropout_mask", lib=_library)
+def _fake_dropout_mask(x, rate):
+    return torch.empty_like(x)
