@@ -25,10 +25,7 @@ class BatchNorm(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, gamma, beta, epsilon, in_rows):
         rows, tiles = _rows(x) if in_rows else (x, 1)
-        count = x.numel() // x.shape[-1]
-        mean = _by_channel(rows, tiles) / count
-        centred = rows - mean.repeat(tiles)
-        variance = _by_channel(centred * centred, tiles) / count
+        mean, centred, variance = batch_moments(rows, tiles)
         inverse = torch.rsqrt(variance + epsilon)
         slope = (gamma * inverse).repeat(tiles)
         ctx.save_for_backward(centred, gamma, inverse)
@@ -50,6 +47,15 @@ class BatchNorm(torch.autograd.Function):
         result = torch.addcmul(level, centred, pull)
         result = result.addcmul(rows, slope.repeat(tiles))
         return result.view(gradient.shape), to_gamma, to_beta, None, None
+
+
+def batch_moments(x: torch.Tensor, tiles: int = 1):
+    """Return mean, distances from it, and variance of (..., tiles * channels)."""
+    count = x.numel() * tiles // x.shape[-1]
+    mean = _by_channel(x, tiles) / count
+    centred = x - mean.repeat(tiles)
+    variance = _by_channel(centred * centred, tiles) / count
+    return mean, centred, variance
 
 
 def _rows(x: torch.Tensor) -> tuple[torch.Tensor, int]:

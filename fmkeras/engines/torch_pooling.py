@@ -9,7 +9,7 @@ out.
 
 import torch
 
-from fmkeras.engines.torch_norm import sum_of_channels
+from fmkeras.engines.torch_norm import batch_moments, sum_of_channels
 
 
 def max_pool(x):
@@ -52,11 +52,7 @@ class _NormMaxPool(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x, gamma, beta, epsilon):
-        count = x.numel() // x.shape[-1]
-        wide = x.to(gamma.dtype)
-        mean = sum_of_channels(wide) / count
-        centred = wide - mean
-        variance = sum_of_channels(centred * centred) / count
+        mean, centred, variance = batch_moments(x.to(gamma.dtype))
         inverse = torch.rsqrt(variance + epsilon)
         normalised = torch.addcmul(beta, centred, gamma * inverse).to(x.dtype)
         largest, winner = _largest(normalised)
