@@ -13,6 +13,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from fmkeras.engines.engine import Engine, one_hot_labels
 from fmkeras.engines.torch_adam import fuse_adam
 from fmkeras.engines.torch_compiler import compile_graph
+from fmkeras.engines.torch_cuda_graph import RecordedStep
 from fmkeras.engines.torch_graph import simplify
 from fmkeras.engines.torch_layers import TorchForward, lower_loss
 from fmkeras.engines.torch_layout import lay_out
@@ -85,9 +86,12 @@ class TorchEngine(Engine):
             updates = itertools.repeat(None)
             if kind == "train" and self._fused:
                 updates = self._fused.updates(len(numbers))
-            rows = zip(losses, predicted, *further, strict=True)
-            for which, row, update in zip(numbers, rows, updates, strict=False):
+            rows = zip(losses, predicted, strict=True)
+            for which, row, update, *more in zip(
+                numbers, rows, updates, *further, strict=False
+            ):
                 batch = [x.index_select(0, which) for x in (data.images, data.one_hot)]
+                batch += more
                 graph = self._graph((kind, len(which)), step, *state, batch, row)
                 answer = graph(*flat, *batch, *row)
                 if update:
@@ -103,20 +107,31 @@ class TorchEngine(Engine):
             if self.compile_step and not self._compiled and key[0] == "train":
                 # Full batches come first; the last, short one is not worth the wait.
                 self._compiled = True
-                self._forward_layers.fusible = torch.device(get_device()).type == "cpu"
-                inputs = [tensor for group in groups for tensor in group]
-                run = compile_graph(_trace(step, groups), inputs)
-                self._forward_layers.fusible = False
+                run = self._compile(step, groups)
             self._graphs[key] = run or _trace(step, groups).forward
         return self._graphs[key]
+
+    def _compile(self, step: Callable, groups) -> Callable | None:
+        """Return the step compiled, on a GPU recorded too; None where that fails."""
+        on_cpu = _on_cpu()
+        inputs = [tensor for group in groups for tensor in group]
+        self._forward_layers.fusible = on_cpu
+        run = compile_graph(_trace(step, groups), inputs)
+        self._forward_layers.fusible = False
+        if on_cpu:
+            return run
+        # The state stays where it is, a batch comes, a row is written.
+        *state, _, row = groups
+        kept = sum(map(len, state))
+        return RecordedStep(run or _trace(step, groups).forward, kept, len(row))
 
     def _state(self) -> list[list[torch.Tensor]]:
         """The variables' own tensors: the graph writes its results into them."""
         return [[v.value.detach() for v in group] for group in self._variables()]
 
     def _train_step(self, trainable, others, slots, batch, row):
-        images, targets = batch
-        loss_sum, predicted, draws = row
+        images, targets, draws = batch
+        loss_sum, predicted = row
         leaves = [t.detach().requires_grad_(True) for t in trainable]
         changed = self.augmented(images, draws)
         logits, new_others = self._logits(leaves, others, changed, training=True)
@@ -161,6 +176,10 @@ class TorchEngine(Engine):
             logits = self._forward_layers(images, training)
         others = [scope.get_current_value(v) for v in variables[1]]
         return logits.to(torch.float32), others
+
+
+def _on_cpu() -> bool:
+    return torch.device(get_device()).type == "cpu"
 
 
 def _trace(step: Callable, groups) -> torch.fx.GraphModule:
