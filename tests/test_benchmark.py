@@ -10,6 +10,7 @@ from data_files import idx_bytes, small_arrays
 
 from fmkeras.benchmark import plain_script, throughput, whole_run
 from fmkeras.benchmark.growth import run_growth
+from fmkeras.benchmark.memory import available_memory
 from fmkeras.benchmark.profile import KINDS, profile_steps
 from fmkeras.benchmark.rounds import Contestant, ContestantFailed, Racer, run_rounds
 from fmkeras.benchmark.throughput import (
@@ -135,6 +136,37 @@ def test_a_record_goes_on_where_it_ended_and_leaves_out_what_is_too_large(
     out.write_text("{")
     with pytest.raises(UserError, match="Cannot read the record"):
         run_benchmark(["linear"], **arguments)
+
+
+def test_who_finds_no_memory_is_not_started_and_the_plain_loop_goes_first(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(
+        throughput, "_machine", lambda device: {"cores": 2, "float32": 1e11}
+    )
+    # So much is left before each of three starts; the first finds whatever there is.
+    left = iter([0.0, 1e12, 1e3])
+    monkeypatch.setattr(throughput, "available_memory", lambda: next(left))
+    contestants = [Contestant("loader"), Contestant("ours"), Contestant("tensors")]
+    record = run_benchmark(
+        ["linear"],
+        contestants=contestants,
+        out=tmp_path / "record.json",
+        rounds=1,
+        seconds=0.01,
+        report=lambda line: None,
+    )
+    entry = record["models"]["linear"]
+    assert list(entry["train"]) == ["pytorch-tensors", "ours-torch"]
+    assert list(entry["failed"]) == ["pytorch-loader"]
+    assert "0.0 GB of memory left" in entry["failed"]["pytorch-loader"]
+
+
+def test_the_memory_left_is_what_linux_says(tmp_path):
+    meminfo = tmp_path / "meminfo"
+    meminfo.write_text("MemFree:   1 kB\nMemAvailable:   2048 kB\nSwapFree: 3 kB\n")
+    assert available_memory(meminfo) == 2048 * 1024
+    assert available_memory(tmp_path / "missing") == float("inf")
 
 
 def test_unknown_networks_are_refused(tmp_path):

@@ -15,7 +15,7 @@ from fmkeras.recipes import Recipe
 
 
 class StandIn:
-    """As CUDA does it: one set of tensors for all launches, nothing run on recording."""
+    """As CUDA: the same tensors at each launch, and nothing run while recording."""
 
     def __init__(self, state):
         self.state = state

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from fmkeras.backends import BACKENDS
+from fmkeras.benchmark.memory import available_memory
 from fmkeras.benchmark.record import begun_record
 from fmkeras.benchmark.rounds import Contestant, ContestantFailed, Racer, run_rounds
 from fmkeras.benchmark.whole_run import measure_whole_runs
@@ -26,6 +27,9 @@ EXPECTED_SHARE = 0.25
 # Whose steps are taken apart, and over how many of them.
 PROFILED = ("ours-torch", "ours-torch-bfloat16", "pytorch-tensors")
 PROFILED_STEPS = 10
+# All contestants of a network live at once; where memory is short, who goes first.
+STARTING = ("tensors", "ours", "tuned", "keras-fit", "loader")
+MEMORY_MARGIN = 1.5
 
 
 def default_contestants(
@@ -135,8 +139,18 @@ def _measure(name: str, contestants, settings: dict, report) -> dict:
     batch_size, device = settings["batch_size"], settings["device"]
     entry: dict = {"first_step": {}, "first_prediction": {}, "failed": {}}
     with contextlib.ExitStack() as stack:
-        racers = []
-        for contestant in contestants:
+        racers: list[Racer] = []
+        largest = 0
+        for contestant in sorted(contestants, key=lambda c: STARTING.index(c.kind)):
+            free = available_memory()
+            if free < MEMORY_MARGIN * largest:
+                reason = (
+                    f"not started: {free / 1e9:.1f} GB of memory left beside the "
+                    f"others, of whom one took {largest / 1e9:.1f} GB"
+                )
+                entry["failed"][contestant.label] = reason
+                report(f"  {contestant.label} {reason}")
+                continue
             racer = stack.enter_context(Racer(contestant, name, batch_size, device))
             try:
                 answer = racer.ask("warm", unit)
@@ -144,6 +158,7 @@ def _measure(name: str, contestants, settings: dict, report) -> dict:
                 entry["failed"][contestant.label] = str(error)
                 report(f"  {contestant.label} failed: {error}")
                 continue
+            largest = max(largest, 1024 * answer["peak_memory"])
             entry["first_step"][contestant.label] = round(answer["first_step"], 2)
             entry["first_prediction"][contestant.label] = round(
                 answer["first_prediction"], 2
