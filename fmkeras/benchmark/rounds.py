@@ -139,14 +139,20 @@ def run_rounds(
 
 
 def _count(racer: Racer, command: str, unit: int, seconds: float, *further) -> int:
-    """Find how many images take about `seconds`, warming up on the way."""
-    # A batch of a new size is traced, or compiled, the first time.
-    racer.ask(command, unit, *further)
-    count = unit
-    while True:
-        took = racer.ask(command, count, *further)["seconds"]
-        most = racer.most_images // unit * unit or unit
-        wanted = count * seconds / max(took, 1e-6)
-        if took >= seconds / 2 or count >= most:
-            return min(max(round(wanted / unit), 1) * unit, most)
-        count = min(max(round(min(wanted, 8 * count) / unit), 2) * unit, most)
+    """Find how many images take about `seconds`, and warm up for them."""
+    most = racer.most_images // unit * unit or unit
+
+    def timed(count: int) -> float:
+        # Batches, or data, of a new size are traced or compiled the first time.
+        racer.ask(command, count, *further)
+        return max(racer.ask(command, count, *further)["seconds"], 1e-6)
+
+    count, took = unit, timed(unit)
+    while took < seconds / 2 and count < most:
+        factor = min(seconds / took, 8)
+        count = min(max(round(count * factor / unit), 2) * unit, most)
+        took = timed(count)
+    found = min(max(round(count * seconds / took / unit), 1) * unit, most)
+    if found != count:
+        racer.ask(command, found, *further)
+    return found

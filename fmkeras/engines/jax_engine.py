@@ -35,6 +35,7 @@ class JaxEngine(Engine):
         super().__init__(*args, **kwargs)
         self._train = jax.jit(self._train_step, donate_argnums=(0, 1))
         self._evaluate = jax.jit(self._evaluate_step, donate_argnums=0)
+        self._pick = jax.jit(self._pick_batch)
         self._predict = jax.jit(self._predict_batch)
 
     def _place(self, part: Part) -> _Data:
@@ -63,9 +64,9 @@ class JaxEngine(Engine):
         weights = [[v.value for v in group] for group in self._variables()[:2]]
         losses, confusion = [], self._no_confusion()
         for numbers in batches:
-            confusion, loss = self._evaluate(
-                confusion, weights, data.images, data.one_hot, numbers
-            )
+            # Apart, for it alone depends on how many images there are in all.
+            batch = self._pick(data.images, data.one_hot, numbers)
+            confusion, loss = self._evaluate(confusion, weights, *batch)
             losses.append(loss)
         return np.asarray(losses), np.asarray(confusion)
 
@@ -98,10 +99,12 @@ class JaxEngine(Engine):
         confusion += count_confusion(targets, logits)
         return [trainable, others, slots], confusion, loss * len(numbers)
 
-    def _evaluate_step(self, confusion, weights, images, one_hot, numbers):
-        targets = one_hot[numbers]
-        logits, _ = self._logits(*weights, images[numbers], training=False)
-        loss = self.loss(targets, logits) * len(numbers)
+    def _pick_batch(self, images, one_hot, numbers):
+        return images[numbers], one_hot[numbers]
+
+    def _evaluate_step(self, confusion, weights, images, targets):
+        logits, _ = self._logits(*weights, images, training=False)
+        loss = self.loss(targets, logits) * len(targets)
         return confusion + count_confusion(targets, logits), loss
 
     def _predict_batch(self, weights, images):
