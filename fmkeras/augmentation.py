@@ -17,9 +17,8 @@ CENTRE = np.array([(HEIGHT - 1) / 2, (WIDTH - 1) / 2])
 # Of random erasing, as its paper has them: area and height to width of the rectangle.
 ERASED_AREA = (0.02, 0.4)
 ERASED_ASPECT = (0.3, 1 / 0.3)
-# Columns of a row of draws: first the map, then the rectangle.
+# The columns of a row of draws that are the map; the rectangle follows.
 MAP = 6
-COLUMNS = 11
 # Zeros around an image: two of them, for a mean takes the next pixel too.
 FRAME = 2
 ROWS, STRIDE = HEIGHT + 2 * FRAME, WIDTH + 2 * FRAME
@@ -68,10 +67,7 @@ class Augmentation:
             images = sample(images, draws[:, :MAP], bool(self.rotation))
         images = ops.cast(images, "float32")
         if self.erasing:
-            top, left, bottom, right, value = _columns(draws, MAP, COLUMNS)
-            y, x = _pixels()
-            inside = ((y >= top) & (y < bottom)) & ((x >= left) & (x < right))
-            images = ops.where(inside, value, images)
+            images = _painted_over(images, draws[:, MAP:])
         return images
 
 
@@ -86,8 +82,9 @@ def sample_images(images, maps, between: bool, gather):
         gather: `gather(rows, index)` returns rows[i, index[i, j]] for int32 `index`
             (n, m), none out of bounds.
     """
-    yy, yx, y0, xy, xx, x0 = _columns(maps, 0, MAP)
-    y, x = _pixels()
+    yy, yx, y0, xy, xx, x0 = (maps[:, column, None, None] for column in range(MAP))
+    y = ops.arange(HEIGHT, dtype="float32")[:, None]
+    x = ops.arange(WIDTH, dtype="float32")
     rows, columns = yy * y + y0, xx * x + x0
     if not between:
         return _as_images(gather(_framed(images), _as_rows(_index(rows, columns))))
@@ -106,6 +103,16 @@ def _draw_rectangles(generator, count: int, share: float) -> list[np.ndarray]:
     left = np.floor(generator.random(count) * (WIDTH + 1 - width))
     value = generator.integers(0, 256, count)
     return [top, left, top + height, left + width, value]
+
+
+def _painted_over(images, rectangles):
+    """Give what lies inside `rectangles`, (n, 5), one value."""
+    pixels = ops.arange(HEIGHT, dtype="float32")
+    # Of each image, which rows are inside, and which columns.
+    first, end = rectangles[:, :2, None], rectangles[:, 2:4, None]
+    inside = (pixels >= first) & (pixels < end)
+    inside = inside[:, 0, :, None] & inside[:, 1, None, :]
+    return ops.where(inside, rectangles[:, 4, None, None], images)
 
 
 def _between(images, rows, columns, gather):
@@ -134,17 +141,6 @@ def _index(rows, columns):
     rows = ops.clip(rows, -FRAME, HEIGHT) * STRIDE
     columns = ops.clip(columns, -FRAME, WIDTH) + (FRAME * STRIDE + FRAME)
     return ops.cast(rows + columns, "int32")
-
-
-def _columns(draws, first: int, end: int) -> list:
-    """Return the columns from `first` up to `end`, each (n, 1, 1)."""
-    return [draws[:, column, None, None] for column in range(first, end)]
-
-
-def _pixels():
-    """Return the numbers of rows, (28, 1), and of columns, (1, 28)."""
-    y, x = ops.arange(HEIGHT, dtype="float32"), ops.arange(WIDTH, dtype="float32")
-    return y[:, None], x[None, :]
 
 
 def _as_rows(images):
