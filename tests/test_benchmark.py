@@ -71,6 +71,26 @@ def test_a_slow_contestant_does_one_batch_a_turn():
     assert turns == [("tensors", "predict", 64, 64)] * 4
 
 
+def test_who_fails_leaves_and_the_others_go_on(monkeypatch):
+    racers = [Pretended("tensors", 100.0, []), Pretended("tuned", 100.0, [])]
+    answers = iter([1.0, 1.0, 1.0])
+
+    def stops_in_the_second_round(*words):
+        for seconds in answers:
+            return {"seconds": seconds}
+        raise ContestantFailed("exit code -9: killed")
+
+    monkeypatch.setattr(racers[1], "ask", stops_in_the_second_round)
+    with pytest.raises(ContestantFailed):
+        run_rounds(list(racers), "train", 100, 1.0, 5)
+    answers = iter([1.0, 1.0, 1.0])
+    failed: dict[str, str] = {}
+    figures = run_rounds(racers, "train", 100, 1.0, 5, failed=failed)
+    assert failed == {"pytorch-tuned": "exit code -9: killed"}
+    assert list(figures) == ["pytorch-tensors"]
+    assert len(figures["pytorch-tensors"]["rates"]) == 5
+
+
 def test_the_first_call_does_not_count(monkeypatch):
     racer = Pretended("tensors", 1000.0, [])
     ask = racer.ask

@@ -80,13 +80,13 @@ def run_growth(
             racers = _racers(stack, contestants, name, device, 28)
             for batch in batches:
                 turns = batch, seconds, rounds, batch
-                entry["batch"][str(batch)] = run_rounds(racers, "train", *turns)
+                entry["batch"][str(batch)] = _train(racers, *turns)
                 report(_line(name, f"batches of {batch}", entry["batch"][str(batch)]))
         for side in sides:
             with contextlib.ExitStack() as stack:
                 racers = _racers(stack, contestants, name, device, side)
                 turns = BATCH, seconds, rounds
-                entry["side"][str(side)] = run_rounds(racers, "train", *turns)
+                entry["side"][str(side)] = _train(racers, *turns)
                 pixels = f"{side} x {side} pixels"
                 report(_line(name, pixels, entry["side"][str(side)]))
         changed = [
@@ -97,11 +97,21 @@ def run_growth(
         ]
         with contextlib.ExitStack() as stack:
             racers = _racers(stack, changed, name, device, 28)
-            entry["augmentation"] = run_rounds(racers, "train", BATCH, seconds, rounds)
+            entry["augmentation"] = _train(racers, BATCH, seconds, rounds)
             report(_line(name, "augmented", entry["augmentation"]))
         record["models"][name] = entry | provenance()
         write_json(out, record)
     return record
+
+
+def _train(racers: list[Racer], *turns) -> dict:
+    try:
+        return run_rounds(racers, "train", *turns)
+    except ContestantFailed as error:
+        raise UserError(
+            "A contestant stopped while it trained; expected it to go on, on a machine "
+            f"with memory for all of them at once. Received: {error}"
+        ) from error
 
 
 def _racers(stack, contestants, name, device, side) -> list[Racer]:

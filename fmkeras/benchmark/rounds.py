@@ -114,27 +114,47 @@ class Racer:
 
 
 def run_rounds(
-    racers: list[Racer], command: str, unit: int, seconds: float, rounds: int, *further
+    racers: list[Racer],
+    command: str,
+    unit: int,
+    seconds: float,
+    rounds: int,
+    *further,
+    failed: dict[str, str] | None = None,
 ) -> dict[str, dict]:
     """Let `racers` take turns; return median and rates, images a second, by label.
 
     Each does `command` on as many images, a multiple of `unit`, as take it about
-    `seconds`; who begins changes from round to round.
+    `seconds`; who begins changes from round to round. Who fails leaves `racers`, and
+    `failed` has its label and the reason; without `failed` that is an error.
     """
-    counts = {r: _count(r, command, unit, seconds, *further) for r in racers}
+    counts: dict[Racer, int] = {}
     rates: dict[Racer, list[float]] = {racer: [] for racer in racers}
-    for number in range(rounds):
-        first = number % max(len(racers), 1)
+
+    def count(racer):
+        counts[racer] = _count(racer, command, unit, seconds, *further)
+
+    def take_turn(racer):
+        took = racer.ask(command, counts[racer], *further)["seconds"]
+        rates[racer].append(counts[racer] / took)
+
+    for number in range(-1, rounds):
+        first = max(number, 0) % max(len(racers), 1)
         for racer in racers[first:] + racers[:first]:
-            took = racer.ask(command, counts[racer], *further)["seconds"]
-            rates[racer].append(counts[racer] / took)
+            try:
+                (count if number < 0 else take_turn)(racer)
+            except ContestantFailed as error:
+                if failed is None:
+                    raise
+                failed[racer.contestant.label] = str(error)
+                racers.remove(racer)
     return {
         racer.contestant.label: {
-            "median": round(statistics.median(found), 1),
-            "rates": [round(rate, 1) for rate in found],
+            "median": round(statistics.median(rates[racer]), 1),
+            "rates": [round(rate, 1) for rate in rates[racer]],
             "images": counts[racer],
         }
-        for racer, found in rates.items()
+        for racer in racers
     }
 
 
