@@ -131,23 +131,26 @@ def run_rounds(
     counts: dict[Racer, int] = {}
     rates: dict[Racer, list[float]] = {racer: [] for racer in racers}
 
-    def count(racer):
+    def begin(racer):
         counts[racer] = _count(racer, command, unit, seconds, *further)
 
     def take_turn(racer):
         took = racer.ask(command, counts[racer], *further)["seconds"]
         rates[racer].append(counts[racer] / took)
 
-    for number in range(-1, rounds):
-        first = max(number, 0) % max(len(racers), 1)
+    def let_all(act, first):
         for racer in racers[first:] + racers[:first]:
             try:
-                (count if number < 0 else take_turn)(racer)
+                act(racer)
             except ContestantFailed as error:
                 if failed is None:
                     raise
                 failed[racer.contestant.label] = str(error)
                 racers.remove(racer)
+
+    let_all(begin, 0)
+    for number in range(rounds):
+        let_all(take_turn, number % max(len(racers), 1))
     return {
         racer.contestant.label: {
             "median": round(statistics.median(rates[racer]), 1),

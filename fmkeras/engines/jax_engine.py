@@ -84,8 +84,6 @@ class JaxEngine(Engine):
         trainable, others, slots = state
         targets = one_hot[numbers]
         batch = self.augmented(images[numbers], draws)
-        # Else XLA changes the images anew wherever a layer reads them.
-        batch = jax.lax.optimization_barrier(batch)
         differentiate = jax.value_and_grad(
             partial(self._loss, images=batch, targets=targets),
             has_aux=True,

@@ -28,8 +28,10 @@ class TensorflowEngine(Engine):
         one_hot = tf.TensorSpec([None, self.num_classes], tf.float32)
         draws = tf.TensorSpec([None, None, None], tf.float32)
         signature = [images, one_hot, numbers]
-        # One kernel of XLA for all that happens to the images.
-        self._augmented = tf.function(self.augmented, jit_compile=True)
+        self._augmented = self.augmented
+        if self.augmentation:
+            # One kernel of XLA for all that happens to the images.
+            self._augmented = tf.function(self.augmented, jit_compile=True)
         self._train_step = self._train_batch
         if self.compile_step:
             self._train_step = tf.function(self._train_batch, jit_compile=True)
