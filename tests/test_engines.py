@@ -90,11 +90,12 @@ def test_fit_equals_keras_fit(part, name):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
 
 
-def test_a_compiled_step_computes_the_same(part):
+@pytest.mark.parametrize("name", ["adamw", "sgd"])
+def test_a_compiled_step_computes_the_same(part, name):
     figures = {}
     for compiled in (False, True):
         model = make_model()
-        engine = make_engine(model, RECIPES["adamw"], compile_step=compiled)
+        engine = make_engine(model, RECIPES[name], compile_step=compiled)
         history = engine.fit(part, None, epochs=3, batch_size=BATCH, seed=7).history
         figures[compiled] = history["loss"]
         # Batch normalisation's averages are written too.

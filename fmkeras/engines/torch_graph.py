@@ -12,7 +12,7 @@ _VIEWS = {
 
 
 def simplify(module: torch.fx.GraphModule) -> torch.fx.GraphModule:
-    """Leave out detaching, turning to and fro, and seeing twice in the same way.
+    """Leave out detaching, turning to and fro, seeing twice, and reading scalars.
 
     Without gradients a detached tensor is the tensor itself. Each layer turns its
     images to torch's order and back, so that between two layers nothing is left.
@@ -28,6 +28,7 @@ def simplify(module: torch.fx.GraphModule) -> torch.fx.GraphModule:
             if orders == sorted(orders):
                 node.replace_all_uses_with(before.args[0])
     _view_once(graph)
+    _read_no_scalars(graph)
     graph.eliminate_dead_code()
     module.recompile()
     return module
@@ -42,3 +43,20 @@ def _view_once(graph: torch.fx.Graph) -> None:
             first = found.setdefault((node.target, str(node.args)), node)
             if first is not node:
                 node.replace_all_uses_with(first)
+
+
+def _read_no_scalars(graph: torch.fx.Graph) -> None:
+    """Let sums that read a scalar off its tensor be scaled by the tensor instead.
+
+    Keras's SGD adds the gradients `alpha` times, a learning rate that is a tensor. To
+    read it waits for a GPU, which can record no such step, nor can Inductor compile it.
+    """
+    nodes = graph.find_nodes(op="call_function", target=_aten._foreach_add_.List)
+    for node in nodes:
+        scalar = node.kwargs.get("alpha")
+        if getattr(scalar, "target", None) is _aten._local_scalar_dense.default:
+            with graph.inserting_before(node):
+                scaled = graph.call_function(
+                    _aten._foreach_mul.Tensor, (node.args[1], *scalar.args)
+                )
+            node.args, node.kwargs = (node.args[0], scaled), {}
