@@ -182,6 +182,35 @@ def test_who_finds_no_memory_is_not_started_and_the_plain_loop_goes_first(
     assert "0.0 GB of memory left" in entry["failed"]["pytorch-loader"]
 
 
+def test_who_dies_after_its_turns_leaves_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        throughput, "_machine", lambda device: {"cores": 2, "float32": 1e11}
+    )
+    ask = Racer.ask
+
+    def dies_when_profiled(self, *words):
+        if words[0] == "profile" and self.contestant.kind == "ours":
+            self._process.kill()
+        return ask(self, *words)
+
+    monkeypatch.setattr(Racer, "ask", dies_when_profiled)
+    lines = []
+    record = run_benchmark(
+        ["linear"],
+        contestants=[Contestant("ours"), Contestant("tensors")],
+        out=tmp_path / "record.json",
+        rounds=1,
+        seconds=0.01,
+        report=lines.append,
+    )
+    entry = record["models"]["linear"]
+    assert set(entry["train"]) == {"pytorch-tensors", "ours-torch"}
+    assert entry["failed"] == {"ours-torch": "exit code -9: no message"}
+    assert list(entry["profile"]) == ["pytorch-tensors"]
+    assert list(entry["peak_memory_mb"]) == ["pytorch-tensors"]
+    assert "  ours-torch failed: exit code -9: no message" in lines
+
+
 def test_the_memory_left_is_what_linux_says(tmp_path):
     meminfo = tmp_path / "meminfo"
     meminfo.write_text("MemFree:   1 kB\nMemAvailable:   2048 kB\nSwapFree: 3 kB\n")

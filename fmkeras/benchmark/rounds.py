@@ -7,6 +7,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 
 # The longest that an answer may take, a first compilation included.
@@ -113,6 +114,27 @@ class Racer:
         raise ContestantFailed(f"exit code {self._process.returncode}: {last[:200]}")
 
 
+def let_all(
+    racers: list[Racer],
+    act: Callable[[Racer], None],
+    failed: dict[str, str] | None = None,
+    first: int = 0,
+) -> None:
+    """Let one racer after another act, beginning with number `first`.
+
+    Who fails leaves `racers`, and `failed` has its label and the reason; without
+    `failed` that is an error.
+    """
+    for racer in racers[first:] + racers[:first]:
+        try:
+            act(racer)
+        except ContestantFailed as error:
+            if failed is None:
+                raise
+            failed[racer.contestant.label] = str(error)
+            racers.remove(racer)
+
+
 def run_rounds(
     racers: list[Racer],
     command: str,
@@ -125,8 +147,7 @@ def run_rounds(
     """Let `racers` take turns; return median and rates, images a second, by label.
 
     Each does `command` on as many images, a multiple of `unit`, as take it about
-    `seconds`; who begins changes from round to round. Who fails leaves `racers`, and
-    `failed` has its label and the reason; without `failed` that is an error.
+    `seconds`; who begins changes from round to round. `failed` is as in `let_all`.
     """
     counts: dict[Racer, int] = {}
     rates: dict[Racer, list[float]] = {racer: [] for racer in racers}
@@ -138,19 +159,9 @@ def run_rounds(
         took = racer.ask(command, counts[racer], *further)["seconds"]
         rates[racer].append(counts[racer] / took)
 
-    def let_all(act, first):
-        for racer in racers[first:] + racers[:first]:
-            try:
-                act(racer)
-            except ContestantFailed as error:
-                if failed is None:
-                    raise
-                failed[racer.contestant.label] = str(error)
-                racers.remove(racer)
-
-    let_all(begin, 0)
+    let_all(racers, begin, failed)
     for number in range(rounds):
-        let_all(take_turn, number % max(len(racers), 1))
+        let_all(racers, take_turn, failed, first=number % max(len(racers), 1))
     return {
         racer.contestant.label: {
             "median": round(statistics.median(rates[racer]), 1),

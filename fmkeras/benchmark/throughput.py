@@ -12,7 +12,13 @@ from pathlib import Path
 from fmkeras.backends import BACKENDS
 from fmkeras.benchmark.memory import available_memory
 from fmkeras.benchmark.record import begun_record
-from fmkeras.benchmark.rounds import Contestant, ContestantFailed, Racer, run_rounds
+from fmkeras.benchmark.rounds import (
+    Contestant,
+    ContestantFailed,
+    Racer,
+    let_all,
+    run_rounds,
+)
 from fmkeras.benchmark.whole_run import measure_whole_runs
 from fmkeras.errors import UserError
 from fmkeras.files import write_json
@@ -171,21 +177,23 @@ def _measure(name: str, contestants, settings: dict, report) -> dict:
         entry["predict"] = run_rounds(
             others, "predict", unit, *turns, unit, failed=failed
         )
+        racers = [r for r in racers if r.contestant.label not in failed]
+        entry |= {"profile": {}, "peak_memory_mb": {}}
+
+        def take_apart(racer):
+            label = racer.contestant.label
+            if label in PROFILED:
+                answer = racer.ask("profile", PROFILED_STEPS * batch_size)
+                entry["profile"][label] = answer["profile"]
+
+        def weigh(racer):
+            kilobytes = racer.ask("predict", unit, unit)["peak_memory"]
+            entry["peak_memory_mb"][racer.contestant.label] = kilobytes // 1024
+
+        let_all(racers, take_apart, failed)
+        let_all(racers, weigh, failed)
         for label in failed:
             report(f"  {label} failed: {failed[label]}")
-        racers = [r for r in racers if r.contestant.label not in failed]
-        entry["profile"] = {
-            racer.contestant.label: racer.ask("profile", PROFILED_STEPS * batch_size)[
-                "profile"
-            ]
-            for racer in racers
-            if racer.contestant.label in PROFILED
-        }
-        entry["peak_memory_mb"] = {
-            racer.contestant.label: racer.ask("predict", unit, unit)["peak_memory"]
-            // 1024
-            for racer in racers
-        }
     for what in ("train", "predict"):
         line = ", ".join(
             f"{label} {figures['median']:,.0f}"
