@@ -54,12 +54,14 @@ def _run_training(options, recipe: Recipe, dataset, net_options: dict, out: str)
     print_device()
     import keras
 
-    from fmkeras.engines.device import device_kind
+    from fmkeras.engines.device import device_kind, multiplies_bfloat16
     from fmkeras.precision import resolve_precision
     from fmkeras.training import train as run_training
 
     backend = keras.backend.backend()
-    precision = resolve_precision(recipe, options.model, backend, device_kind())
+    precision = resolve_precision(
+        recipe, options.model, backend, device_kind(), multiplies_bfloat16()
+    )
     print(
         f"{options.model} on {dataset.name} ({dataset.source}), "
         f"recipe {recipe.name}, {precision}, seed {options.seed}",

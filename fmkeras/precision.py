@@ -1,5 +1,6 @@
 """Which precision `auto` is: bfloat16 where records show it faster and as accurate.
 
+And where the device has units for it: on another the records say nothing.
 Speed is from the record of `make benchmark` on the same kind of device, accuracy from
 runs of the network's default recipe in both precisions. Without records it is float32.
 """
@@ -22,11 +23,21 @@ ACCURACY_STUDIES = ("default", "default-bfloat16")
 
 
 def resolve_precision(
-    recipe: Recipe, model_name: str, backend: str, device: str, records: Path = RECORDS
+    recipe: Recipe,
+    model_name: str,
+    backend: str,
+    device: str,
+    native: bool,
+    records: Path = RECORDS,
 ) -> str:
-    """Return float32 or bfloat16 for a recipe; `device` is cpu or gpu."""
+    """Return float32 or bfloat16 for a recipe.
+
+    `device` is cpu or gpu; `native` says whether it multiplies in bfloat16 itself.
+    """
     if recipe.precision != "auto":
         return recipe.precision
+    if not native:
+        return "float32"
     faster = _speed_ratio(model_name, backend, device, records) >= FASTER
     return "bfloat16" if faster and _as_accurate(model_name, records) else "float32"
 

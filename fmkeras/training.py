@@ -12,7 +12,7 @@ from fmkeras.callbacks import Checkpoint, ProgressBar, RunLog, TensorBoardLog
 from fmkeras.compilation import resolve_compilation
 from fmkeras.datasets import Dataset
 from fmkeras.engines import create_engine, predict
-from fmkeras.engines.device import describe_device, device_kind
+from fmkeras.engines.device import describe_device, device_kind, multiplies_bfloat16
 from fmkeras.evaluation import Evaluation, evaluate_model
 from fmkeras.files import make_folder, write_json
 from fmkeras.models import build_model
@@ -143,7 +143,9 @@ def fit(
     options = options or {}
     split = split_dataset(dataset, seed, recipe.data_split)
     backend = keras.backend.backend()
-    precision = resolve_precision(recipe, model_name, backend, device_kind())
+    precision = resolve_precision(
+        recipe, model_name, backend, device_kind(), multiplies_bfloat16()
+    )
     count = len(split.train)
     compile_step = resolve_compilation(
         recipe, model_name, precision, count, backend, device_kind()

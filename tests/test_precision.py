@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from fmkeras.engines import device
 from fmkeras.precision import resolve_precision
 from fmkeras.recipes import Recipe
 
@@ -29,12 +30,47 @@ def records(folder, ratio=1.5, plain=(0.9, 0.91, 0.92), low=(0.9, 0.91, 0.92)):
     return folder
 
 
-def resolve(folder, recipe=AUTO, model="mynet", backend="torch", device="cpu"):
-    return resolve_precision(recipe, model, backend, device, folder)
+def resolve(
+    folder, recipe=AUTO, model="mynet", backend="torch", device="cpu", native=True
+):
+    return resolve_precision(recipe, model, backend, device, native, folder)
 
 
 def test_faster_and_as_accurate_is_bfloat16(tmp_path):
     assert resolve(records(tmp_path)) == "bfloat16"
+
+
+def test_a_device_without_units_for_it_takes_float32(tmp_path):
+    assert resolve(records(tmp_path), native=False) == "float32"
+    low = Recipe(precision="bfloat16")
+    assert resolve(tmp_path, low, native=False) == "bfloat16"
+
+
+@pytest.mark.parametrize(
+    ("line", "native"),
+    [
+        ("flags\t\t: fpu avx2 avx512_bf16", True),
+        ("flags\t\t: fpu avx2 avx512f", False),
+        ("Features\t: fp asimd bf16", True),
+        ("", False),
+    ],
+)
+def test_the_processor_says_what_it_can_do(line, native, tmp_path, monkeypatch):
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text(f"processor\t: 0\nmodel name\t: Some: CPU\n{line}\n\n")
+    monkeypatch.setattr(device, "CPUINFO", cpuinfo)
+    monkeypatch.setattr(device, "device_kind", lambda: "cpu")
+    assert device.multiplies_bfloat16() == native
+    assert device.describe_device().startswith("CPU (Some: CPU, ")
+
+
+@pytest.mark.parametrize(
+    ("capability", "native"), [("9.0", True), ("7.5", False), (None, False)]
+)
+def test_a_gpu_says_it_by_its_capability(capability, native, monkeypatch):
+    monkeypatch.setattr(device, "device_kind", lambda: "gpu")
+    monkeypatch.setattr(device, "_nvidia_gpu", lambda what: capability)
+    assert device.multiplies_bfloat16() == native
 
 
 def test_what_a_recipe_says_holds(tmp_path):

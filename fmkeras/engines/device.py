@@ -8,6 +8,10 @@ from pathlib import Path
 
 import keras
 
+CPUINFO = Path("/proc/cpuinfo")
+# As Linux names them: of x86, and of ARM.
+BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
+
 
 def describe_device() -> str:
     """Return the device in use, such as 'CPU (Intel Xeon, 2 cores)', in one line."""
@@ -20,13 +24,25 @@ def device_kind() -> str:
     return "gpu" if _DEVICES[keras.backend.backend()]() else "cpu"
 
 
+def multiplies_bfloat16() -> bool:
+    """Say whether the device has units of its own for products in bfloat16.
+
+    Others compute them in float32, with copies to and fro. False where unknown.
+    """
+    if device_kind() == "gpu":
+        # Of NVIDIA's, those from compute capability 8.0 on.
+        capability = _nvidia_gpu("compute_cap") or "0"
+        return int(capability.split(".")[0]) >= 8
+    return bool(BFLOAT16_FLAGS & _processor_flags())
+
+
 def unusable_gpu() -> str | None:
     """Say why an NVIDIA GPU of this machine is not used; None where all is well."""
     backend = keras.backend.backend()
-    if _DEVICES[backend]() or not _nvidia_gpu():
+    if _DEVICES[backend]() or not _nvidia_gpu("name"):
         return None
     return (
-        f"This machine has {_nvidia_gpu()}, but {backend} does not use it: "
+        f"This machine has {_nvidia_gpu('name')}, but {backend} does not use it: "
         f"{_REASONS[backend]()}. Expected a CUDA build: add ACCELERATOR=cuda."
     )
 
@@ -89,19 +105,28 @@ _REASONS = {
 }
 
 
-def _nvidia_gpu() -> str | None:
-    """The name of the machine's first NVIDIA GPU, as its driver gives it."""
+def _nvidia_gpu(what: str) -> str | None:
+    """What the driver says of the machine's first NVIDIA GPU: name, compute_cap."""
     if shutil.which("nvidia-smi") is None:
         return None
-    command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    command = ["nvidia-smi", f"--query-gpu={what}", "--format=csv,noheader"]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
-    names = answer.stdout.splitlines() if answer.returncode == 0 else []
-    return names[0].strip() if names else None
+    found = answer.stdout.splitlines() if answer.returncode == 0 else []
+    return found[0].strip() if found else None
 
 
 def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    for line in info.read_text().splitlines() if info.exists() else []:
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
+    return _cpuinfo("model name") or platform.processor() or platform.machine()
+
+
+def _processor_flags() -> set[str]:
+    return set((_cpuinfo("flags") or _cpuinfo("Features") or "").split())
+
+
+def _cpuinfo(key: str) -> str | None:
+    """What Linux says of the first processor under `key`."""
+    for line in CPUINFO.read_text().splitlines() if CPUINFO.exists() else []:
+        name, _, value = line.partition(":")
+        if name.strip() == key:
+            return value.strip()
+    return None
