@@ -262,6 +262,21 @@ def test_the_fused_update_is_that_of_keras(recipe):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
 
 
+def test_the_fused_update_is_given_what_it_need_not_copy(monkeypatch):
+    update, found = torch._fused_adam_, []
+
+    def watched(*groups, **figures):
+        found.extend(t for group in groups[:5] for t in group)
+        update(*groups, **figures)
+
+    monkeypatch.setattr(torch, "_fused_adam_", watched)
+    model, recipe = build_model("cnn", seed=0), Recipe(amsgrad=True)
+    engine = TorchEngine(model, build_optimizer(recipe, 1), build_loss(recipe))
+    engine.fit(Part(*draw_garments(8, seed=0)), epochs=1, batch_size=8)
+    assert len(found) == 5 * len(model.trainable_variables)
+    assert all(tensor.is_contiguous() for tensor in found)
+
+
 def test_models_within_models_are_lowered_too():
     inner = keras.Sequential(
         [layers.Conv2D(4, 3), layers.BatchNormalization(), layers.ReLU()]

@@ -12,7 +12,7 @@ import keras
 import torch
 from keras import ops
 
-from fmkeras.engines.torch_layout import as_laid_out
+from fmkeras.engines.torch_layout import outputs_first
 
 _PLAIN = {
     "clipnorm": None,
@@ -50,8 +50,7 @@ class FusedAdam:
             averages = _tensors(optimizer._model_variables_moving_average)
 
         def update(gradients, step, rate, kept):
-            pairs = zip(gradients, weights, strict=True)
-            gradients = [as_laid_out(gradient, weight) for gradient, weight in pairs]
+            gradients = [outputs_first(g).contiguous() for g in gradients]
             if self.decay:
                 torch._foreach_mul_(weights, kept)
             torch._fused_adam_(
@@ -97,7 +96,8 @@ class FusedAdam:
 
 
 def _tensors(variables) -> list[torch.Tensor]:
-    return [variable.value.detach() for variable in variables]
+    # As they lie in memory: of others the kernel makes a copy first.
+    return [outputs_first(variable.value.detach()) for variable in variables]
 
 
 def fuse_adam(optimizer, l2: float) -> FusedAdam | None:

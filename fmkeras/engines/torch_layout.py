@@ -17,6 +17,11 @@ def lay_out(variable: keras.Variable) -> None:
         tensor.data = first.movedim(0, -1)
 
 
+def outputs_first(tensor: torch.Tensor) -> torch.Tensor:
+    """Return a variable's tensor as it lies in memory, a view: its last axis first."""
+    return tensor.movedim(-1, 0) if tensor.ndim > 1 else tensor
+
+
 def as_laid_out(gradient: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     """Return the gradient in the memory layout of its weight."""
     sides = zip(weight.shape, gradient.stride(), weight.stride(), strict=True)
