@@ -32,7 +32,7 @@ MODEL_FLAG = $(call path,MODEL,--model)
 
 .DEFAULT_GOAL := help
 .PHONY: help venv quickstart train evaluate compare predict audit report data models show parity \
-	benchmark tensorboard repeat reproduce tune tune-chief tune-worker results pictures lint format test test-slow test-browser clean
+	benchmark tensorboard repeat reproduce campaign tune tune-chief tune-worker results pictures lint format test test-slow test-browser clean
 
 help: ## print this help
 	@echo 'make TARGET [VARIABLE=value ...]'
@@ -66,6 +66,7 @@ help: ## print this help
 	@echo '  DEVICE        cpu or gpu, for benchmark                DEVICE=gpu'
 	@echo '  QUICK         benchmark: two minutes of it             QUICK=1'
 	@echo '  GROWTH        benchmark: over batch and image sizes    GROWTH=1'
+	@echo '  MINUTES       campaign: how long it may take           MINUTES=30'
 	@echo '  DATA          fashion-mnist, csv or garments           DATA=garments'
 	@echo '  DATA_DIR      the folder of the data                   DATA_DIR=~/fashion'
 	@echo '  OUT           folder of the model; else a JSON file    OUT=/tmp/models'
@@ -133,6 +134,10 @@ repeat: $(READY) ## train MODEL on BACKENDS for SEEDS and keep the records
 reproduce: $(READY) ## train MODEL by its published protocol; print both figures
 	@$(FMKERAS) reproduce $(MODEL_FLAG) $(call flag,SEEDS,--seeds) \
 	$(call flag,EPOCHS,--epochs) $(call path,DATA_DIR,--data-dir) $(ARGS)
+
+campaign: $(READY) ## measure what the tables want of a GPU, for MINUTES
+	@$(FMKERAS) campaign $(call flag,MINUTES,--minutes) $(call flag,DEVICE,--device) \
+	$(call path,OUT,--out) $(ARGS)
 
 SEARCH_FLAGS = $(MODEL_FLAG) $(call path,SPACE,--space) $(call flag,SEARCH,--search) \
 	$(call flag,TRIALS,--trials) $(call flag,EPOCHS,--epochs) $(call flag,SEED,--seed) \

@@ -28,13 +28,7 @@ def add_benchmark_commands(add) -> None:
         "--model", nargs="+", metavar="NAME", help="one or more (default: all)"
     )
     _add_backends(benchmark)
-    benchmark.add_argument(
-        "--device",
-        choices=("cpu", "gpu"),
-        default="cpu",
-        metavar="cpu|gpu",
-        help="what all contestants compute on (default: cpu)",
-    )
+    flags.add_device(benchmark, default="cpu")
     benchmark.add_argument(
         "--precision",
         nargs="+",

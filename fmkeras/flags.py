@@ -22,6 +22,16 @@ def add_backend(parser) -> None:
     )
 
 
+def add_device(parser, default: str) -> None:
+    parser.add_argument(
+        "--device",
+        choices=("cpu", "gpu"),
+        default=default,
+        metavar="cpu|gpu",
+        help=f"what all contestants compute on (default: {default})",
+    )
+
+
 def add_data_dir(parser) -> None:
     parser.add_argument(
         "--data-dir",

@@ -1,9 +1,10 @@
-"""The flags of the commands that train many times."""
+"""The flags of the commands that run others many times."""
 
 import argparse
 
 from fmkeras import flags, study_commands
 from fmkeras.backends import BACKENDS
+from fmkeras.campaign import PARTS
 
 
 def add_study_commands(add) -> None:
@@ -59,6 +60,39 @@ def add_study_commands(add) -> None:
     )
     flags.add_data_dir(reproduce)
     reproduce.add_argument("flags", nargs="*", help=argparse.SUPPRESS)
+
+    campaign = add(
+        "campaign",
+        study_commands.campaign,
+        "measure what the tables want of a GPU, in a given time",
+    )
+    campaign.epilog = (
+        "Speed, then the published runs of the large networks, then the accuracies "
+        "aimed at, the last two on torch in bfloat16. What is cut short goes on in "
+        "the next campaign."
+    )
+    campaign.add_argument(
+        "--part",
+        nargs="+",
+        choices=PARTS,
+        default=PARTS,
+        metavar="|".join(PARTS),
+        help="one or more (default: all, in this order)",
+    )
+    campaign.add_argument(
+        "--minutes",
+        type=flags.positive_number,
+        default=9,
+        metavar="N",
+        help="how long it may take (default: 9)",
+    )
+    flags.add_device(campaign, default="gpu")
+    campaign.add_argument(
+        "--out",
+        default="runs/campaign",
+        metavar="DIR",
+        help="gets records.tar.gz, with all that was written (default: runs/campaign)",
+    )
 
 
 def _add_seeds(parser) -> None:

@@ -1,4 +1,6 @@
-"""The commands that train many times: repeat, reproduce."""
+"""The commands that run others many times: repeat, reproduce, campaign."""
+
+from pathlib import Path
 
 from fmkeras.studies import repeat as run_study
 from fmkeras.studies import summarise
@@ -35,3 +37,19 @@ def reproduce(options) -> None:
         data + options.flags,
     )
     print(comparison_text(options.model, records))
+
+
+def campaign(options) -> int:
+    """Run the commands whose records the tables want of a device, in a given time."""
+    from fmkeras.campaign import ARCHIVE, commands_of, run_campaign
+
+    commands = [c for part in options.part for c in commands_of(part, options.device)]
+    left = run_campaign(
+        commands,
+        options.out,
+        options.minutes,
+        report=lambda line: print(line, flush=True),
+    )
+    print(f"Records: {Path(options.out) / ARCHIVE}")
+    print(f"Brought to an end: {len(commands) - left} of {len(commands)} commands.")
+    return 1 if left else 0

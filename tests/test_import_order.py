@@ -41,6 +41,7 @@ ORDER = (
     "training",
     "audit",
     "reproduction",
+    "campaign",
     "report",
     "benchmark",
     "console",
