@@ -178,7 +178,7 @@ def speed_table(root: Path, argument: str) -> str:
     path = root / f"saved_models/records/{name}.json"
     if not path.exists():
         command = f"make benchmark DEVICE={device}{' GROWTH=1' if growth else ''}"
-        return f"Not measured yet: `{command}`."
+        return f"Not measured on a {device.upper()} yet: `{command}`."
     record = json.loads(path.read_text())
     if what == "note":
         return benchmark_note(record)
