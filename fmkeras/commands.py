@@ -60,7 +60,7 @@ def _run_training(options, recipe: Recipe, dataset, net_options: dict, out: str)
 
     backend = keras.backend.backend()
     precision = resolve_precision(
-        recipe, options.model, backend, device_kind(), multiplies_bfloat16()
+        recipe, options.model, backend, device_kind(), multiplies_bfloat16
     )
     print(
         f"{options.model} on {dataset.name} ({dataset.source}), "

@@ -7,6 +7,7 @@ runs of the network's default recipe in both precisions. Without records it is f
 
 import json
 import statistics
+from collections.abc import Callable
 from pathlib import Path
 
 from fmkeras.recipe import Recipe
@@ -27,19 +28,19 @@ def resolve_precision(
     model_name: str,
     backend: str,
     device: str,
-    native: bool,
+    native: Callable[[], bool],
     records: Path = RECORDS,
 ) -> str:
     """Return float32 or bfloat16 for a recipe.
 
-    `device` is cpu or gpu; `native` says whether it multiplies in bfloat16 itself.
+    `device` is cpu or gpu; `native`, asked where the answer hangs on it alone, says
+    whether that multiplies in bfloat16 itself.
     """
     if recipe.precision != "auto":
         return recipe.precision
-    if not native:
-        return "float32"
     faster = _speed_ratio(model_name, backend, device, records) >= FASTER
-    return "bfloat16" if faster and _as_accurate(model_name, records) else "float32"
+    pays = faster and _as_accurate(model_name, records) and native()
+    return "bfloat16" if pays else "float32"
 
 
 def measured(model_name: str, device: str, records: Path = RECORDS) -> dict:

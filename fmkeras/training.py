@@ -144,7 +144,7 @@ def fit(
     split = split_dataset(dataset, seed, recipe.data_split)
     backend = keras.backend.backend()
     precision = resolve_precision(
-        recipe, model_name, backend, device_kind(), multiplies_bfloat16()
+        recipe, model_name, backend, device_kind(), multiplies_bfloat16
     )
     count = len(split.train)
     compile_step = resolve_compilation(

@@ -125,8 +125,15 @@ def test_the_other_contestants_train_and_predict(kind):
         assert racer.ask("train", 32)["seconds"] > 0
 
 
+@pytest.fixture
+def known_machine(monkeypatch):
+    """A machine of two cores whose matrix products nobody measures."""
+    rates = {"cores": 2, "float32": 1e11}
+    monkeypatch.setattr(throughput, "_machine", lambda device: rates)
+
+
 def test_a_record_goes_on_where_it_ended_and_leaves_out_what_is_too_large(
-    tmp_path, monkeypatch
+    tmp_path, monkeypatch, known_machine
 ):
     measured = []
 
@@ -135,9 +142,6 @@ def test_a_record_goes_on_where_it_ended_and_leaves_out_what_is_too_large(
         return {"train": {}, "predict": {}, "failed": {}}
 
     monkeypatch.setattr(throughput, "_measure", measure)
-    monkeypatch.setattr(
-        throughput, "_machine", lambda device: {"cores": 2, "float32": 1e11}
-    )
     out = tmp_path / "record.json"
     arguments = {"out": out, "report": lambda line: None}
     run_benchmark(["linear"], **arguments)
@@ -159,11 +163,8 @@ def test_a_record_goes_on_where_it_ended_and_leaves_out_what_is_too_large(
 
 
 def test_who_finds_no_memory_is_not_started_and_the_plain_loop_goes_first(
-    tmp_path, monkeypatch
+    tmp_path, monkeypatch, known_machine
 ):
-    monkeypatch.setattr(
-        throughput, "_machine", lambda device: {"cores": 2, "float32": 1e11}
-    )
     # So much is left before each of three starts; the first finds whatever there is.
     left = iter([0.0, 1e12, 1e3])
     monkeypatch.setattr(throughput, "available_memory", lambda: next(left))
@@ -182,10 +183,7 @@ def test_who_finds_no_memory_is_not_started_and_the_plain_loop_goes_first(
     assert "0.0 GB of memory left" in entry["failed"]["pytorch-loader"]
 
 
-def test_who_dies_after_its_turns_leaves_too(tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        throughput, "_machine", lambda device: {"cores": 2, "float32": 1e11}
-    )
+def test_who_dies_after_its_turns_leaves_too(tmp_path, monkeypatch, known_machine):
     ask = Racer.ask
 
     def dies_when_profiled(self, *words):

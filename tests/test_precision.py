@@ -33,7 +33,7 @@ def records(folder, ratio=1.5, plain=(0.9, 0.91, 0.92), low=(0.9, 0.91, 0.92)):
 def resolve(
     folder, recipe=AUTO, model="mynet", backend="torch", device="cpu", native=True
 ):
-    return resolve_precision(recipe, model, backend, device, native, folder)
+    return resolve_precision(recipe, model, backend, device, lambda: native, folder)
 
 
 def test_faster_and_as_accurate_is_bfloat16(tmp_path):

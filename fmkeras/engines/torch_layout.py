@@ -13,7 +13,7 @@ def lay_out(variable: keras.Variable) -> None:
     """Put the last axis of a variable first in memory; its values stay as they are."""
     tensor = variable.value
     if tensor.ndim > 1:
-        first = tensor.detach().movedim(-1, 0).contiguous()
+        first = outputs_first(tensor.detach()).contiguous()
         tensor.data = first.movedim(0, -1)
 
 
