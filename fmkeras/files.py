@@ -1,9 +1,11 @@
-"""Writes that are whole or not there at all."""
+"""Writes that are whole or not there at all, and flushed to the disk."""
 
 import contextlib
+import fcntl
 import json
 import os
 import re
+import secrets
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +13,7 @@ from pathlib import Path
 from fmkeras.errors import UserError
 
 _NUMBERS = re.compile(r"\[\n\s*((?:-?\d[\d.e+-]*,?\s+)+)\]")
+_TEMPORARY = re.compile(r"\..*-[0-9a-f]{16}-partial(\.[^.]*)?")
 
 
 @contextlib.contextmanager
@@ -18,28 +21,69 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a temporary path beside `path`; move it into place at a clean end.
 
     The temporary name keeps the suffix of `path`. When the block raises, the
-    temporary file is removed and `path` is left as it was. Missing parent folders
-    are made. Raises `UserError` where the folder cannot be written.
+    temporary file is removed and `path` is left as it was. File and folder are
+    flushed to the disk, so that a power cut leaves the old content or the new.
+    Missing parent folders are made. Temporary files that killed processes left in the
+    folder are removed. Raises `UserError` where the folder cannot be written.
+    """
+    path = Path(path)
+    with temporary_file(path) as temporary:
+        yield temporary
+        flush_to_disk(temporary)
+        os.replace(temporary, path)
+        flush_to_disk(path.parent)
+
+
+@contextlib.contextmanager
+def temporary_file(path: str | os.PathLike) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; the caller flushes it and moves it.
+
+    Where it was not moved it is removed at the end. It is locked while this process
+    lives, which tells it from what a killed one left.
     """
     path = Path(path)
     make_folder(path.parent)
+    clear_temporary_files(path.parent)
+    stem = path.stem[:100]
+    temporary = path.parent / f".{stem}-{secrets.token_hex(8)}-partial{path.suffix}"
     try:
-        handle, name = tempfile.mkstemp(
-            prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent
-        )
+        # Made here, not by `tempfile`: the system itself applies the umask, which no
+        # process can read without setting it for a moment in all its threads.
+        handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
     except OSError as error:
         raise _not_writable(path.parent, error) from error
-    os.close(handle)
-    temporary = Path(name)
     try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
         yield temporary
-        # mkstemp makes private files; give the result the usual permissions.
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)
-        temporary.replace(path)
     finally:
+        os.close(handle)
         temporary.unlink(missing_ok=True)
+
+
+def flush_to_disk(path: str | os.PathLike) -> None:
+    """Return when a file's content, or a folder's list of names, is on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def clear_temporary_files(folder: str | os.PathLike) -> None:
+    """Remove the temporary files of processes that were killed while writing."""
+    for name in os.listdir(folder):
+        if not _TEMPORARY.fullmatch(name):
+            continue
+        path = Path(folder) / name
+        with contextlib.suppress(OSError):
+            handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            try:
+                # Refused while the process that writes it lives.
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
+            finally:
+                os.close(handle)
 
 
 def make_folder(folder: str | os.PathLike) -> Path:
@@ -53,18 +97,38 @@ def make_folder(folder: str | os.PathLike) -> Path:
         raise _not_writable(folder, error) from error
 
 
-def cache_folder(name: str) -> Path:
-    """Return the folder for what can be made again, by the XDG convention."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "fmkeras" / name
+def cache_folder(name: str) -> Path | None:
+    """Return the folder for what can be made again, by the XDG convention.
+
+    None where there is no such folder: a user without HOME and without an entry in
+    passwd, or a home that cannot be written. Nothing is then kept between runs.
+    """
+    base = os.environ.get("XDG_CACHE_HOME")
+    try:
+        # The convention ignores a path that is not absolute.
+        absolute = base and os.path.isabs(base)
+        folder = Path(base) if absolute else Path.home() / ".cache"
+        folder = folder / "fmkeras" / name
+        if not folder.is_absolute():
+            return None
+        return make_folder(folder)
+    except (RuntimeError, UserError):
+        return None
 
 
 def write_json(path: str | os.PathLike, content: object) -> None:
     """Write `content` as indented JSON, whole or not at all; numbers in rows."""
+    text = json_text(content)
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def json_text(content: object) -> str:
+    """Return `content` as indented JSON, one line for each list of numbers."""
     text = json.dumps(content, indent=2, ensure_ascii=False)
     text = _NUMBERS.sub(lambda row: f"[{' '.join(row[1].split())}]", text)
-    with replacing(path) as temporary:
-        temporary.write_text(text + "\n")
+    # A name that is no valid UTF-8 is written as JSON's escape.
+    return re.sub("[\ud800-\udfff]", lambda c: f"\\u{ord(c[0]):04x}", text) + "\n"
 
 
 def _not_writable(folder: Path, error: OSError) -> UserError:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+CODE = ("fmkeras", "tuner", "requirements.txt", "requirements", "pyproject.toml")
 PACKAGES = ("keras", "torch", "tensorflow", "jax", "numpy")
 
 
@@ -34,14 +35,15 @@ def command_line() -> str:
 def commit() -> str | None:
     """Return the commit of this checkout, with '-dirty' where code was changed.
 
-    None where the package does not lie in a git checkout of its own.
+    Code is all that a figure can depend on: fmkeras, tuner and the pinned versions, new
+    files too. None where the package does not lie in a git checkout of its own.
     """
     package = Path(__file__).resolve().parent
     tracked = _git(package, "ls-files", "--error-unmatch", Path(__file__).name)
     head = _git(package, "rev-parse", "HEAD")
     if tracked is None or head is None:
         return None
-    changed = _git(package, "status", "--porcelain", "--untracked-files=no", "--", ".")
+    changed = _git(package.parent, "status", "--porcelain", "--", *CODE)
     return f"{head}-dirty" if changed else head
 
 
@@ -59,7 +61,12 @@ def versions() -> dict[str, str]:
 def _git(folder: Path, *words: str) -> str | None:
     try:
         answer = subprocess.run(
-            ["git", *words], cwd=folder, capture_output=True, text=True, check=False
+            ["git", *words],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
         )
     except OSError:
         return None

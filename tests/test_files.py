@@ -1,8 +1,16 @@
 import json
+import os
+import signal
+import subprocess
+import sys
+import threading
 
 import pytest
 
-from fmkeras.files import replacing, write_json
+from fmkeras import files
+from fmkeras.errors import UserError
+from fmkeras.files import cache_folder, clear_temporary_files, replacing, write_json
+from fmkeras.locks import folder_locked, locked
 
 
 def test_json_comes_back_and_rows_of_numbers_are_rows(tmp_path):
@@ -28,3 +36,93 @@ def test_a_failed_write_leaves_what_was_there(tmp_path):
         raise ZeroDivisionError
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_umask_holds_while_threads_write(tmp_path):
+    mask = os.umask(0o027)
+    try:
+        threads = [
+            threading.Thread(target=write_json, args=(tmp_path / f"{i}.json", [i]))
+            for i in range(8)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        modes = {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+        assert modes == {0o640}
+        # Reading the umask by setting it would leave it at 0 now and then.
+        assert os.umask(0o027) == 0o027
+    finally:
+        os.umask(mask)
+
+
+def test_a_write_is_on_the_disk_before_and_after_it_takes_its_name(
+    tmp_path, monkeypatch
+):
+    done = []
+    monkeypatch.setattr(files, "flush_to_disk", lambda path: done.append(str(path)))
+    move = os.replace
+
+    def replace(source, target):
+        done.append("moved")
+        move(source, target)
+
+    monkeypatch.setattr(files.os, "replace", replace)
+    write_json(tmp_path / "a.json", {})
+    assert done[0].endswith("-partial.json")
+    assert done[1:] == ["moved", str(tmp_path)]
+
+
+def test_what_a_killed_write_left_is_removed_by_the_next(tmp_path):
+    code = (
+        "import sys, time\n"
+        "from fmkeras.files import replacing\n"
+        f"with replacing({str(tmp_path / 'a.json')!r}) as temporary:\n"
+        "    temporary.write_text('half')\n"
+        "    print('writing', flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True
+    )
+    with process:
+        assert process.stdout.readline() == "writing\n"
+        # While it lives, its file stays.
+        clear_temporary_files(tmp_path)
+        assert len(list(tmp_path.iterdir())) == 1
+        process.send_signal(signal.SIGKILL)
+    write_json(tmp_path / "b.json", {})
+    assert [path.name for path in tmp_path.iterdir()] == ["b.json"]
+
+
+def test_a_name_that_is_no_utf_8_is_written_and_read(tmp_path):
+    name = os.fsdecode(b"caf\xe9 \xc3\xa9")
+    write_json(tmp_path / "a.json", {"file": name})
+    text = (tmp_path / "a.json").read_text(encoding="utf-8")
+    assert json.loads(text)["file"] == name
+
+
+def test_there_may_be_no_cache_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_folder("jax") == tmp_path / "fmkeras" / "jax"
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    assert cache_folder("jax") is None
+    # Not absolute: the convention says to ignore it.
+    monkeypatch.setenv("XDG_CACHE_HOME", "here")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cache_folder("jax") == tmp_path / ".cache" / "fmkeras" / "jax"
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(os, "getuid", lambda: 123_456_789)
+    assert cache_folder("jax") is None
+
+
+def test_a_lock_names_its_owner_and_is_released(tmp_path):
+    with locked(tmp_path, "training"):
+        with pytest.raises(UserError, match=r"\(training\).*process \d+ on .* since"):
+            with locked(tmp_path, "training", patience=0):
+                pass
+    with locked(tmp_path, "training"), folder_locked(tmp_path):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["lock"]

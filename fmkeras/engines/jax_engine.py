@@ -13,8 +13,8 @@ from fmkeras.files import cache_folder
 from fmkeras.pipeline import Part
 
 # Compiled steps are kept between runs, unless the user says where or says no.
-if jax.config.jax_compilation_cache_dir is None:
-    jax.config.update("jax_compilation_cache_dir", str(cache_folder("jax")))
+if jax.config.jax_compilation_cache_dir is None and (cache := cache_folder("jax")):
+    jax.config.update("jax_compilation_cache_dir", str(cache))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 # Keras's own checks each number.

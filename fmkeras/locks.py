@@ -1,0 +1,82 @@
+"""One process at a time in a folder: a lock that names its owner."""
+
+import contextlib
+import fcntl
+import json
+import os
+import platform
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from fmkeras.errors import UserError
+from fmkeras.files import make_folder
+from fmkeras.provenance import command_line
+
+LOCK = "lock"
+# Children of a process that was killed see so within a moment and let go.
+PATIENCE = 5.0
+
+
+@contextlib.contextmanager
+def locked(folder: Path, what: str, patience: float = PATIENCE) -> Iterator[None]:
+    """Hold the lock of a folder; raise `UserError` with its owner if another does.
+
+    `what` names the work in the message, such as 'training'. The system releases the
+    lock when the process ends in whatever way, a kill too. A file system without locks
+    (some network folders) is used without one.
+    """
+    make_folder(folder)
+    with open(folder / LOCK, "a+", encoding="utf-8", errors="replace") as file:
+        _take(file, folder, what, patience)
+        owner = {
+            "process": os.getpid(),
+            "machine": platform.node(),
+            "since": time.strftime("%Y-%m-%d %H:%M:%S"),
+            "command": command_line(),
+        }
+        file.truncate(0)
+        file.write(json.dumps(owner))
+        file.flush()
+        yield
+
+
+@contextlib.contextmanager
+def folder_locked(folder: Path) -> Iterator[None]:
+    """Hold a folder for a moment, waiting for others; leaves no file behind."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _take(file, folder: Path, what: str, patience: float) -> None:
+    end = time.monotonic() + patience
+    while True:
+        try:
+            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() > end:
+                raise UserError(
+                    f"Another process is at work in '{folder}' ({what}); expected a "
+                    "folder that is not in use: wait for it, or use another folder. "
+                    f"Received: {_describe(file)}"
+                ) from error
+        except OSError:
+            return None
+        time.sleep(0.1)
+
+
+def _describe(file) -> str:
+    file.seek(0)
+    try:
+        owner = json.loads(file.read(10_000))
+        return (
+            f"process {owner['process']} on {owner['machine']} since "
+            f"{owner['since']}: {owner['command']}"
+        )
+    except (ValueError, KeyError, TypeError):
+        return "a lock whose owner has not signed yet"
