@@ -179,7 +179,7 @@ test-slow: $(READY_TO_TEST) ## run the minutes-long tests too
 	@$(VENV)/bin/python tests/run.py --slow $(TEST_BACKENDS)
 
 test-browser: $(READY_TO_TEST) ## test the pages of the report in chromium
-	@$(VENV)/bin/python tests/browser.py
+	@$(VENV)/bin/python tests/browser/run.py
 
 clean: ## remove the environments and caches, not the runs
 	rm -rf .venv .venv-*-cuda .pytest_cache .ruff_cache build *.egg-info

@@ -3,9 +3,9 @@
 import re
 import sys
 
-from fmkeras.arguments import build_parser
 from fmkeras.backends import set_backend
-from fmkeras.console import guarded
+from fmkeras.cli.parser import build_parser
+from fmkeras.cli.terminal import guarded
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -2,8 +2,8 @@
 
 import sys
 
-from fmkeras.console import guarded
-from tuner.arguments import build_parser
+from fmkeras.cli.terminal import guarded
+from tuner.cli import build_parser
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -18,9 +18,9 @@ from sklearn.exceptions import ConvergenceWarning
 
 from fmkeras.errors import UserError
 from fmkeras.files import write_json
-from tuner import outcomes
-from tuner.codec import EARLIER, EPOCHS, decode, encode, to_keras_tuner
-from tuner.spaces import Space, grid
+from tuner.spaces.keras_tuner import EARLIER, EPOCHS, decode, encode, to_keras_tuner
+from tuner.spaces.space import Space, grid
+from tuner.trials import files as outcomes
 
 STATE = "oracle.json"
 OBJECTIVES = {"val_accuracy": "max", "val_loss": "min"}

@@ -7,14 +7,14 @@ from pathlib import Path
 
 from fmkeras.datasets import Dataset
 from fmkeras.provenance import provenance
-from tuner.chief import Chief, join
-from tuner.heartbeat import Heart
+from tuner.distributed.chief import Chief, join
+from tuner.distributed.heartbeat import Heart
+from tuner.distributed.workers import Workers
 from tuner.oracles import DurableOracle
-from tuner.progress import Progress
+from tuner.results.progress import Progress
+from tuner.results.summary import write_summary
 from tuner.search import Search, build_oracle
 from tuner.settings import Settings
-from tuner.summary import write_summary
-from tuner.workers import Workers
 
 
 def search_here(settings: Settings, dataset: Dataset, folder: Path) -> list[dict]:

@@ -8,7 +8,7 @@ from keras_tuner.engine.base_tuner import BaseTuner
 from keras_tuner.engine.trial import TrialStatus
 
 from fmkeras.datasets import Dataset
-from tuner.heartbeat import Heart
+from tuner.distributed.heartbeat import Heart
 from tuner.oracles import (
     STATE,
     BayesianOracle,
@@ -18,7 +18,7 @@ from tuner.oracles import (
     RandomOracle,
 )
 from tuner.settings import Settings
-from tuner.trials import run_trial
+from tuner.trials.run import run_trial
 
 # While others train what the next trial depends on.
 IDLE_SECONDS = 0.5

@@ -7,13 +7,17 @@ from pathlib import Path
 
 from fmkeras.errors import UserError
 from fmkeras.files import write_json
-from fmkeras.recipe import Recipe
-from tuner.space_files import read_hyperparameters
-from tuner.spaces import Space, apply_values, check_space, grid
+from fmkeras.models import model_info
+from fmkeras.recipes import Recipe, find_recipe
+from tuner.spaces.builtin import BATCH_LR_GRID, STANDARDISE_GRID
+from tuner.spaces.files import find_space, read_hyperparameters
+from tuner.spaces.space import Space, apply_values, check_space, grid
 
 SETTINGS = "settings.json"
 SEARCHES = ("grid", "random", "bayesian", "hyperband")
 OBJECTIVES = ("val_accuracy", "val_loss")
+DEFAULT_TRIALS = 20
+DATA_FLAGS = ("data", "data_seed", "train_size", "test_size")
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,47 @@ class Settings:
         return json.loads(json.dumps(content))
 
 
+def make_settings(options) -> Settings:
+    """Return the settings that the flags stand for."""
+    if options.model is None:
+        raise UserError("Which network? Expected MODEL, as 'make models' lists them.")
+    model_info(options.model)
+    space = find_space(options.space, options.model)
+    if options.recipe is not None:
+        recipe = find_recipe(options.recipe, options.model)
+        # The published ones train on all images; a search needs some to choose by.
+        recipe = dataclasses.replace(recipe, data_split="holdout")
+    else:
+        recipe = space.recipe or find_recipe("default", options.model)
+    recipe = _change(recipe, space.changes)
+    if options.epochs is not None:
+        recipe = dataclasses.replace(recipe, epochs=options.epochs)
+    published = space in (BATCH_LR_GRID, STANDARDISE_GRID)
+    kind = options.search or ("grid" if published else "random")
+    trials = options.trials
+    if trials is None and kind in ("random", "bayesian"):
+        trials = DEFAULT_TRIALS
+    return Settings(
+        model=options.model,
+        backend=options.backend,
+        search=kind,
+        space=space,
+        recipe=dataclasses.replace(recipe, name=space.name),
+        objective=options.objective,
+        seed=options.seed,
+        trials=trials,
+        data={name: getattr(options, name) for name in DATA_FLAGS},
+    )
+
+
+def default_name(settings: Settings) -> str:
+    """Return a name that tells one search from another."""
+    return (
+        f"{settings.model}-{settings.space.name}-{settings.search}-"
+        f"{settings.backend}-seed{settings.seed}"
+    )
+
+
 def read_settings(folder: Path) -> Settings:
     """Return the settings of the search in a folder; `UserError` if there is none."""
     path = folder / SETTINGS
@@ -113,6 +158,16 @@ def claim(folder: Path, settings: Settings) -> None:
                     f"Received: {_short(wanted[key])}"
                 )
     write_json(path, wanted)
+
+
+def _change(recipe, changes: dict):
+    try:
+        return dataclasses.replace(recipe, **changes)
+    except TypeError as error:
+        raise UserError(
+            "The space's recipe holds unknown fields; expected those of a recipe. "
+            f"Received: {', '.join(changes)}"
+        ) from error
 
 
 def _check(name: str, value: str, known: tuple[str, ...]) -> None:

@@ -6,7 +6,7 @@ from fmkeras.datasets.csv_file import load_csv
 from fmkeras.datasets.data_report import DataReport, describe_data
 from fmkeras.datasets.dataset import Dataset
 from fmkeras.datasets.fashion_mnist import DataNotFound, load_fashion_mnist
-from fmkeras.datasets.garments import load_garments
+from fmkeras.datasets.garments.draw import load_garments
 from fmkeras.errors import UserError
 
 __all__ = [

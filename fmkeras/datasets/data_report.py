@@ -5,9 +5,9 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from fmkeras.datasets import published
+from fmkeras.datasets import checksums
+from fmkeras.datasets.checksums import FileState, inspect
 from fmkeras.datasets.fashion_mnist import DOWNLOAD_FOLDER, Place, parse, places
-from fmkeras.datasets.published import FileState, inspect
 from fmkeras.labels import CLASS_NAMES
 
 
@@ -89,7 +89,7 @@ def _look_at(place: Place) -> PlaceState:
         place.label,
         str(place.folder),
         os.path.isdir(place.folder),
-        tuple(inspect(place.folder, file) for file in published.FILES),
+        tuple(inspect(place.folder, file) for file in checksums.FILES),
     )
 
 

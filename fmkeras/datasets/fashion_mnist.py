@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from fmkeras.datasets import published
+from fmkeras.datasets import checksums
+from fmkeras.datasets.checksums import inspect, locate
 from fmkeras.datasets.dataset import Dataset, content_checksum
-from fmkeras.datasets.fetch import FetchError, fetch
+from fmkeras.datasets.download import FetchError, fetch
 from fmkeras.datasets.idx import read_idx
-from fmkeras.datasets.published import inspect, locate
 from fmkeras.errors import UserError
 from fmkeras.labels import NUM_CLASSES
 
@@ -100,7 +100,7 @@ def find(data_dir: str | os.PathLike | None = None) -> Path | None:
     """
     for place in places(data_dir):
         lacking = [
-            file.name for file in published.FILES if locate(place.folder, file) is None
+            file.name for file in checksums.FILES if locate(place.folder, file) is None
         ]
         if not lacking:
             return place.folder
@@ -124,7 +124,7 @@ def download_files(
     Raises `DataNotFound` where a file cannot be had from any address.
     """
     folder = Path(folder)
-    for file in published.FILES:
+    for file in checksums.FILES:
         if locate(folder, file) is not None:
             continue
         name = f"{file.name}.gz"
@@ -143,7 +143,7 @@ def verify(folder: str | os.PathLike) -> None:
     truncated, altered, or swapped for another.
     """
     folder = Path(folder)
-    states = [inspect(folder, file) for file in published.FILES]
+    states = [inspect(folder, file) for file in checksums.FILES]
     wrong = [state for state in states if state.state != "intact"]
     if wrong:
         faults = ", ".join(f"{state.name} {state.detail}" for state in wrong)
@@ -162,7 +162,7 @@ def parse(
     Raises `UserError` where a magic number, a count, a length or a label is wrong.
     """
     arrays = []
-    for file in published.FILES:
+    for file in checksums.FILES:
         path = locate(Path(folder), file)
         if path is None:
             raise UserError(

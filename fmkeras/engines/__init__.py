@@ -6,15 +6,15 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
+from fmkeras.engines.allocator import keep_freed_memory
 from fmkeras.engines.engine import Engine, Totals
-from fmkeras.engines.memory import keep_freed_memory
 
 __all__ = ["Engine", "Totals", "create_engine", "predict"]
 
 _ENGINES = {
-    "torch": ("fmkeras.engines.torch_engine", "TorchEngine"),
-    "tensorflow": ("fmkeras.engines.tensorflow_engine", "TensorflowEngine"),
-    "jax": ("fmkeras.engines.jax_engine", "JaxEngine"),
+    "torch": ("fmkeras.engines.torch.engine", "TorchEngine"),
+    "tensorflow": ("fmkeras.engines.tensorflow", "TensorflowEngine"),
+    "jax": ("fmkeras.engines.jax", "JaxEngine"),
 }
 
 

@@ -11,10 +11,10 @@ import keras
 import numpy as np
 from keras import ops
 
-from fmkeras.augmentation import Augmentation
+from fmkeras.datasets.augmentation import Augmentation
+from fmkeras.datasets.splits import Part, epoch_order
 from fmkeras.errors import UserError
 from fmkeras.labels import NUM_CLASSES
-from fmkeras.pipeline import Part, epoch_order
 
 # A call holds as many batches as take about this long: enough to hide the cost of a
 # call, few enough that a progress bar moves.

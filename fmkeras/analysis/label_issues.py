@@ -1,0 +1,188 @@
+"""Which labels are likely wrong, and which test images stand in the training set too.
+
+Confident learning (Northcutt et al., 2021), by cleanlab: a label is suspect where
+models that never saw the image are confident that it is another class.
+"""
+
+import hashlib
+import json
+import warnings
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from fmkeras.analysis.near_duplicates import find_duplicates
+from fmkeras.datasets import Dataset
+from fmkeras.engines import predict
+from fmkeras.evaluation.calibration import log_softmax
+from fmkeras.files import make_folder, replacing, write_json
+from fmkeras.labels import CLASS_NAMES
+from fmkeras.provenance import provenance
+from fmkeras.recipes import Recipe
+from fmkeras.training.run import fit
+
+FOLDER = "runs/audit"
+RESULT = "audit.json"
+FOLDS = 3
+
+
+def audit(
+    dataset: Dataset,
+    model_name: str,
+    recipe: Recipe,
+    *,
+    folder: str | Path = FOLDER,
+    folds: int = FOLDS,
+    seed: int = 0,
+) -> dict:
+    """Audit the labels of a data set; write `folder/audit.json` and return it.
+
+    One model a fold is trained on the other folds, all of their images, and says
+    what the fold's images are. The test images are judged by the mean of these
+    models, none of which saw them. Finished folds are kept in `folder`, and an
+    unfinished one goes on from its last epoch.
+    """
+    recipe = recipe.replace(data_split="full", keep="last")
+    train, test = _out_of_sample(dataset, model_name, recipe, folder, folds, seed)
+    result = {
+        "dataset": {"name": dataset.name, "checksum": dataset.checksum},
+        "model": model_name,
+        "recipe": recipe.to_dict(),
+        "folds": folds,
+        "seed": seed,
+        "parts": {
+            "train": _part(train, dataset.y_train),
+            "test": _part(test, dataset.y_test),
+        },
+        "duplicates": _duplicates(dataset),
+        **provenance(),
+    }
+    write_json(Path(folder) / RESULT, result)
+    return result
+
+
+def suspects(probabilities: np.ndarray, labels: np.ndarray) -> list[dict]:
+    """Return the images whose label is likely wrong, the most likely first.
+
+    `probabilities` (n, 10) are by models that did not see the images, `labels`
+    integers (n,).
+    """
+    from cleanlab.filter import find_label_issues
+
+    with warnings.catch_warnings():
+        # Of a class with too few images none is suspect: nothing to warn of.
+        warnings.filterwarnings("ignore", "May not flag all", UserWarning)
+        order = find_label_issues(
+            labels, probabilities, return_indices_ranked_by="self_confidence", n_jobs=1
+        )
+    guesses = probabilities.argmax(axis=1)
+    return [
+        {
+            "image": image,
+            "label": int(labels[image]),
+            "guess": int(guesses[image]),
+            "label_probability": round(float(probabilities[image, labels[image]]), 6),
+            "guess_probability": round(float(probabilities[image].max()), 6),
+        }
+        for image in order.tolist()
+    ]
+
+
+def audit_text(result: dict, shown: int = 10) -> str:
+    """Return what an audit found, in lines."""
+    lines = []
+    for name, part in result["parts"].items():
+        found = part["suspects"]
+        lines.append(
+            f"{name}: {len(found):,} of {part['count']:,} labels are suspect; "
+            f"the models agree with {part['accuracy']:.2%} of all labels"
+        )
+        for one in found[:shown]:
+            lines.append(
+                f"  image {one['image']:>5}: labelled {CLASS_NAMES[one['label']]}, "
+                f"looks like {CLASS_NAMES[one['guess']]} "
+                f"({one['guess_probability']:.4f})"
+            )
+    pairs = result["duplicates"]
+    exact = sum(pair["distance"] == 0 for pair in pairs)
+    lines.append(
+        f"Test images that stand in the training set too: {exact} the same to the "
+        f"pixel, {len(pairs) - exact} pairs nearly so"
+    )
+    return "\n".join(lines)
+
+
+def _part(probabilities: np.ndarray, labels: np.ndarray) -> dict:
+    return {
+        "count": len(labels),
+        "accuracy": float((probabilities.argmax(axis=1) == labels).mean()),
+        "suspects": suspects(probabilities, labels),
+    }
+
+
+def _duplicates(dataset: Dataset) -> list[dict]:
+    return [
+        {
+            "test": pair.first,
+            "train": pair.second,
+            "distance": round(pair.distance, 6),
+            "test_label": int(dataset.y_test[pair.first]),
+            "train_label": int(dataset.y_train[pair.second]),
+        }
+        for pair in find_duplicates(dataset.x_test, dataset.x_train)
+    ]
+
+
+def _out_of_sample(dataset, model_name, recipe, folder, folds, seed):
+    """Return the probabilities of the training and of the test images."""
+    from sklearn.model_selection import StratifiedKFold
+
+    folder = make_folder(folder)
+    parts = StratifiedKFold(folds, shuffle=True, random_state=seed)
+    train = np.zeros((len(dataset.y_train), len(CLASS_NAMES)))
+    test = np.zeros((len(dataset.y_test), len(CLASS_NAMES)))
+    for number, (others, fold) in enumerate(
+        parts.split(dataset.x_train, dataset.y_train)
+    ):
+        settings = (dataset.checksum, model_name, recipe.to_dict(), folds, seed, number)
+        key = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:12]
+        name = f"fold{number + 1}-{key}"
+        print(f"Fold {number + 1} of {folds}", flush=True)
+        found = _kept(folder / f"{name}.npz")
+        if found is None:
+            found = _train_fold(
+                dataset, others, fold, model_name, recipe, seed, folder, name
+            )
+        train[fold] = found[0]
+        test += found[1] / folds
+    return train, test
+
+
+def _train_fold(dataset, others, fold, model_name, recipe, seed, folder, name):
+    part = Dataset(
+        name=dataset.name,
+        x_train=dataset.x_train[others],
+        y_train=dataset.y_train[others],
+        x_test=dataset.x_train[fold],
+        y_test=dataset.y_train[fold],
+        source=f"{dataset.source}, {name}",
+        checksum=dataset.checksum,
+    )
+    fitted = fit(model_name, recipe, part, folder=folder / name, seed=seed)
+    found = [
+        np.exp(log_softmax(predict(fitted.model, images).astype(np.float64)))
+        for images in (part.x_test, dataset.x_test)
+    ]
+    with replacing(folder / f"{name}.npz") as temporary:
+        np.savez(temporary, train=found[0], test=found[1])
+    return found
+
+
+def _kept(path: Path) -> list[np.ndarray] | None:
+    try:
+        with open(path, "rb") as file, np.load(file) as arrays:
+            return [arrays["train"], arrays["test"]]
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        # Not there, or of no use: it is made again.
+        return None

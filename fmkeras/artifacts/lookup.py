@@ -1,0 +1,58 @@
+"""Trained models by name: which there are, and which images they never saw."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from fmkeras.artifacts import keras_file
+from fmkeras.datasets import Dataset
+from fmkeras.datasets.splits import Part, split_dataset
+from fmkeras.errors import UserError
+
+
+def find_models(
+    words: Iterable[str], folder: str | os.PathLike, data: str
+) -> list[str]:
+    """Return the models that are meant: names, paths, or the one word `all`.
+
+    `all` are those of `folder` that were trained on the data set named `data`, or
+    have no card. Raises `UserError` where there is none.
+    """
+    words = list(dict.fromkeys(words))
+    if words != ["all"]:
+        if not words:
+            raise UserError("No model is named; give names, paths, or all.")
+        return words
+    paths = sorted(Path(folder).glob("[!.]*.keras"))
+    names = [path.stem for path in paths if _data_of(path, data) == data]
+    if not names:
+        raise UserError(
+            f"There is no model of {data} in '{folder}'; expected a .keras file: train "
+            f"one first. Received: {len(paths)} of other data"
+        )
+    return names
+
+
+def card_of(
+    path_or_name: str | os.PathLike, folder: str | os.PathLike = keras_file.FOLDER
+) -> dict:
+    """Return a model's card, empty for a file that was made elsewhere."""
+    path = keras_file.find_artifact(path_or_name, folder)
+    return keras_file.read_card(path) if path.with_suffix(".json").exists() else {}
+
+
+def held_back(card: dict, dataset: Dataset) -> Part | None:
+    """Return the training images that a model's own training held back.
+
+    None where it trained on all of them, on other data, or where nothing is known
+    of it: any image may then be one that it was trained on.
+    """
+    told = card.get("dataset", {})
+    split = card.get("recipe", {}).get("data_split", "holdout")
+    if told.get("checksum") != dataset.checksum or split != "holdout":
+        return None
+    return split_dataset(dataset, card["seed"]).validation
+
+
+def _data_of(path: Path, default: str) -> str:
+    return card_of(path).get("dataset", {}).get("name", default)

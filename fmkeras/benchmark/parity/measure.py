@@ -1,0 +1,210 @@
+"""How far a network is from its PyTorch twin, in the backend that runs.
+
+`python -m fmkeras.benchmark.parity.measure NAME ...` prints one line of JSON a network;
+`fmkeras.benchmark.parity.run` runs it once for each backend.
+"""
+
+import json
+import sys
+import time
+from dataclasses import asdict, dataclass
+
+import keras
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from fmkeras.benchmark.parity.run import BARS
+from fmkeras.benchmark.pytorch.build import build_twin
+from fmkeras.benchmark.pytorch.weights import entries, export_to_torch
+from fmkeras.datasets.garments.draw import draw_garments
+from fmkeras.engines.gradients import gradient_function
+from fmkeras.models import build_model, model_info
+
+MOST_DRAWS = 12
+# The share of the first loss that the first step takes off, to first order: the
+# learning rate follows, so that no network leaps to where rounding grows.
+FIRST_STEP = 0.02
+# Where the weights other than kernels are drawn from.
+_RANGES = {
+    "bias": (-0.2, 0.2),
+    "gamma": (0.5, 1.5),
+    "beta": (-0.5, 0.5),
+    "moving_mean": (-0.5, 0.5),
+    "moving_variance": (0.5, 1.5),
+}
+# The same for gradients: nearly all relus get inputs clear of zero. At the corner
+# float32's rounding decides, and one such case in a small map moves the gradient
+# of a whole network by a hundredth, whichever library computes it.
+_CLEAR_RANGES = _RANGES | {"bias": (0.1, 0.5), "gamma": (0.4, 0.8), "beta": (1.2, 2.4)}
+# Size of a batch and number of steps, by the pixels that the network sees.
+EXTENT = {28: (8, 20), 96: (2, 20), 224: (2, 5)}
+
+
+@dataclass(frozen=True)
+class Parity:
+    """What was measured of one network in one backend, in float32.
+
+    Attributes:
+        inference, training: largest difference of a logit, in inference and in
+            training mode without dropout, over the largest spread of a class's
+            logits among the images of the batch.
+        gradients: largest distance of a weight's gradient, over that gradient's
+            length; over the whole gradient's where it is shorter than a
+            ten-thousandth of that, as a bias before a normalisation, whose
+            gradient is zero but for rounding. The least of `gradient_draws`.
+        gradient_draws: the same for each draw of weights, up to the first within
+            the bar. Where a relu's corner falls within float32's rounding, the two
+            sides take different ways; that comes with one draw and goes with the
+            next, while a fault stays in all of them.
+        losses: largest relative difference of the losses of `steps` SGD steps.
+        parameters, expected_parameters: trainable weights, here and as published.
+    """
+
+    name: str
+    backend: str
+    parameters: int
+    expected_parameters: int
+    inference: float
+    training: float
+    gradients: float
+    losses: float
+    gradient_draws: list[float]
+    batch: int
+    steps: int
+    learning_rate: float
+    first_loss: float
+    last_loss: float
+    seconds: float
+
+
+def measure_parity(name: str, seed: int = 0) -> Parity:
+    """Compare the published network `name` with its twin."""
+    info = model_info(name)
+    options = {"dropout": 0.0} if "dropout" in info.options else {}
+    model, twin = build_model(name, **options), build_twin(name, **options)
+    batch, steps = EXTENT[info.input_size]
+    return compare(model, twin, info.parameters, batch=batch, steps=steps, seed=seed)
+
+
+def compare(model, twin, expected_parameters, *, batch, steps, seed=0) -> Parity:
+    """Give both the same weights and batches, and measure how they differ.
+
+    Weights are drawn so that signals keep their size through all layers and every
+    bias and moving average takes part; gradients and losses are taken with others,
+    which keep clear of the corners of relus. The images are drawn garments.
+    """
+    begin = time.perf_counter()
+    images, labels = draw_garments(batch * steps, seed)
+    images = images[..., None]
+    step = gradient_function(model)
+
+    first, first_labels = images[:batch], labels[:batch]
+    _draw_both(model, twin, _RANGES, seed)
+    twin.eval()
+    with torch.no_grad():
+        twin_logits = twin(_to_torch(first)).numpy()
+    inference = _difference(model.predict_on_batch(first), twin_logits)
+    twin.train()
+    training = _difference(
+        step(first, first_labels).logits, _backward(twin, first, first_labels)[1]
+    )
+
+    draws: list[float] = []
+    while len(draws) < MOST_DRAWS and min(draws, default=1) > BARS["gradients"]:
+        _draw_both(model, twin, _CLEAR_RANGES, seed + len(draws))
+        loss, _ = _backward(twin, first, first_labels)
+        gradients = step(first, first_labels).gradients
+        draws.append(_gradient_difference(model, gradients, twin))
+    square = sum(float(p.grad.double().square().sum()) for p in twin.parameters())
+    learning_rate = FIRST_STEP * loss / square
+    # Again the last draw: the moving averages have moved.
+    _draw_both(model, twin, _CLEAR_RANGES, seed + len(draws) - 1)
+    here, there = _descend(model, step, twin, images, labels, steps, learning_rate)
+    return Parity(
+        name=model.name,
+        backend=keras.backend.backend(),
+        parameters=sum(int(np.prod(v.shape)) for v in model.trainable_variables),
+        expected_parameters=expected_parameters,
+        inference=inference,
+        training=training,
+        gradients=min(draws),
+        gradient_draws=draws,
+        losses=float(np.max(np.abs(here - there) / np.abs(there))),
+        batch=batch,
+        steps=steps,
+        learning_rate=learning_rate,
+        first_loss=float(there[0]),
+        last_loss=float(there[-1]),
+        seconds=round(time.perf_counter() - begin, 1),
+    )
+
+
+def _draw_both(model, twin, ranges, seed) -> None:
+    """Draw every weight, so that none is zero, and hand them to the twin."""
+    generator = np.random.default_rng(seed)
+    for entry in entries(model):
+        shape = tuple(entry.variable.shape)
+        kind = entry.variable.name
+        if kind == "kernel":
+            values = generator.standard_normal(shape, np.float32)
+            values *= np.sqrt(np.float32(2) / np.prod(shape[:-1], dtype=np.float32))
+        else:
+            values = generator.uniform(*ranges[kind], shape).astype(np.float32)
+        entry.variable.assign(values)
+    twin.load_state_dict(export_to_torch(model))
+
+
+def _descend(model, step, twin, images, labels, steps, learning_rate):
+    """Take plain SGD steps in both; return the losses before each."""
+    optimizer = torch.optim.SGD(twin.parameters(), lr=learning_rate)
+    here, there = [], []
+    for x, y in zip(np.split(images, steps), np.split(labels, steps), strict=True):
+        loss, gradients, _ = step(x, y)
+        for variable, gradient in zip(
+            model.trainable_variables, gradients, strict=True
+        ):
+            variable.assign_sub(learning_rate * gradient)
+        here.append(loss)
+        there.append(_backward(twin, x, y)[0])
+        optimizer.step()
+    return np.array(here), np.array(there)
+
+
+def _backward(twin, images, labels):
+    twin.zero_grad()
+    logits = twin(_to_torch(images))
+    loss = F.cross_entropy(logits, torch.tensor(labels))
+    loss.backward()
+    return loss.item(), logits.detach().numpy()
+
+
+def _gradient_difference(model, gradients, twin) -> float:
+    by_path = dict(
+        zip([v.path for v in model.trainable_variables], gradients, strict=True)
+    )
+    parameters = dict(twin.named_parameters())
+    distances, lengths = [], []
+    for entry in entries(model):
+        if entry.key in parameters:
+            here = entry.to_torch(by_path[entry.variable.path])
+            there = parameters[entry.key].grad.numpy()
+            distances.append(np.linalg.norm((here - there).ravel()))
+            lengths.append(np.linalg.norm(there.ravel()))
+    lengths, whole = np.array(lengths), np.linalg.norm(lengths)
+    lengths[lengths < 1e-4 * whole] = whole
+    return float(np.max(distances / lengths))
+
+
+def _difference(logits, twin_logits) -> float:
+    spread = np.ptp(twin_logits, axis=0).max()
+    return float(np.abs(logits - twin_logits).max() / spread)
+
+
+def _to_torch(images):
+    return torch.tensor(images.transpose(0, 3, 1, 2)).float()
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:]:
+        print(json.dumps(asdict(measure_parity(name))), flush=True)

@@ -1,0 +1,115 @@
+"""Proof of every network on every backend: one process each, one record of all."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from fmkeras.backends import BACKENDS
+from fmkeras.errors import UserError
+from fmkeras.files import write_json
+from fmkeras.models import list_models, model_info
+from fmkeras.provenance import provenance
+
+RECORD = Path("saved_models/records/parity.json")
+BARS = {"inference": 1e-4, "training": 1e-4, "gradients": 1e-3, "losses": 1e-3}
+
+
+def run_parity(
+    names: Sequence[str] | None = None,
+    *,
+    backends: Sequence[str] = BACKENDS,
+    out: str | os.PathLike | None = RECORD,
+    report: Callable[[str], None] = print,
+) -> dict:
+    """Compare networks with their twins, one process a backend; return the record.
+
+    `names`: all by default. Each result is reported as a line when it comes. The
+    record is written to `out` unless that is None; results of other networks and
+    backends that stand there stay, each with its own commit, versions and time.
+    Raises `UserError` for an unknown name or backend, a record that cannot be read,
+    or with the last line of a process that failed.
+    """
+    names = list(names or list_models())
+    for name in names:
+        model_info(name)
+    for backend in backends:
+        if backend not in BACKENDS:
+            raise UserError(
+                f"Unknown backend; expected one of: {', '.join(BACKENDS)}. "
+                f"Received: {backend!r}"
+            )
+    results = {} if out is None else _kept(Path(out))
+    origin = provenance() | {"cores": os.cpu_count()}
+    for backend in backends:
+        for measured in _measure(backend, names):
+            result = measured | {"proven": is_proven(measured)} | origin
+            results[measured["name"], backend] = result
+            report(_line(result))
+    order = [*list_models(variants=True)]
+    ranked = sorted(
+        results.values(),
+        key=lambda row: (BACKENDS.index(row["backend"]), order.index(row["name"])),
+    )
+    proven = all(row["proven"] for row in ranked)
+    record = {"bars": BARS, "proven": proven, "results": ranked}
+    if out is not None:
+        write_json(out, record)
+    return record
+
+
+def is_proven(result: dict) -> bool:
+    """Tell whether one result keeps to the bars and to the count of parameters."""
+    # 'at most' rather than 'not above': a NaN fails.
+    return result["parameters"] == result["expected_parameters"] and all(
+        result[measure] <= bar for measure, bar in BARS.items()
+    )
+
+
+def _kept(path: Path) -> dict:
+    if not path.exists():
+        return {}
+    try:
+        rows = json.loads(path.read_text())["results"]
+        return {(row["name"], row["backend"]): row for row in rows}
+    except (ValueError, LookupError, TypeError) as error:
+        raise UserError(
+            f"Cannot read the parity record '{path}'; expected one that was written "
+            f"here: delete it or give another path. Received: {error!r}"
+        ) from error
+
+
+def _measure(backend: str, names: list[str]) -> Iterator[dict]:
+    environment = {
+        **os.environ,
+        "KERAS_BACKEND": backend,
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+    }
+    command = [sys.executable, "-m", "fmkeras.benchmark.parity.measure", *names]
+    with tempfile.TemporaryFile("w+") as errors:
+        with subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True
+        ) as process:
+            try:
+                yield from map(json.loads, process.stdout)
+            except BaseException:
+                process.terminate()
+                raise
+        if process.returncode:
+            errors.seek(0)
+            last = (errors.read().strip().splitlines() or ["no message"])[-1]
+            raise UserError(
+                f"The parity run on {backend} stopped; expected keras, torch and "
+                f"{backend} in this environment. Received: {last}"
+            )
+
+
+def _line(result: dict) -> str:
+    figures = ", ".join(f"{measure} {result[measure]:.1e}" for measure in BARS)
+    return (
+        f"{result['backend']:10} {result['name']:20} {figures}; "
+        f"{result['seconds']:.0f} s; {'proven' if result['proven'] else 'NOT PROVEN'}"
+    )

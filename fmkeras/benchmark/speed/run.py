@@ -1,0 +1,225 @@
+"""How fast networks train and predict here, beside PyTorch and Keras's own `fit`.
+
+All contestants of a network are measured in the same run, in turns; what counts is the
+ratio of their medians, not the seconds.
+"""
+
+import contextlib
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from fmkeras.backends import BACKENDS
+from fmkeras.benchmark.speed.end_to_end import measure_whole_runs
+from fmkeras.benchmark.speed.memory import available_memory
+from fmkeras.benchmark.speed.record import begun_record
+from fmkeras.benchmark.speed.rounds import (
+    Contestant,
+    ContestantFailed,
+    Racer,
+    let_all,
+    run_rounds,
+)
+from fmkeras.errors import UserError
+from fmkeras.files import write_json
+from fmkeras.models import list_models, model_info
+from fmkeras.models.summary import STEP_OPERATIONS
+from fmkeras.provenance import provenance
+
+PRECISIONS = ("float32", "bfloat16")
+QUICK_NETS = ("mynet", "lenet", "mlp")
+# Of a matrix product's rate, what a step of a large network may be expected to reach.
+EXPECTED_SHARE = 0.25
+# Whose steps are taken apart, and over how many of them.
+PROFILED = ("ours-torch", "ours-torch-bfloat16", "pytorch-tensors")
+PROFILED_STEPS = 10
+# All contestants of a network live at once; where memory is short, who goes first.
+STARTING = ("tensors", "tuned", "ours", "keras-fit", "loader")
+# They grow after their first step.
+MEMORY_MARGIN = 2.5
+
+
+def default_contestants(
+    backends: Sequence[str] = BACKENDS,
+    precisions: Sequence[str] = PRECISIONS,
+    device: str = "cpu",
+) -> list[Contestant]:
+    """Return our engine on each backend, Keras's `fit`, and the three PyTorch loops.
+
+    On a CPU jax computes bfloat16 in float32, with copies to and fro: left out. Also
+    with a compiler's work, torch in each precision, tensorflow in float32; jax has no
+    other way.
+    """
+    ours = [
+        Contestant("ours", backend, precision)
+        for backend in backends
+        for precision in precisions
+        if (backend, precision, device) != ("jax", "bfloat16", "cpu")
+    ]
+    ours += [
+        Contestant("ours", backend, precision, compiled=True)
+        for backend in backends
+        for precision in precisions
+        if backend == "torch" or (backend, precision) == ("tensorflow", "float32")
+    ]
+    peers = [Contestant(kind) for kind in ("loader", "tensors", "tuned")]
+    return [*ours, Contestant("keras-fit", backends[0]), *peers]
+
+
+def quick_contestants(backends: Sequence[str] = BACKENDS) -> list[Contestant]:
+    """Return our engine on each backend in float32, and the plain PyTorch loop."""
+    return [*(Contestant("ours", name) for name in backends), Contestant("tensors")]
+
+
+def run_benchmark(
+    names: Sequence[str] | None = None,
+    *,
+    contestants: Sequence[Contestant] = (),
+    out: str | os.PathLike,
+    device: str = "cpu",
+    batch_size: int = 128,
+    rounds: int = 5,
+    seconds: float = 0.5,
+    step_limit: float = 10.0,
+    data_dir: str | os.PathLike | None = None,
+    report: Callable[[str], None] = print,
+) -> dict:
+    """Measure networks one after another and return the record.
+
+    Args:
+        names: all by default.
+        contestants: `default_contestants()` if none are given.
+        out: the JSON file, written after each network; networks that it holds
+            already, measured with the same settings, are not measured again.
+        device: cpu, or gpu for the one that the backends find.
+        batch_size: of training.
+        rounds: turns of each contestant.
+        seconds: about how long a turn takes.
+        step_limit: a network whose step would take longer is left out, by estimate.
+        data_dir: the folder of Fashion-MNIST's files: a whole training run is timed
+            too, beside a plain script; not where None.
+        report: takes lines of progress.
+
+    Raises `UserError` for an unknown network, or a record that cannot be read.
+    """
+    names = list(names or list_models())
+    for name in names:
+        model_info(name)
+    contestants = list(contestants or default_contestants())
+    settings = {
+        "device": device,
+        "batch_size": batch_size,
+        "rounds": rounds,
+        "seconds_a_round": seconds,
+        "contestants": [contestant.label for contestant in contestants],
+    }
+    record = begun_record(Path(out), settings)
+    record["machine"] = _machine(device)
+    if data_dir is not None and "whole_run" not in record:
+        report("lenet, one epoch, from command to end")
+        record["whole_run"] = measure_whole_runs(data_dir) | provenance()
+        write_json(out, record)
+        report(f"  {record['whole_run']['ratio']:.2f} times a plain script's time")
+    costs = _multiply_adds(names)
+    for number, name in enumerate(names):
+        if name in record["models"]:
+            report(f"{name}: measured before")
+            continue
+        report(f"{name} ({number + 1} of {len(names)})")
+        operations = STEP_OPERATIONS * costs[name] * batch_size
+        estimate = operations / (EXPECTED_SHARE * record["machine"]["float32"])
+        if estimate > step_limit:
+            entry = {"left_out": f"a step would take about {estimate:.0f} s"}
+            report(f"  left out: {entry['left_out']}")
+        else:
+            entry = _measure(name, contestants, settings, report)
+        record["models"][name] = {"multiply_adds": costs[name], **entry, **provenance()}
+        write_json(out, record)
+    return record
+
+
+def _measure(name: str, contestants, settings: dict, report) -> dict:
+    from fmkeras.engines.engine import evaluation_batch
+    from fmkeras.models.registry import build_graph
+
+    unit = evaluation_batch(build_graph(name))
+    batch_size, device = settings["batch_size"], settings["device"]
+    entry: dict = {"first_step": {}, "first_prediction": {}, "failed": {}}
+    with contextlib.ExitStack() as stack:
+        racers: list[Racer] = []
+        largest = 0
+        for contestant in sorted(contestants, key=lambda c: STARTING.index(c.kind)):
+            free = available_memory()
+            if free < MEMORY_MARGIN * largest:
+                reason = (
+                    f"not started: {free / 1e9:.1f} GB of memory left beside the "
+                    f"others, of whom one took {largest / 1e9:.1f} GB"
+                )
+                entry["failed"][contestant.label] = reason
+                continue
+            racer = stack.enter_context(Racer(contestant, name, batch_size, device))
+            try:
+                answer = racer.ask("warm", unit)
+            except ContestantFailed as error:
+                entry["failed"][contestant.label] = str(error)
+                continue
+            largest = max(largest, 1024 * answer["peak_memory"])
+            entry["first_step"][contestant.label] = round(answer["first_step"], 2)
+            entry["first_prediction"][contestant.label] = round(
+                answer["first_prediction"], 2
+            )
+            racers.append(racer)
+        turns = settings["seconds_a_round"], settings["rounds"]
+        failed = entry["failed"]
+        entry["train"] = run_rounds(racers, "train", batch_size, *turns, failed=failed)
+        # The compiler works on the training step alone.
+        others = [racer for racer in racers if not racer.contestant.compiled]
+        entry["predict"] = run_rounds(
+            others, "predict", unit, *turns, unit, failed=failed
+        )
+        racers = [r for r in racers if r.contestant.label not in failed]
+        entry |= {"profile": {}, "peak_memory_mb": {}}
+
+        def take_apart(racer):
+            label = racer.contestant.label
+            if label in PROFILED:
+                answer = racer.ask("profile", PROFILED_STEPS * batch_size)
+                entry["profile"][label] = answer["profile"]
+
+        def weigh(racer):
+            kilobytes = racer.ask("predict", unit, unit)["peak_memory"]
+            entry["peak_memory_mb"][racer.contestant.label] = kilobytes // 1024
+
+        let_all(racers, take_apart, failed)
+        let_all(racers, weigh, failed)
+        for label in failed:
+            report(f"  {label} failed: {failed[label]}")
+    for what in ("train", "predict"):
+        line = ", ".join(
+            f"{label} {figures['median']:,.0f}"
+            for label, figures in entry[what].items()
+        )
+        report(f"  {what}, images/s: {line}")
+    return entry
+
+
+def _machine(device: str) -> dict:
+    """Return cores and the measured rates of a matrix product, operations a second."""
+    with Racer(Contestant("tensors"), "linear", 1, device) as racer:
+        try:
+            rates = {
+                kind: racer.ask("product", kind)["rate"]
+                for kind in ("float32", "bfloat16")
+            }
+        except ContestantFailed as error:
+            raise UserError(
+                f"PyTorch does not run on this machine's {device}; expected it to "
+                f"multiply two matrices. Received: {error}"
+            ) from error
+    return {"cores": os.cpu_count(), **rates}
+
+
+def _multiply_adds(names: Sequence[str]) -> dict[str, int]:
+    from fmkeras.models.summary import model_rows
+
+    return {row["name"]: row["multiply_adds"] for row in model_rows(names)}

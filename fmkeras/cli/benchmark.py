@@ -1,0 +1,185 @@
+"""The commands parity and benchmark: our engines beside PyTorch."""
+
+from pathlib import Path
+
+from fmkeras.backends import BACKENDS
+from fmkeras.cli import flags
+from fmkeras.cli.session import import_keras, split_words
+from fmkeras.errors import UserError
+
+
+def add_commands(add) -> None:
+    """Declare parity and benchmark; `add(name, run, text)` returns a parser."""
+    parity_parser = add(
+        "parity",
+        parity,
+        "prove the networks equal to PyTorch on every backend",
+    )
+    parity_parser.add_argument(
+        "--model", metavar="NAME", help="one of them (default: all)"
+    )
+    _add_backends(parity_parser)
+    parity_parser.add_argument("--json", metavar="FILE", help="write the record there")
+
+    benchmark_parser = add(
+        "benchmark",
+        benchmark,
+        "measure speed beside PyTorch and Keras's own fit",
+    )
+    benchmark_parser.epilog = (
+        "Networks that the record holds already, measured with the same settings, are "
+        "not measured again. Leave the machine alone meanwhile."
+    )
+    benchmark_parser.add_argument(
+        "--model", nargs="+", metavar="NAME", help="one or more (default: all)"
+    )
+    _add_backends(benchmark_parser)
+    flags.add_device(benchmark_parser, default="cpu")
+    benchmark_parser.add_argument(
+        "--precision",
+        nargs="+",
+        choices=("float32", "bfloat16"),
+        metavar="float32|bfloat16",
+        help="of our engine, one or both (default: both)",
+    )
+    benchmark_parser.add_argument(
+        "--batch-size",
+        type=flags.positive_number,
+        metavar="N",
+        help="of training (default: 128)",
+    )
+    benchmark_parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="three small networks in few short rounds; a record of its own",
+    )
+    benchmark_parser.add_argument(
+        "--growth",
+        action="store_true",
+        help="training over batches of 32 to 4,096 and images of 28 to 224 pixels",
+    )
+    benchmark_parser.add_argument(
+        "--json", metavar="FILE", help="write the record there"
+    )
+
+
+def _add_backends(parser) -> None:
+    parser.add_argument(
+        "--backends",
+        nargs="+",
+        choices=BACKENDS,
+        metavar="NAME",
+        help="one or more (default: all three)",
+    )
+
+
+def parity(options) -> int:
+    """Compare networks with their PyTorch twins on every backend."""
+    from fmkeras.benchmark.parity.run import RECORD, run_parity
+
+    names = [options.model] if options.model else None
+    # The record of all networks is not lost to a look at one.
+    out = options.json or (RECORD if not names and not options.backends else None)
+    record = run_parity(
+        names,
+        backends=options.backends or BACKENDS,
+        out=out,
+        report=lambda line: print(line, flush=True),
+    )
+    failed = [r for r in record["results"] if not r["proven"]]
+    for result in failed:
+        print(f"Not proven: {result['name']} on {result['backend']}")
+    if not failed:
+        print(f"Proven: all of {len(record['results'])} comparisons.")
+    if out:
+        print(f"Record: {out}")
+    return 1 if failed else 0
+
+
+def benchmark(options) -> None:
+    """Measure training and inference beside PyTorch and Keras's own `fit`."""
+    from fmkeras.models import model_info
+
+    names = split_words(options.model or [])
+    for name in names:
+        model_info(name)
+    if options.growth and (options.quick or options.precision or options.batch_size):
+        raise UserError(
+            "--growth goes over batches of its own, in float32; expected it without "
+            "--quick, --precision and --batch-size: leave them out."
+        )
+    import_keras()
+    out = options.json or _benchmark_record(options)
+    (_measure_growth if options.growth else _measure_speed)(options, names, out)
+    print(f"Record: {out}")
+    print(f"Picture: {Path(out).with_suffix('.png')}")
+
+
+def _measure_speed(options, names, out) -> None:
+    from fmkeras.benchmark.speed.run import (
+        PRECISIONS,
+        QUICK_NETS,
+        default_contestants,
+        quick_contestants,
+        run_benchmark,
+    )
+    from fmkeras.datasets.fashion_mnist import find
+    from fmkeras.report.plots.speed import plot_speed
+    from fmkeras.report.tables.speed import benchmark_note, rate_table, ratio_table
+
+    backends = options.backends or BACKENDS
+    contestants = default_contestants(
+        backends, options.precision or PRECISIONS, options.device
+    )
+    turns = {}
+    if options.quick:
+        names = names or QUICK_NETS
+        contestants = quick_contestants(backends)
+        turns = {"rounds": 3, "seconds": 0.3}
+    record = run_benchmark(
+        names,
+        contestants=contestants,
+        out=out,
+        device=options.device,
+        batch_size=options.batch_size or 128,
+        data_dir=find() if _usual(options) and not options.quick else None,
+        report=lambda line: print(line, flush=True),
+        **turns,
+    )
+    print(f"\n{benchmark_note(record)}")
+    for what, title in (("train", "Training"), ("predict", "Inference")):
+        print(f"\n{title}, images a second:\n{rate_table(record, what)}")
+        print(f"\n{title}, ratios:\n{ratio_table(record, what)}")
+    plot_speed(record, Path(out).with_suffix(".png"))
+
+
+def _measure_growth(options, names, out) -> None:
+    from fmkeras.benchmark.speed.run import quick_contestants
+    from fmkeras.benchmark.speed.scaling import run_growth
+    from fmkeras.report.plots.speed import plot_growth
+    from fmkeras.report.tables.speed import augmentation_table, growth_table
+
+    record = run_growth(
+        names,
+        contestants=quick_contestants(options.backends or BACKENDS),
+        out=out,
+        device=options.device,
+        report=lambda line: print(line, flush=True),
+    )
+    print(f"\nTraining, images a second:\n{growth_table(record)}")
+    print(f"\nWhat augmentation adds to a step:\n{augmentation_table(record)}")
+    plot_growth(record, Path(out).with_suffix(".png"))
+
+
+def _benchmark_record(options) -> Path:
+    """The record of the usual settings is not lost to a measurement of others."""
+    from fmkeras.records import RECORDS
+
+    growth = "growth-" if options.growth else ""
+    quick = "-quick" if options.quick else ""
+    own = "" if _usual(options) else "-custom"
+    return RECORDS / f"benchmark-{growth}{options.device}{quick}{own}.json"
+
+
+def _usual(options) -> bool:
+    return not (options.backends or options.precision or options.batch_size)

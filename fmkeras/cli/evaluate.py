@@ -1,0 +1,176 @@
+"""The commands evaluate and compare: trained models on the test images."""
+
+from pathlib import Path
+
+from fmkeras.cli import flags
+from fmkeras.cli.session import import_keras, load_data, print_device, split_words
+from fmkeras.errors import UserError
+from fmkeras.files import write_json
+
+
+def add_commands(add) -> None:
+    """Declare evaluate and compare; `add(name, run, text)` returns a parser."""
+    evaluate_parser = add(
+        "evaluate", evaluate, "measure .keras files on the test images"
+    )
+    evaluate_parser.usage = "%(prog)s --model NAME|FILE [...] [option ...]"
+    evaluate_parser.epilog = (
+        "example: fmkeras evaluate --model cnn --figure confusion.png"
+    )
+    evaluate_parser.add_argument(
+        "--model",
+        required=True,
+        nargs="+",
+        metavar="NAME|FILE",
+        help="names in --models-dir, paths of .keras files, or all",
+    )
+    flags.add_models_dir(evaluate_parser)
+    evaluate_parser.add_argument(
+        "--json", metavar="FILE", help="write the figures there"
+    )
+    evaluate_parser.add_argument(
+        "--figure", metavar="FILE", help="draw the confusion matrix (.png or .svg)"
+    )
+    evaluate_parser.add_argument(
+        "--reliability",
+        metavar="FILE",
+        help="draw accuracy against confidence (.png or .svg)",
+    )
+    flags.add_backend(evaluate_parser)
+    flags.add_data(evaluate_parser)
+
+    compare_parser = add(
+        "compare",
+        compare,
+        "compare .keras files on the same test images",
+    )
+    compare_parser.usage = "%(prog)s --models NAME|FILE NAME|FILE [...] [option ...]"
+    compare_parser.epilog = (
+        "Several files of one network, of different seeds, have their mean and spread "
+        "told too."
+    )
+    compare_parser.add_argument(
+        "--models",
+        required=True,
+        nargs="+",
+        metavar="NAME|FILE",
+        help="two or more: names in --models-dir, paths, or all",
+    )
+    flags.add_models_dir(compare_parser)
+    compare_parser.add_argument(
+        "--json", metavar="FILE", help="write the figures there"
+    )
+    flags.add_backend(compare_parser)
+    flags.add_data(compare_parser)
+
+
+def evaluate(options) -> None:
+    """Measure one model or several on the test images."""
+    dataset = load_data(options)
+    names = _names(options.model, options, dataset)
+    if len(names) > 1 and (options.figure or options.reliability):
+        raise UserError(
+            "A picture is of one model; give one, or leave the picture out. "
+            f"Received: {len(names)} models"
+        )
+    print_device()
+    contents = []
+    for name in names:
+        contents.append(_evaluate_one(name, dataset, options))
+    if len(names) > 1:
+        print(_summary(contents))
+    if options.json:
+        write_json(options.json, contents[0] if len(names) == 1 else contents)
+        print(f"Figures: {options.json}")
+
+
+def _evaluate_one(name: str, dataset, options) -> dict:
+    from fmkeras.artifacts.keras_file import load_artifact
+    from fmkeras.engines import predict
+    from fmkeras.evaluation.evaluate import evaluate_model
+    from fmkeras.evaluation.text import details_content, details_text
+
+    model = load_artifact(name, options.models_dir)
+    evaluation = evaluate_model(model, dataset.x_test, dataset.y_test, predict)
+    title = f"{Path(name).stem} on {len(dataset.y_test):,} test images"
+    print(f"{title} of {dataset.name}")
+    print(evaluation.to_text())
+    temperature = _fit_temperature(evaluation, model, name, dataset, options.models_dir)
+    print(details_text(evaluation, temperature))
+    if options.figure:
+        from fmkeras.report.plots.figures import plot_confusion_matrix
+
+        plot_confusion_matrix(evaluation.confusion, options.figure, title)
+        print(f"Picture: {options.figure}")
+    if options.reliability:
+        from fmkeras.report.plots.charts import plot_reliability
+
+        plot_reliability(evaluation.calibration, options.reliability, title)
+        print(f"Picture: {options.reliability}")
+    source = {"model": name, "dataset": dataset.name}
+    return source | evaluation.to_dict() | details_content(evaluation, temperature)
+
+
+def _fit_temperature(evaluation, model, name: str, dataset, models_dir: str):
+    from fmkeras.artifacts.lookup import card_of, held_back
+    from fmkeras.engines import predict
+    from fmkeras.evaluation.evaluate import evaluate_model, fit_on_validation
+
+    part = held_back(card_of(name, models_dir), dataset)
+    if part is None:
+        return None
+    seen = evaluate_model(model, part.images, part.labels, predict)
+    return fit_on_validation(evaluation, seen.probabilities, part.labels)
+
+
+def compare(options) -> None:
+    """Compare models on the same test images."""
+    dataset = load_data(options)
+    names = _names(options.models, options, dataset)
+    print_device()
+    from fmkeras.artifacts.keras_file import load_artifact
+    from fmkeras.artifacts.lookup import card_of
+    from fmkeras.engines import predict
+    from fmkeras.evaluation.compare import compare as compare_predictions
+    from fmkeras.evaluation.compare import over_seeds
+    from fmkeras.evaluation.text import comparison_text
+
+    predictions = {
+        name: predict(load_artifact(name, options.models_dir), dataset.x_test).argmax(1)
+        for name in names
+    }
+    comparison = compare_predictions(predictions, dataset.y_test)
+    accuracies = dict(zip(comparison.names, comparison.accuracies, strict=True))
+    networks = {
+        name: card_of(name, options.models_dir).get("model", name)
+        for name in accuracies
+    }
+    seeds = over_seeds(networks, accuracies)
+    print(
+        f"{len(names)} models on {len(dataset.y_test):,} test images of {dataset.name}"
+    )
+    print(comparison_text(comparison, seeds))
+    if options.json:
+        content = comparison.to_dict() | {"over_seeds": seeds, "dataset": dataset.name}
+        write_json(options.json, content)
+        print(f"Figures: {options.json}")
+
+
+def _names(words, options, dataset) -> list[str]:
+    # Opening a card needs keras; its notes come before the line about the device.
+    import_keras()
+    from fmkeras.artifacts.lookup import find_models
+
+    return find_models(split_words(words), options.models_dir, dataset.name)
+
+
+def _summary(contents: list[dict]) -> str:
+    lines = [f"{'model':<24}  accuracy  95 % interval      loss   calibration error"]
+    for content in contents:
+        low, high = content["accuracy_interval_95"]
+        error = content["calibration"]["expected_calibration_error"]
+        lines.append(
+            f"{Path(content['model']).stem:<24}    {content['accuracy']:.4f}  "
+            f"{low:.4f} to {high:.4f}  {content['loss']:.4f}  {error:>18.4f}"
+        )
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,160 @@
+"""The commands that train many times: repeat, reproduce, campaign."""
+
+import argparse
+from pathlib import Path
+
+from fmkeras.backends import BACKENDS
+from fmkeras.cli import flags
+from fmkeras.experiments.campaign import PARTS
+from fmkeras.experiments.repeat import repeat as run_study
+from fmkeras.records import summarise
+
+
+def add_commands(add) -> None:
+    """Declare repeat, reproduce, campaign; `add(name, run, text)` returns a parser."""
+    repeat_parser = add(
+        "repeat",
+        repeat,
+        "train over backends and seeds, keep the records",
+    )
+    repeat_parser.usage = "%(prog)s --model NAME --name NAME [option ...] [-- FLAG ...]"
+    repeat_parser.epilog = (
+        "Flags of train may follow after --, as in: fmkeras repeat --model cnn "
+        "--name first-light --epochs 5 -- --batch-size 64"
+    )
+    repeat_parser.add_argument(
+        "--model", required=True, metavar="NAME", help="see 'fmkeras models'"
+    )
+    repeat_parser.add_argument(
+        "--name", required=True, metavar="NAME", help="of the study"
+    )
+    repeat_parser.add_argument(
+        "--backends",
+        nargs="+",
+        default=BACKENDS,
+        choices=BACKENDS,
+        metavar="NAME",
+        help="one or more (default: all three)",
+    )
+    _add_seeds(repeat_parser)
+    repeat_parser.add_argument(
+        "--epochs", type=flags.whole_number, metavar="N", help="as train has it"
+    )
+    repeat_parser.add_argument("flags", nargs="*", help=argparse.SUPPRESS)
+
+    reproduce_parser = add(
+        "reproduce",
+        reproduce,
+        "train by the published protocol, print both figures",
+    )
+    reproduce_parser.usage = "%(prog)s --model NAME [option ...] [-- FLAG ...]"
+    reproduce_parser.epilog = (
+        "Records are kept in saved_models/records/published; a run whose record is "
+        "there is not repeated. Flags of train may follow after --."
+    )
+    reproduce_parser.add_argument(
+        "--model", required=True, metavar="NAME", help="see 'fmkeras models'"
+    )
+    flags.add_backend(reproduce_parser)
+    _add_seeds(reproduce_parser)
+    reproduce_parser.add_argument(
+        "--epochs",
+        type=flags.whole_number,
+        metavar="N",
+        help="fewer than published: a short run, which is kept apart",
+    )
+    flags.add_data_dir(reproduce_parser)
+    reproduce_parser.add_argument("flags", nargs="*", help=argparse.SUPPRESS)
+
+    campaign_parser = add(
+        "campaign",
+        campaign,
+        "measure what the tables want of a GPU, in a given time",
+    )
+    campaign_parser.epilog = (
+        "Speed, then the published runs of the large networks, then the accuracies "
+        "aimed at, the last two on torch in bfloat16. What is cut short goes on in "
+        "the next campaign."
+    )
+    campaign_parser.add_argument(
+        "--part",
+        nargs="+",
+        choices=PARTS,
+        default=PARTS,
+        metavar="|".join(PARTS),
+        help="one or more (default: all, in this order)",
+    )
+    campaign_parser.add_argument(
+        "--minutes",
+        type=flags.positive_number,
+        default=9,
+        metavar="N",
+        help="how long it may take (default: 9)",
+    )
+    flags.add_device(campaign_parser, default="gpu")
+    campaign_parser.add_argument(
+        "--out",
+        default="runs/campaign",
+        metavar="DIR",
+        help="gets records.tar.gz, with all that was written (default: runs/campaign)",
+    )
+
+
+def _add_seeds(parser) -> None:
+    parser.add_argument(
+        "--seeds",
+        nargs="+",
+        type=flags.seed,
+        default=(0, 1, 2),
+        metavar="N",
+        help="one or more (default: 0 1 2)",
+    )
+
+
+def repeat(options) -> None:
+    arguments = [] if options.epochs is None else ["--epochs", str(options.epochs)]
+    records = run_study(
+        options.name,
+        options.model,
+        options.backends,
+        options.seeds,
+        arguments + options.flags,
+    )
+    for row in summarise(records):
+        spread = "" if row["spread"] is None else f" +- {row['spread']:.4f}"
+        print(
+            f"{row['model']} on {row['backend']}, {row['epochs']} epochs: test "
+            f"accuracy {row['mean']:.4f}{spread} over {len(row['seeds'])} seeds"
+        )
+
+
+def reproduce(options) -> None:
+    """Train by a published protocol; print its figures beside ours."""
+    from fmkeras.experiments.reproduce import comparison_text
+    from fmkeras.experiments.reproduce import reproduce as run_protocol
+
+    data = [] if options.data_dir is None else ["--data-dir", options.data_dir]
+    records = run_protocol(
+        options.model,
+        options.backend,
+        options.seeds,
+        options.epochs,
+        data + options.flags,
+    )
+    print(comparison_text(options.model, records))
+
+
+def campaign(options) -> int:
+    """Run the commands whose records the tables want of a device, in a given time."""
+    from fmkeras.experiments.campaign import ARCHIVE, commands_of, run_campaign
+
+    commands = [c for part in options.part for c in commands_of(part, options.device)]
+    left = run_campaign(
+        commands,
+        options.out,
+        options.minutes,
+        report=lambda line: print(line, flush=True),
+    )
+    print(f"Records: {Path(options.out) / ARCHIVE}")
+    print(f"Brought to an end: {len(commands) - left} of {len(commands)} commands.")
+    return 1 if left else 0

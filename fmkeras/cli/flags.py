@@ -1,0 +1,123 @@
+"""Flags that several commands share, and how their values are read."""
+
+import argparse
+import os
+
+DATASETS = ("fashion-mnist", "csv", "garments")
+
+
+def add_backend(parser) -> None:
+    parser.add_argument(
+        "--backend",
+        default=os.environ.get("KERAS_BACKEND") or "torch",
+        metavar="NAME",
+        help="torch, tensorflow or jax (default: $KERAS_BACKEND, else torch)",
+    )
+
+
+def add_device(parser, default: str) -> None:
+    parser.add_argument(
+        "--device",
+        choices=("cpu", "gpu"),
+        default=default,
+        metavar="cpu|gpu",
+        help=f"what all contestants compute on (default: {default})",
+    )
+
+
+def add_data_dir(parser) -> None:
+    parser.add_argument(
+        "--data-dir",
+        metavar="DIR",
+        help="the folder of the data; for csv also TRAIN.csv,TEST.csv (default: "
+        "$FMKERAS_DATA, else the usual places, else a download)",
+    )
+
+
+def add_data_name(parser) -> None:
+    parser.add_argument(
+        "--data",
+        choices=DATASETS,
+        default="fashion-mnist",
+        metavar="NAME",
+        help="fashion-mnist (the default), csv (your files) or garments (drawn here)",
+    )
+
+
+def add_models_dir(parser) -> None:
+    parser.add_argument(
+        "--models-dir",
+        default="saved_models",
+        metavar="DIR",
+        help="where names are looked up (default: saved_models)",
+    )
+
+
+def add_seed(parser) -> None:
+    parser.add_argument(
+        "--seed",
+        type=seed,
+        default=0,
+        metavar="N",
+        help="of the split, weights, order and dropout (default: 0)",
+    )
+
+
+def add_data(parser) -> None:
+    data = parser.add_argument_group("data")
+    add_data_name(data)
+    add_data_dir(data)
+    for part, name in (("train", "training"), ("test", "test")):
+        data.add_argument(
+            f"--{part}-size",
+            type=whole_number,
+            metavar="N",
+            help=f"how many {name} images to draw (garments only)",
+        )
+    data.add_argument(
+        "--data-seed",
+        type=seed,
+        default=0,
+        metavar="N",
+        help="of the drawing (garments only; default: 0)",
+    )
+
+
+def whole_number(text: str) -> int:
+    return _parse(int, text, "a whole number")
+
+
+def positive_number(text: str) -> int:
+    number = whole_number(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(
+            f"expected a whole number of at least 1. Received: {text!r}"
+        )
+    return number
+
+
+def number(text: str) -> float:
+    return _parse(float, text, "a number")
+
+
+def whole_numbers(text: str) -> tuple[int, ...]:
+    words = text.split(",")
+    return tuple(_parse(int, word, "whole numbers and commas") for word in words)
+
+
+def seed(text: str) -> int:
+    seed = whole_number(text)
+    if seed < 0:
+        raise argparse.ArgumentTypeError(
+            f"expected a whole number of at least 0. Received: {text!r}"
+        )
+    return seed
+
+
+def _parse(kind: type, text: str, expected: str):
+    try:
+        return kind(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"expected {expected}. Received: {text!r}"
+        ) from error

@@ -1,0 +1,91 @@
+"""The commands data, models and show."""
+
+from fmkeras.cli import flags
+from fmkeras.cli.session import import_keras
+
+
+def add_commands(add) -> None:
+    """Declare data, models and show; `add(name, run, text)` returns a parser."""
+    data_parser = add(
+        "data",
+        data,
+        "say what data was found, where, and if it is intact",
+    )
+    flags.add_data_name(data_parser)
+    flags.add_data_dir(data_parser)
+    data_parser.add_argument("--json", metavar="FILE", help="write the report there")
+    data_parser.add_argument(
+        "--figure", metavar="FILE", help="draw twelve images a class (.png or .svg)"
+    )
+
+    models_parser = add("models", models, "list the networks")
+    models_parser.add_argument(
+        "--models-dir",
+        default="saved_models",
+        metavar="DIR",
+        help="where the sizes of files are read (default: saved_models)",
+    )
+    models_parser.add_argument("--markdown", action="store_true", help="as Markdown")
+    models_parser.add_argument(
+        "--json", metavar="FILE", help="write the table there too"
+    )
+    flags.add_backend(models_parser)
+
+    show_parser = add("show", show, "show a network layer by layer")
+    show_parser.add_argument("model", metavar="NAME", help="see 'fmkeras models'")
+    show_parser.add_argument("--markdown", action="store_true", help="as Markdown")
+    flags.add_backend(show_parser)
+
+
+def data(options) -> int:
+    """Print which data files were found, where, and whether they are intact."""
+    from fmkeras.datasets import describe_data, load_dataset
+
+    dataset = None
+    if options.data == "fashion-mnist":
+        report = describe_data(options.data_dir)
+        print(report.to_text())
+        ok, content = report.ok, report.to_dict()
+    else:
+        dataset = load_dataset(options.data, options.data_dir)
+        counts = {"train": len(dataset.y_train), "test": len(dataset.y_test)}
+        print(f"{dataset.name}: {dataset.source}")
+        print("In order: {train:,} training and {test:,} test images.".format(**counts))
+        ok, content = True, {"ok": True, "source": dataset.source, **counts}
+    if options.json:
+        from fmkeras.files import write_json
+
+        write_json(options.json, content)
+        print(f"Report: {options.json}")
+    if options.figure and ok:
+        from fmkeras.report.plots.figures import plot_samples
+
+        dataset = dataset or load_dataset(options.data, options.data_dir)
+        plot_samples(dataset.x_train, dataset.y_train, options.figure)
+        print(f"Picture: {options.figure}")
+    return 0 if ok else 2
+
+
+def models(options) -> None:
+    """Print the table of networks."""
+    import_keras()
+    from fmkeras.models.summary import model_rows, models_table
+
+    rows = model_rows(models_dir=options.models_dir)
+    print(models_table(rows, options.markdown))
+    if options.json:
+        from fmkeras.files import write_json
+
+        write_json(options.json, rows)
+        print(f"Table: {options.json}")
+
+
+def show(options) -> None:
+    """Print one network layer by layer."""
+    from fmkeras.models import model_info
+
+    model_info(options.model)
+    import_keras()
+    from fmkeras.models.summary import show_model
+
+    print(show_model(options.model, options.markdown))

@@ -1,0 +1,62 @@
+"""The parser of the command line, put together from the files of the commands."""
+
+import argparse
+
+from fmkeras.cli import (
+    benchmark,
+    evaluate,
+    experiments,
+    inspect,
+    predict,
+    readme,
+    report,
+    train,
+)
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, where argparse would print its usage too."""
+
+    def error(self, message):
+        message = " ".join(message.split())
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands; `run` in its result is the function."""
+    parser = Parser(
+        prog="fmkeras",
+        description="Image classifiers on Fashion-MNIST, in Keras 3, on torch, "
+        "tensorflow or jax.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(run=lambda options: parser.print_help(), parser=parser)
+    subparsers = parser.add_subparsers(metavar="COMMAND", help="one of those below")
+
+    def add(name: str, run, text: str) -> argparse.ArgumentParser:
+        description = f"{text[0].upper()}{text[1:]}."
+        command = subparsers.add_parser(name, description=description)
+        command.set_defaults(run=run, parser=command)
+        return command
+
+    for group in (
+        train,
+        evaluate,
+        predict,
+        report,
+        inspect,
+        experiments,
+        benchmark,
+        readme,
+    ):
+        group.add_commands(add)
+
+    # A list of our own: argparse's breaks the line of the longest name.
+    lines = [
+        f"  {name:<11} {command.description}"
+        for name, command in subparsers.choices.items()
+    ]
+    parser.epilog = "\n".join(
+        ["commands:", *lines, "", "Each says more: fmkeras COMMAND --help"]
+    )
+    return parser

@@ -1,0 +1,83 @@
+"""The command predict: a person's own pictures."""
+
+import sys
+from pathlib import Path
+
+from fmkeras.cli import flags
+from fmkeras.cli.session import expand_patterns, print_device, split_words
+from fmkeras.errors import UserError
+
+
+def add_commands(add) -> None:
+    """Declare predict; `add(name, run, text)` returns a parser."""
+    predict_parser = add("predict", predict, "say what is on pictures of your own")
+    predict_parser.usage = "%(prog)s --model NAME|FILE PICTURE|DIR [...] [option ...]"
+    predict_parser.epilog = (
+        "Each picture is made 28 x 28 as the data set was: trimmed, shrunk, centred "
+        "and, where it is dark on light, negated."
+    )
+    predict_parser.add_argument(
+        "pictures",
+        nargs="+",
+        metavar="PICTURE|DIR",
+        help="picture files, grey, coloured or transparent, or folders of them",
+    )
+    predict_parser.add_argument(
+        "--model",
+        required=True,
+        metavar="NAME|FILE",
+        help="a name in --models-dir, or the path of a .keras file",
+    )
+    flags.add_models_dir(predict_parser)
+    predict_parser.add_argument(
+        "--out",
+        default="runs/predictions",
+        metavar="DIR",
+        help="where the 28 x 28 pixels that the model saw are written "
+        "(default: runs/predictions)",
+    )
+    predict_parser.add_argument(
+        "--csv",
+        metavar="FILE",
+        help="write a table (default for a folder: predictions.csv in --out)",
+    )
+    flags.add_backend(predict_parser)
+
+
+def predict(options) -> None:
+    """Say what is on a person's own pictures."""
+    from fmkeras.prediction.predict import (
+        find_pictures,
+        keep_what_was_seen,
+        predict_pictures,
+        read_all,
+        write_predictions,
+    )
+
+    words = expand_patterns(split_words(options.pictures))
+    folders = [word for word in words if Path(word).is_dir()]
+
+    def skip(error: UserError) -> None:
+        print(f"left out: {error}", file=sys.stderr)
+
+    # In a folder, which may hold anything, what is no picture is passed over.
+    pictures = read_all(find_pictures(words), skip if folders else None)
+    if not pictures:
+        raise UserError(
+            "None of the files can be read as a picture; see above. "
+            f"Received: {', '.join(words)}"
+        )
+    print_device()
+    from fmkeras.artifacts.keras_file import load_artifact
+    from fmkeras.engines import predict as run_model
+
+    model = load_artifact(options.model, options.models_dir)
+    predictions = predict_pictures(model, pictures, run_model)
+    for prediction in predictions:
+        print(prediction.to_text())
+    keep_what_was_seen(predictions, options.out)
+    print(f"What the model saw: {options.out}/*-28x28.png")
+    if folders or options.csv:
+        path = options.csv or Path(options.out) / "predictions.csv"
+        write_predictions(predictions, path)
+        print(f"Table: {path}")

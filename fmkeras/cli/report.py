@@ -1,0 +1,151 @@
+"""The commands audit and report."""
+
+import argparse
+
+from fmkeras.cli import flags
+from fmkeras.cli.session import load_data, print_device, split_words
+from fmkeras.recipes import find_recipe
+
+
+def add_commands(add) -> None:
+    """Declare audit and report; `add(name, run, text)` returns a parser."""
+    audit_parser = add("audit", audit, "list labels that are likely wrong, and twins")
+    audit_parser.epilog = (
+        "One model a fold of the training images judges those that it did not see; "
+        "their mean judges the test images. Finished folds are kept."
+    )
+    audit_parser.add_argument(
+        "--model",
+        default="cnn",
+        metavar="NAME",
+        help="the network that judges, by its default recipe (default: cnn)",
+    )
+    audit_parser.add_argument(
+        "--epochs",
+        type=flags.whole_number,
+        default=4,
+        metavar="N",
+        help="of each of its trainings (default: 4)",
+    )
+    audit_parser.add_argument(
+        "--folds",
+        type=_folds,
+        default=3,
+        metavar="N",
+        help="how many parts the training images are divided into (default: 3)",
+    )
+    audit_parser.add_argument(
+        "--out",
+        default="runs/audit",
+        metavar="DIR",
+        help="where folds and findings are kept (default: runs/audit)",
+    )
+    flags.add_seed(audit_parser)
+    flags.add_backend(audit_parser)
+    flags.add_data(audit_parser)
+    _add_report(add)
+
+
+def _add_report(add) -> None:
+    report_parser = add("report", report, "write pages about trained nets: a web site")
+    report_parser.epilog = (
+        "The pages open from the disk. What the nets say of the images is kept and "
+        "computed again only for files that changed."
+    )
+    report_parser.add_argument(
+        "--models",
+        nargs="+",
+        default=["all"],
+        metavar="NAME|FILE",
+        help="names in --models-dir, paths of .keras files, or all (the default)",
+    )
+    report_parser.add_argument(
+        "--run",
+        dest="run_folder",
+        metavar="DIR",
+        help="report on this run alone, in its folder report",
+    )
+    report_parser.add_argument(
+        "--out", metavar="DIR", help="where the pages go (default: runs/report)"
+    )
+    report_parser.add_argument(
+        "--image",
+        type=flags.whole_number,
+        default=0,
+        metavar="N",
+        help="the test image whose feature maps are shown (default: 0)",
+    )
+    report_parser.add_argument(
+        "--runs",
+        nargs="+",
+        default=["runs"],
+        metavar="DIR",
+        help="where the runs of the models are looked for (default: runs)",
+    )
+    report_parser.add_argument(
+        "--audit",
+        default="runs/audit/audit.json",
+        metavar="FILE",
+        help="what make audit found (default: runs/audit/audit.json)",
+    )
+    flags.add_models_dir(report_parser)
+    flags.add_backend(report_parser)
+    flags.add_data(report_parser)
+
+
+def _folds(text: str) -> int:
+    folds = flags.whole_number(text)
+    if folds < 2:
+        raise argparse.ArgumentTypeError(
+            f"expected a whole number of at least 2. Received: {text!r}"
+        )
+    return folds
+
+
+def audit(options) -> None:
+    """List the labels that are likely wrong, and images that stand in both parts."""
+    from fmkeras.models import model_info
+
+    model_info(options.model)
+    recipe = find_recipe("default", options.model).replace(epochs=options.epochs)
+    dataset = load_data(options)
+    print_device()
+    from fmkeras.analysis.label_issues import RESULT, audit_text
+    from fmkeras.analysis.label_issues import audit as run_audit
+
+    result = run_audit(
+        dataset,
+        options.model,
+        recipe,
+        folder=options.out,
+        folds=options.folds,
+        seed=options.seed,
+    )
+    print(audit_text(result))
+    print(f"Audit: {options.out}/{RESULT} (make report shows it with its pictures)")
+
+
+def report(options) -> None:
+    """Write pages about trained nets, or about one run."""
+    dataset = load_data(options)
+    print_device()
+    from fmkeras.artifacts.lookup import find_models
+    from fmkeras.engines.device import describe_device
+    from fmkeras.report.site.build import report_on_run, report_on_saved
+
+    if options.run_folder:
+        out = options.out or f"{options.run_folder}/report"
+        page = report_on_run(options.run_folder, dataset, out=out, image=options.image)
+    else:
+        names = split_words(options.models)
+        page = report_on_saved(
+            find_models(names, options.models_dir, dataset.name),
+            dataset,
+            models_dir=options.models_dir,
+            out=options.out or "runs/report",
+            runs=options.runs,
+            audit=options.audit,
+            image=options.image,
+            device=describe_device(),
+        )
+    print(f"Report: {page} (open it in a browser)")

@@ -1,0 +1,72 @@
+"""What several commands do alike: load the data, start keras, name the device."""
+
+import glob
+import shlex
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from fmkeras.backends import left_alone
+from fmkeras.cli.terminal import without_chatter
+from fmkeras.errors import UserError
+
+
+def load_data(options):
+    """Return the data set that the flags of `flags.add_data` name."""
+    from fmkeras.datasets import load_dataset
+
+    return load_dataset(
+        options.data,
+        options.data_dir,
+        seed=options.data_seed,
+        train_size=options.train_size,
+        test_size=options.test_size,
+    )
+
+
+def import_keras() -> None:
+    """Import keras, without what its backends note and its wrappers load on the way."""
+    with without_chatter(), left_alone("matplotlib", "sklearn"):
+        import keras  # noqa: F401
+
+
+def print_device() -> None:
+    """Say which backend runs, on what; and why not on a GPU that is there."""
+    import_keras()
+    import keras
+
+    from fmkeras.engines.device import describe_device, unusable_gpu
+
+    print(f"Backend {keras.backend.backend()}, {describe_device()}", flush=True)
+    reason = unusable_gpu()
+    if reason:
+        print(reason, file=sys.stderr)
+
+
+def split_words(values: Iterable[str]) -> list[str]:
+    """Return each name and path by itself, of arguments that may hold several.
+
+    make gives a variable as one argument, whose words are names or paths; one that
+    exists as a whole stays whole, so that a path may hold spaces.
+    """
+    words = []
+    for value in values:
+        if Path(value).exists():
+            words.append(value)
+            continue
+        try:
+            words += shlex.split(value)
+        except ValueError as error:
+            raise UserError(
+                f"A quote is not closed; expected names or paths. Received: {value}"
+            ) from error
+    return words
+
+
+def expand_patterns(words: Iterable[str]) -> list[str]:
+    """Return paths, with the files in place of a pattern such as photos/*.png."""
+    paths = []
+    for word in words:
+        found = [] if Path(word).exists() else sorted(glob.glob(word))
+        paths += found or [word]
+    return paths

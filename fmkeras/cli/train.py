@@ -1,0 +1,199 @@
+"""The commands train and quickstart."""
+
+import argparse
+import dataclasses
+import inspect
+import re
+import sys
+
+from fmkeras.cli import flags
+from fmkeras.cli.session import load_data, print_device
+from fmkeras.recipes import (
+    CHOICES,
+    OPTIMIZERS,
+    PUBLISHED,
+    Recipe,
+    complete_changes,
+    find_options,
+    find_recipe,
+)
+
+# The short names that the Makefile uses.
+ALIASES = {"batch_size": ["--batch"], "learning_rate": ["--lr"]}
+
+
+def add_commands(add) -> None:
+    """Declare quickstart and train; `add(name, run, text)` returns a parser."""
+    quickstart_parser = add(
+        "quickstart",
+        quickstart,
+        "train a small network in two minutes: start here",
+    )
+    quickstart_parser.epilog = (
+        "Where Fashion-MNIST is neither found nor to be downloaded, it takes garments "
+        "that the program draws, and says so."
+    )
+    flags.add_backend(quickstart_parser)
+    flags.add_data_dir(quickstart_parser)
+    flags.add_seed(quickstart_parser)
+
+    train_parser = add("train", train, "train a network and save it")
+    train_parser.usage = "%(prog)s --model NAME [option ...]"
+    train_parser.epilog = "example: fmkeras train --model cnn --epochs 5 --backend jax"
+    train_parser.add_argument(
+        "--model", required=True, metavar="NAME", help="see 'fmkeras models'"
+    )
+    _add_training(train_parser)
+
+
+def train(options) -> None:
+    from fmkeras.models import model_info
+    from fmkeras.models.options import check_options
+
+    # Before the data, whose loading may take a while.
+    info = model_info(options.model)
+    names = {"dropout": options.dropout, "hidden_units": options.hidden_units}
+    net_options = find_options(options.recipe, options.model)
+    net_options |= {name: value for name, value in names.items() if value is not None}
+    check_options(info, net_options)
+    fields = [
+        field.name for field in dataclasses.fields(Recipe) if field.name != "name"
+    ]
+    given = {name: getattr(options, name) for name in fields}
+    changes = {name: value for name, value in given.items() if value is not None}
+    recipe = find_recipe(options.recipe, options.model)
+    changes = complete_changes(recipe, changes)
+    if changes.get("data_split") == "full":
+        changes = {"keep": "last"} | changes
+    recipe = recipe.replace(**changes)
+    _run_training(options, recipe, load_data(options), net_options, options.out)
+
+
+def quickstart(options) -> None:
+    from fmkeras.datasets import DataNotFound, load_dataset
+
+    try:
+        dataset = load_dataset("fashion-mnist", options.data_dir)
+    except DataNotFound as error:
+        print(f"fmkeras: {error}", file=sys.stderr)
+        print("=" * 72)
+        print("STAND-IN DATA: training on garments drawn by this program. The figures")
+        print("below say nothing about Fashion-MNIST.")
+        print("=" * 72)
+        dataset = load_dataset("garments")
+    options.model, options.runs, options.resume = "cnn", "runs", None
+    recipe = find_recipe("default", "cnn").replace(epochs=5)
+    run = _run_training(options, recipe, dataset, {}, "runs/quickstart")
+    print(f"Measure it again: make evaluate MODEL={run.artifact}")
+
+
+def _run_training(options, recipe: Recipe, dataset, net_options: dict, out: str):
+    print_device()
+    import keras
+
+    from fmkeras.engines.device import device_kind, multiplies_bfloat16
+    from fmkeras.training.auto import resolve_precision
+    from fmkeras.training.run import train as run_training
+
+    backend = keras.backend.backend()
+    precision = resolve_precision(
+        recipe, options.model, backend, device_kind(), multiplies_bfloat16
+    )
+    print(
+        f"{options.model} on {dataset.name} ({dataset.source}), "
+        f"recipe {recipe.name}, {precision}, seed {options.seed}",
+        flush=True,
+    )
+    run = run_training(
+        options.model,
+        recipe,
+        dataset,
+        seed=options.seed,
+        options=net_options,
+        out=out,
+        runs=options.runs,
+        resume=options.resume,
+    )
+    print(f"\nTest images, weights of epoch {run.record['kept_epoch']}:")
+    print(run.evaluation.to_text())
+    print(f"Model: {run.artifact} (card: {run.artifact.with_suffix('.json').name})")
+    print(f"Run:   {run.folder}")
+    return run
+
+
+def _add_training(parser) -> None:
+    flags.add_backend(parser)
+    flags.add_seed(parser)
+    parser.add_argument(
+        "--out",
+        "--model-save",
+        default="saved_models",
+        metavar="DIR",
+        help="where the .keras file and its card go (default: saved_models)",
+    )
+    parser.add_argument(
+        "--runs",
+        default="runs",
+        metavar="DIR",
+        help="where the run gets a folder of its own (default: runs)",
+    )
+    parser.add_argument(
+        "--resume",
+        metavar="DIR",
+        help="go on with an interrupted run: its folder; the other flags as they were",
+    )
+    flags.add_data(parser)
+    network = parser.add_argument_group("network")
+    network.add_argument(
+        "--dropout", type=flags.number, metavar="RATE", help="of networks that have it"
+    )
+    network.add_argument(
+        "--hidden-units",
+        type=flags.whole_numbers,
+        metavar="N,N,...",
+        help="widths of the hidden layers of mlp",
+    )
+    recipe = parser.add_argument_group(
+        "recipe",
+        "How the network is trained. A field that is not given is the recipe's.",
+    )
+    recipe.add_argument(
+        "--recipe",
+        default="default",
+        metavar="NAME|FILE",
+        help="default (our own for the network), published (that of its source), one "
+        f"of {', '.join(PUBLISHED)}, or a .json file such as a run's config.json",
+    )
+    texts = _field_texts()
+    for field in dataclasses.fields(Recipe):
+        if field.name != "name":
+            _add_field(recipe, field, texts.get(field.name))
+
+
+def _add_field(group, field: dataclasses.Field, text: str | None) -> None:
+    flag = "--" + field.name.replace("_", "-")
+    if field.type is bool:
+        group.add_argument(flag, action=argparse.BooleanOptionalAction, help=text)
+        return
+    choices = OPTIMIZERS if field.name == "optimizer" else CHOICES.get(field.name)
+    kind, metavar = {int: (flags.whole_number, "N"), float: (flags.number, "X")}.get(
+        field.type, (str, "|".join(choices or ["NAME"]))
+    )
+    group.add_argument(
+        flag,
+        *ALIASES.get(field.name, []),
+        dest=field.name,
+        type=kind,
+        metavar=metavar,
+        help=text,
+    )
+
+
+def _field_texts() -> dict[str, str]:
+    """What the docstring of `Recipe` says of each field."""
+    attributes = inspect.getdoc(Recipe).partition("Attributes:")[2]
+    texts = re.findall(r"^    (\w+): (.*(?:\n {5,}.*)*)", attributes, re.MULTILINE)
+    return {
+        name: " ".join(text.split()).rstrip(".").replace("`", "").replace("%", "%%")
+        for name, text in texts
+    }

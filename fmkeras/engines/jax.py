@@ -1,0 +1,123 @@
+"""The compiled steps on jax: jit with donated state."""
+
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from fmkeras.datasets.augmentation import sample_images
+from fmkeras.datasets.splits import Part
+from fmkeras.engines.engine import Engine, count_confusion, one_hot_labels
+from fmkeras.files import cache_folder
+
+# Compiled steps are kept between runs, unless the user says where or says no.
+if jax.config.jax_compilation_cache_dir is None and (cache := cache_folder("jax")):
+    jax.config.update("jax_compilation_cache_dir", str(cache))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+# Keras's own checks each number.
+_GATHER = partial(jnp.take_along_axis, axis=1, mode="promise_in_bounds")
+
+
+@dataclass
+class _Data:
+    images: jax.Array
+    one_hot: jax.Array
+    labels: np.ndarray
+
+
+class JaxEngine(Engine):
+    """The state goes in as arrays and comes out as arrays; Keras's variables follow."""
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self._train = jax.jit(self._train_step, donate_argnums=(0, 1))
+        self._evaluate = jax.jit(self._evaluate_step, donate_argnums=0)
+        self._pick = jax.jit(self._pick_batch)
+        self._predict = jax.jit(self._predict_batch)
+
+    def _place(self, part: Part) -> _Data:
+        one_hot = one_hot_labels(part.labels, self.num_classes)
+        return _Data(
+            jnp.asarray(part.images), jnp.asarray(one_hot), np.asarray(part.labels)
+        )
+
+    def _train_steps(self, data, batches, draws):
+        variables = self._variables()
+        state = [[v.value for v in group] for group in variables]
+        losses, confusion = [], self._no_confusion()
+        # Not a scan: XLA runs convolutions inside a loop on one core of a CPU.
+        for numbers, drawn in zip(batches, draws, strict=True):
+            state, confusion, loss = self._train(
+                state, confusion, data.images, data.one_hot, numbers, drawn
+            )
+            losses.append(loss)
+        # The old arrays were donated to the step; the variables take the new ones.
+        for group, values in zip(variables, state, strict=True):
+            for variable, value in zip(group, values, strict=True):
+                variable.assign(value)
+        return np.asarray(losses), np.asarray(confusion)
+
+    def _evaluate_steps(self, data, batches):
+        weights = [[v.value for v in group] for group in self._variables()[:2]]
+        losses, confusion = [], self._no_confusion()
+        for numbers in batches:
+            # Apart, for it alone depends on how many images there are in all.
+            batch = self._pick(data.images, data.one_hot, numbers)
+            confusion, loss = self._evaluate(confusion, weights, *batch)
+            losses.append(loss)
+        return np.asarray(losses), np.asarray(confusion)
+
+    def _forward(self, images):
+        weights = [[v.value for v in group] for group in self._variables()[:2]]
+        return np.asarray(self._predict(weights, jnp.asarray(images)))
+
+    def _sample(self, images, maps, between):
+        return sample_images(images, maps, between, _GATHER)
+
+    def _seed_backend(self, seed):
+        """Nothing to do: all of jax's randomness is in the model's variables."""
+
+    def _train_step(self, state, confusion, images, one_hot, numbers, draws):
+        trainable, others, slots = state
+        targets = one_hot[numbers]
+        batch = self.augmented(images[numbers], draws)
+        differentiate = jax.value_and_grad(
+            partial(self._loss, images=batch, targets=targets),
+            has_aux=True,
+        )
+        (loss, (logits, others)), gradients = differentiate(trainable, others)
+        if self.l2:
+            gradients = [
+                g + self.l2 * v for g, v in zip(gradients, trainable, strict=True)
+            ]
+        trainable, slots = self.optimizer.stateless_apply(slots, gradients, trainable)
+        confusion += count_confusion(targets, logits)
+        return [trainable, others, slots], confusion, loss * len(numbers)
+
+    def _pick_batch(self, images, one_hot, numbers):
+        return images[numbers], one_hot[numbers]
+
+    def _evaluate_step(self, confusion, weights, images, targets):
+        logits, _ = self._logits(*weights, images, training=False)
+        loss = self.loss(targets, logits) * len(targets)
+        return confusion + count_confusion(targets, logits), loss
+
+    def _predict_batch(self, weights, images):
+        return self._logits(*weights, images, training=False)[0]
+
+    def _loss(self, trainable, others, images, targets):
+        logits, others = self._logits(trainable, others, images, training=True)
+        return self.loss(targets, logits), (logits, others)
+
+    def _logits(self, trainable, others, images, training):
+        images = images.astype(jnp.float32)[..., None]
+        logits, others = self.model.stateless_call(
+            trainable, others, images, training=training
+        )
+        return logits.astype(jnp.float32), others
+
+    def _no_confusion(self):
+        return jnp.zeros((self.num_classes, self.num_classes))

@@ -1,0 +1,115 @@
+"""The compiled steps on tensorflow: one tf.function that loops over batches."""
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import tensorflow as tf
+
+from fmkeras.datasets.augmentation import sample_images
+from fmkeras.datasets.splits import Part
+from fmkeras.engines.engine import Engine, count_confusion, one_hot_labels
+
+
+@dataclass
+class _Data:
+    images: tf.Tensor
+    one_hot: tf.Tensor
+    labels: np.ndarray
+
+
+class TensorflowEngine(Engine):
+    """A loop over batches inside one graph, any batch size in one trace."""
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        numbers = tf.TensorSpec([None, None], tf.int32)
+        images = tf.TensorSpec([None, *self.model.input_shape[1:3]], tf.uint8)
+        one_hot = tf.TensorSpec([None, self.num_classes], tf.float32)
+        draws = tf.TensorSpec([None, None, None], tf.float32)
+        signature = [images, one_hot, numbers]
+        self._augmented = self.augmented
+        if self.augmentation:
+            # One kernel of XLA for all that happens to the images.
+            self._augmented = tf.function(self.augmented, jit_compile=True)
+        self._train_step = self._train_batch
+        if self.compile_step:
+            self._train_step = tf.function(self._train_batch, jit_compile=True)
+        self._train = tf.function(self._train_graph, [*signature, draws])
+        self._evaluate = tf.function(self._evaluate_graph, signature)
+        self._predict = tf.function(self._predict_graph, [images])
+
+    def _place(self, part: Part) -> _Data:
+        one_hot = one_hot_labels(part.labels, self.num_classes)
+        return _Data(
+            tf.constant(part.images), tf.constant(one_hot), np.asarray(part.labels)
+        )
+
+    def _train_steps(self, data, batches, draws):
+        losses, confusion = self._train(data.images, data.one_hot, batches, draws)
+        return losses.numpy(), confusion.numpy()
+
+    def _evaluate_steps(self, data, batches):
+        losses, confusion = self._evaluate(data.images, data.one_hot, batches)
+        return losses.numpy(), confusion.numpy()
+
+    def _forward(self, images):
+        return self._predict(tf.constant(images)).numpy()
+
+    def _sample(self, images, maps, between):
+        return sample_images(images, maps, between, partial(tf.gather, batch_dims=1))
+
+    def _seed_backend(self, seed):
+        """Nothing to do: the seeds of dropout are in the model's variables.
+
+        Seeding tensorflow itself would make it prepare its graphs anew each epoch.
+        """
+
+    def _train_graph(self, images, one_hot, batches, draws):
+        losses, confusion = self._zeros(batches)
+        for step in tf.range(tf.shape(batches)[0]):
+            numbers = batches[step]
+            batch = tf.gather(images, numbers), tf.gather(one_hot, numbers)
+            loss_sum, hits = self._train_step(*batch, draws[step])
+            losses = losses.write(step, loss_sum)
+            confusion += hits
+        return losses.stack(), confusion
+
+    def _train_batch(self, images, targets, draws):
+        """Return the loss, summed over the images, and the confusion matrix."""
+        variables = [v.value for v in self.model.trainable_variables]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(variables)
+            changed = self._augmented(images, draws)
+            logits = self._logits(changed, training=True)
+            loss = self.loss(targets, logits)
+        gradients = tape.gradient(loss, variables)
+        if self.l2:
+            gradients = [
+                g + self.l2 * v for g, v in zip(gradients, variables, strict=True)
+            ]
+        self.optimizer.apply(gradients, self.model.trainable_variables)
+        count = tf.cast(tf.shape(targets)[0], tf.float32)
+        return loss * count, count_confusion(targets, logits)
+
+    def _evaluate_graph(self, images, one_hot, batches):
+        losses, confusion = self._zeros(batches)
+        for step in tf.range(tf.shape(batches)[0]):
+            numbers = batches[step]
+            targets = tf.gather(one_hot, numbers)
+            logits = self._logits(tf.gather(images, numbers), training=False)
+            loss = self.loss(targets, logits)
+            losses = losses.write(step, loss * tf.cast(tf.size(numbers), tf.float32))
+            confusion += count_confusion(targets, logits)
+        return losses.stack(), confusion
+
+    def _predict_graph(self, images):
+        return self._logits(images, training=False)
+
+    def _logits(self, images, training):
+        images = tf.cast(images, tf.float32)[..., None]
+        return tf.cast(self.model(images, training=training), tf.float32)
+
+    def _zeros(self, batches):
+        losses = tf.TensorArray(tf.float32, size=tf.shape(batches)[0])
+        return losses, tf.zeros((self.num_classes, self.num_classes))

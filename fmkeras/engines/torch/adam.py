@@ -1,0 +1,114 @@
+"""Adam's update as one kernel of torch for all weights, where Keras's formula allows.
+
+Keras's own update walks over every weight ten times. `torch._fused_adam_` does it in
+one walk. Given a count of steps so large that its own correction of the bias vanishes,
+and Keras's corrected rate in place of the learning rate, it computes Keras's formula.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+import keras
+import torch
+from keras import ops
+
+from fmkeras.engines.torch.layout import outputs_first
+
+_PLAIN = {
+    "clipnorm": None,
+    "clipvalue": None,
+    "global_clipnorm": None,
+    "ema_overwrite_frequency": None,
+    "loss_scale_factor": None,
+    "gradient_accumulation_steps": None,
+}
+_NO_CORRECTION = 1e9
+
+
+class FusedAdam:
+    """The update of Keras's Adam or AdamW; l2 as `Engine` has it."""
+
+    def __init__(self, optimizer: keras.optimizers.Adam, l2: float) -> None:
+        self.optimizer = optimizer
+        self.l2 = l2
+        self.decay = float(optimizer.weight_decay or 0.0)
+
+    def updates(self, count: int) -> list[Callable]:
+        """Return the updates of the next `count` steps, to be called with gradients.
+
+        They write the new weights and averages into the variables' own tensors; the
+        optimizer counts the steps as done.
+        """
+        optimizer = self.optimizer
+        weights = _tensors(optimizer._trainable_variables)
+        slots = [_tensors(optimizer._momentums), _tensors(optimizer._velocities), []]
+        if optimizer.amsgrad:
+            slots[2] = _tensors(optimizer._velocity_hats)
+        steps = [torch.full((), _NO_CORRECTION, device=weights[0].device)]
+        averages = []
+        if optimizer.use_ema:
+            averages = _tensors(optimizer._model_variables_moving_average)
+
+        def update(gradients, step, rate, kept):
+            gradients = [outputs_first(g).contiguous() for g in gradients]
+            if self.decay:
+                torch._foreach_mul_(weights, kept)
+            torch._fused_adam_(
+                weights,
+                gradients,
+                *slots,
+                steps * len(weights),
+                lr=rate,
+                beta1=optimizer.beta_1,
+                beta2=optimizer.beta_2,
+                weight_decay=self.l2,
+                eps=optimizer.epsilon,
+                amsgrad=optimizer.amsgrad,
+                maximize=False,
+            )
+            if averages:
+                # The average begins as the weights after the first step.
+                share = 1 - optimizer.ema_momentum if step else 1.0
+                torch._foreach_lerp_(averages, weights, share)
+
+        first = optimizer.iterations.value
+        steps_done = first + torch.arange(count, device=first.device)
+        optimizer.iterations.value.add_(count)
+        figures = [steps_done, *self._rates(steps_done)]
+        return [
+            partial(update, step=step, rate=rate, kept=kept)
+            for step, rate, kept in zip(*(f.tolist() for f in figures), strict=True)
+        ]
+
+    def _rates(self, steps_done: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return of each step the corrected rate, and what decay leaves of a weight."""
+        optimizer = self.optimizer
+
+        def rate(step):
+            with keras.StatelessScope([(optimizer.iterations, step)]):
+                return ops.cast(optimizer.learning_rate, "float32")
+
+        rates = torch.vmap(rate)(steps_done)
+        steps = (steps_done + 1).to(torch.float32)
+        second = torch.sqrt(1 - torch.pow(optimizer.beta_2, steps))
+        corrected = rates * second / (1 - torch.pow(optimizer.beta_1, steps))
+        return corrected, 1 - self.decay * rates
+
+
+def _tensors(variables) -> list[torch.Tensor]:
+    # As they lie in memory: of others the kernel makes a copy first.
+    return [outputs_first(variable.value.detach()) for variable in variables]
+
+
+def fuse_adam(optimizer, l2: float) -> FusedAdam | None:
+    """Return the fused update of an optimizer; None where its formula is another."""
+    plain = (
+        type(optimizer).__module__.startswith("keras.")
+        and type(optimizer).__name__ in ("Adam", "AdamW")
+        and all(getattr(optimizer, n, v) == v for n, v in _PLAIN.items())
+        and not getattr(optimizer, "_exclude_from_weight_decay", None)
+        and not getattr(optimizer, "_exclude_from_weight_decay_pattern", None)
+        and all(v.constraint is None for v in optimizer._trainable_variables)
+        and all(v.dtype == "float32" for v in optimizer._trainable_variables)
+    )
+    return FusedAdam(optimizer, l2) if plain else None

@@ -1,0 +1,203 @@
+"""The compiled steps on torch: the whole step traced once to one flat graph."""
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import torch
+from keras.src.backend.torch.core import get_device
+from torch.fx.experimental.proxy_tensor import make_fx
+
+from fmkeras.datasets.splits import Part
+from fmkeras.engines.engine import Engine, one_hot_labels
+from fmkeras.engines.torch.adam import fuse_adam
+from fmkeras.engines.torch.cuda_graph import RecordedStep
+from fmkeras.engines.torch.inductor import compile_graph
+from fmkeras.engines.torch.layers import TorchForward, lower_loss
+from fmkeras.engines.torch.layout import lay_out
+from fmkeras.engines.torch.sampling import sample_images
+from fmkeras.engines.torch.simplify import simplify
+
+
+@dataclass
+class _Data:
+    images: torch.Tensor
+    one_hot: torch.Tensor
+    labels: np.ndarray
+
+
+class TorchEngine(Engine):
+    """Keras's layer calls run once, while tracing; the steps run the graph alone.
+
+    A graph belongs to one batch size: the last, shorter batch has its own.
+    """
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self._graphs: dict[tuple, Callable] = {}
+        self._compiled = False
+        self._forward_layers = TorchForward(self.model)
+        self._loss = lower_loss(self.loss)
+        self._fused = None
+        if self.optimizer is not None:
+            self._fused = fuse_adam(self.optimizer, self.l2)
+            for variable in self.model.trainable_variables + self.optimizer.variables:
+                lay_out(variable)
+
+    def _place(self, part: Part) -> _Data:
+        one_hot = one_hot_labels(part.labels, self.num_classes)
+        device = get_device()
+        return _Data(
+            torch.from_numpy(np.ascontiguousarray(part.images)).to(device),
+            torch.from_numpy(one_hot).to(device),
+            np.asarray(part.labels),
+        )
+
+    def _train_steps(self, data, batches, draws):
+        draws = torch.from_numpy(draws).to(data.images.device)
+        return self._run(self._train_step, "train", data, batches, draws)
+
+    def _evaluate_steps(self, data, batches):
+        return self._run(self._evaluate_step, "evaluate", data, batches)
+
+    def _forward(self, images):
+        images = torch.from_numpy(np.ascontiguousarray(images)).to(get_device())
+        state = self._state()[:2]
+        with torch.no_grad():
+            key = ("predict", len(images))
+            graph = self._graph(key, self._predict_step, *state, [images])
+            return graph(*state[0], *state[1], images).cpu().numpy()
+
+    def _sample(self, images, maps, between):
+        return sample_images(images, maps, between)
+
+    def _seed_backend(self, seed):
+        torch.manual_seed(seed)
+
+    def _run(self, step, kind, data, batches, *further):
+        numbers = torch.from_numpy(batches).to(data.images.device)
+        losses = torch.zeros(len(numbers), device=numbers.device)
+        predicted = torch.zeros(numbers.shape, dtype=torch.int64, device=numbers.device)
+        with torch.no_grad():
+            state = self._state() if kind == "train" else self._state()[:2]
+            flat = [tensor for group in state for tensor in group]
+            updates = itertools.repeat(None)
+            if kind == "train" and self._fused:
+                updates = self._fused.updates(len(numbers))
+            rows = zip(losses, predicted, strict=True)
+            for which, row, update, *more in zip(
+                numbers, rows, updates, *further, strict=False
+            ):
+                batch = [x.index_select(0, which) for x in (data.images, data.one_hot)]
+                batch += more
+                graph = self._graph((kind, len(which)), step, *state, batch, row)
+                answer = graph(*flat, *batch, *row)
+                if update:
+                    update(answer)
+        confusion = np.zeros((self.num_classes, self.num_classes), np.int64)
+        np.add.at(confusion, (data.labels[batches], predicted.cpu().numpy()), 1)
+        return losses.cpu().numpy(), confusion
+
+    def _graph(self, key: tuple, step: Callable, *groups) -> Callable:
+        """Trace `step`, which takes groups of tensors; the graph takes all in a row."""
+        if key not in self._graphs:
+            run = None
+            if self.compile_step and not self._compiled and key[0] == "train":
+                # Full batches come first; the last, short one is not worth the wait.
+                self._compiled = True
+                run = self._compile(step, groups)
+            self._graphs[key] = run or _trace(step, groups).forward
+        return self._graphs[key]
+
+    def _compile(self, step: Callable, groups) -> Callable | None:
+        """Return the step compiled, on a GPU recorded too; None where that fails."""
+        on_cpu = _on_cpu()
+        inputs = [tensor for group in groups for tensor in group]
+        self._forward_layers.fusible = on_cpu
+        run = compile_graph(_trace(step, groups), inputs)
+        self._forward_layers.fusible = False
+        if on_cpu:
+            return run
+        # The state stays where it is, a batch comes, a row is written.
+        *state, _, row = groups
+        kept = sum(map(len, state))
+        return RecordedStep(run or _trace(step, groups).forward, kept, len(row))
+
+    def _state(self) -> list[list[torch.Tensor]]:
+        """The variables' own tensors: the graph writes its results into them."""
+        return [[v.value.detach() for v in group] for group in self._variables()]
+
+    def _train_step(self, trainable, others, slots, batch, row):
+        images, targets, draws = batch
+        loss_sum, predicted = row
+        leaves = [t.detach().requires_grad_(True) for t in trainable]
+        changed = self.augmented(images, draws)
+        logits, new_others = self._logits(leaves, others, changed, training=True)
+        loss = self._loss(targets, logits)
+        gradients = torch.autograd.grad(loss, leaves)
+        with torch.no_grad():
+            _write(others, new_others)
+            loss_sum.copy_(loss.detach() * len(images))
+            predicted.copy_(logits.detach().argmax(-1))
+            if self._fused:
+                return gradients
+            if self.l2:
+                gradients = torch._foreach_add(gradients, trainable, alpha=self.l2)
+            new_trainable, new_slots = self.optimizer.stateless_apply(
+                slots, list(gradients), trainable
+            )
+            _write(trainable, new_trainable)
+            _write(slots, new_slots)
+        return ()
+
+    def _evaluate_step(self, trainable, others, batch, row):
+        images, targets = batch
+        loss_sum, predicted = row
+        with torch.no_grad():
+            logits, _ = self._logits(trainable, others, images, training=False)
+            loss_sum.copy_(self._loss(targets, logits) * len(images))
+            predicted.copy_(logits.argmax(-1))
+        return ()
+
+    def _predict_step(self, trainable, others, batch):
+        with torch.no_grad():
+            return self._logits(trainable, others, batch[0], training=False)[0]
+
+    def _logits(self, trainable, others, images, training):
+        images = images.to(torch.float32).unsqueeze(-1)
+        variables = self._variables()
+        mapping = [
+            *zip(variables[0], trainable, strict=True),
+            *zip(variables[1], others, strict=True),
+        ]
+        with keras.StatelessScope(mapping) as scope:
+            logits = self._forward_layers(images, training)
+        others = [scope.get_current_value(v) for v in variables[1]]
+        return logits.to(torch.float32), others
+
+
+def _on_cpu() -> bool:
+    return torch.device(get_device()).type == "cpu"
+
+
+def _trace(step: Callable, groups) -> torch.fx.GraphModule:
+    """Return the graph of `step`, which takes groups of tensors; it takes all alone."""
+    ends = list(itertools.accumulate(map(len, groups)))
+
+    def flat_step(*flat):
+        starts = [0, *ends[:-1]]
+        return step(*(flat[a:b] for a, b in zip(starts, ends, strict=True)))
+
+    with torch.enable_grad():
+        # Fake tensors: a trace neither trains nor draws random numbers.
+        trace = make_fx(flat_step, tracing_mode="fake")
+        return simplify(trace(*(tensor for group in groups for tensor in group)))
+
+
+def _write(old: list[torch.Tensor], new: list[torch.Tensor]) -> None:
+    """Write new values into the tensors that hold the old ones."""
+    for target, value in zip(old, new, strict=True):
+        if target is not value:
+            target.copy_(value)

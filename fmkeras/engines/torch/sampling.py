@@ -1,0 +1,37 @@
+"""Images moved, mirrored and turned by torch's own sampling of pixels."""
+
+import numpy as np
+import torch
+
+from fmkeras.labels import IMAGE_SHAPE
+
+HEIGHT, WIDTH = IMAGE_SHAPE[:2]
+
+
+def sample_images(images, maps, between: bool):
+    """Return `datasets.augmentation.sample_images` in float32, without `gather`."""
+    # Where a pixel comes from is linear in the six numbers of a map, so one product
+    # computes it for all pixels.
+    numbers = torch.tensor(_coordinates(), device=maps.device)
+    centre = torch.full((), -1.0, device=maps.device)
+    places = torch.addmm(centre, maps, numbers).view(-1, HEIGHT, WIDTH, 2)
+    return torch.nn.functional.grid_sample(
+        images.to(torch.float32).unsqueeze(1),
+        places,
+        mode="bilinear" if between else "nearest",
+        padding_mode="zeros",
+        align_corners=True,
+    ).squeeze(1)
+
+
+def _coordinates() -> np.ndarray:
+    """Return, float32 (6, 28 * 28 * 2), what each number of a map adds to (x, y).
+
+    In torch's units: the centres of the first and the last pixel are -1 and 1, of
+    which the -1 is not in here.
+    """
+    y, x = np.indices((HEIGHT, WIDTH)) + 0.0
+    place = np.zeros((6, HEIGHT, WIDTH, 2), np.float32)
+    place[:3, ..., 1] = np.stack([y, x, np.ones_like(x)]) * 2 / (HEIGHT - 1)
+    place[3:, ..., 0] = np.stack([y, x, np.ones_like(x)]) * 2 / (WIDTH - 1)
+    return place.reshape(6, -1)

@@ -1,0 +1,240 @@
+"""One pass of a model over a split, and the figures that come of it."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from fmkeras.errors import UserError
+from fmkeras.evaluation.calibration import (
+    Calibration,
+    calibrate,
+    cross_entropy,
+    fit_temperature,
+    log_softmax,
+    with_temperature,
+)
+from fmkeras.evaluation.metrics import (
+    PerClass,
+    accuracy,
+    classification_report,
+    confusion_matrix,
+    most_confused,
+    per_class,
+    wilson_interval,
+)
+from fmkeras.labels import CLASS_NAMES, NUM_CLASSES
+
+# A softmax in half precision may miss a sum of one by this much.
+SUM_TOLERANCE = 1e-2
+# The smallest probability that the loss counts, as in Keras.
+LEAST_PROBABILITY = 1e-7
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What a model makes of a split.
+
+    Attributes:
+        count: how many images there were.
+        accuracy: the share of them that was classified rightly.
+        interval: Wilson's 95 % interval of the accuracy, (low, high).
+        loss: mean cross-entropy in nats.
+        confusion: counts, int64 (10, 10); rows are true classes.
+        per_class: precision, recall, F1 and support.
+        outputs: what the model gave: `probabilities`, or `logits` (of which a
+            softmax was taken).
+        examples_per_second: over the whole pass, compilation included.
+        probabilities: of each image and class, float64 (count, 10).
+        labels: int64 (count,).
+    """
+
+    count: int
+    accuracy: float
+    interval: tuple[float, float]
+    loss: float
+    confusion: np.ndarray
+    per_class: PerClass
+    outputs: str
+    examples_per_second: float
+    probabilities: np.ndarray
+    labels: np.ndarray
+
+    @property
+    def predictions(self) -> np.ndarray:
+        """The likeliest class of each image, int64 (count,)."""
+        return self.probabilities.argmax(axis=1)
+
+    @property
+    def calibration(self) -> Calibration:
+        """The reliability diagram, and the expected calibration error."""
+        return calibrate(self.probabilities, self.labels)
+
+    def confident_errors(self, count: int = 20) -> list[dict]:
+        """Return the errors of the highest confidence, the most confident first."""
+        predictions, confidence = self.predictions, self.probabilities.max(axis=1)
+        wrong = np.flatnonzero(predictions != self.labels)
+        order = wrong[np.argsort(-confidence[wrong], kind="stable")][:count]
+        return [
+            {
+                "image": index,
+                "true": CLASS_NAMES[self.labels[index]],
+                "predicted": CLASS_NAMES[predictions[index]],
+                "confidence": float(confidence[index]),
+            }
+            for index in order.tolist()
+        ]
+
+    def to_dict(self) -> dict:
+        """Return the figures as JSON knows them."""
+        figures = self.per_class
+        rows = zip(
+            CLASS_NAMES,
+            figures.precision.tolist(),
+            figures.recall.tolist(),
+            figures.f1.tolist(),
+            figures.support.tolist(),
+            strict=True,
+        )
+        return {
+            "count": self.count,
+            "accuracy": self.accuracy,
+            "accuracy_interval_95": list(self.interval),
+            "loss": self.loss,
+            "outputs": self.outputs,
+            "examples_per_second": round(self.examples_per_second, 1),
+            "per_class": {
+                name: {"precision": p, "recall": r, "f1": f, "support": s}
+                for name, p, r, f, s in rows
+            },
+            "most_confused": [
+                {"true": true, "predicted": predicted, "count": times}
+                for true, predicted, times in most_confused(self.confusion, CLASS_NAMES)
+            ],
+            "confusion_matrix": self.confusion.tolist(),
+        }
+
+    def to_text(self) -> str:
+        """Return the printed form: the table, the accuracy, the commonest errors."""
+        low, high = self.interval
+        lines = [
+            classification_report(self.confusion, CLASS_NAMES),
+            f"Accuracy {self.accuracy:.4f} (95 % interval {low:.4f} to {high:.4f}), "
+            f"loss {self.loss:.4f}, {self.count:,} images, "
+            f"{self.examples_per_second:,.0f} images/s",
+        ]
+        pairs = most_confused(self.confusion, CLASS_NAMES)
+        if pairs:
+            lines.append("Most confused:")
+        for true, predicted, times in pairs:
+            lines.append(f"{times:>7,} x {true} taken for {predicted}")
+        if self.outputs == "logits":
+            lines.append("The model gives logits; their softmax was taken.")
+        return "\n".join(lines) + "\n"
+
+
+@dataclass(frozen=True)
+class Temperature:
+    """The temperature fitted on validation images, and what it does on the test's.
+
+    `error` and `loss` are the expected calibration error and the cross-entropy of
+    the test images once the probabilities are scaled by it.
+    """
+
+    value: float
+    fitted_on: int
+    error: float
+    loss: float
+
+
+def fit_on_validation(
+    evaluation: Evaluation, probabilities: np.ndarray, labels: np.ndarray
+) -> Temperature:
+    """Fit a temperature on validation images; measure it on those of `evaluation`.
+
+    `probabilities` (n, 10) and `labels` (n,) are of the validation images.
+    """
+    value = fit_temperature(probabilities, labels)
+    scaled = with_temperature(evaluation.probabilities, value)
+    return Temperature(
+        value=value,
+        fitted_on=len(labels),
+        error=calibrate(scaled, evaluation.labels).error,
+        loss=cross_entropy(np.log(scaled), evaluation.labels),
+    )
+
+
+def evaluate_model(
+    model, images: np.ndarray, labels: np.ndarray, predict: Callable
+) -> Evaluation:
+    """Run `model` once over a split and return the figures.
+
+    `images` are uint8 (n, 28, 28), `labels` integers (n,); `predict(model, images)`
+    returns the outputs, float (n, 10). Models made elsewhere may give logits or
+    probabilities: the values tell which. Raises `UserError` where there are no
+    images, or where an output is not a finite number.
+    """
+    if len(images) != len(labels):
+        raise ValueError(
+            "Expected a label for each image. "
+            f"Received: {len(images)} images, {len(labels)} labels"
+        )
+    if not len(images):
+        raise UserError("There is nothing to evaluate on; expected at least one image.")
+    start = time.perf_counter()
+    outputs = np.asarray(predict(model, images), np.float64)
+    seconds = time.perf_counter() - start
+    if outputs.shape != (len(images), NUM_CLASSES):
+        raise ValueError(
+            f"Expected outputs of shape {(len(images), NUM_CLASSES)}. "
+            f"Received: {outputs.shape}"
+        )
+    if not np.isfinite(outputs).all():
+        raise UserError(
+            "The model gives outputs that are no finite numbers, as after a training "
+            "that diverged; train it again, with a lower learning rate. "
+            f"Received: {np.unique(outputs[~np.isfinite(outputs)]).tolist()}"
+        )
+    return evaluate_outputs(outputs, labels, seconds)
+
+
+def evaluate_outputs(
+    outputs: np.ndarray, labels: np.ndarray, seconds: float
+) -> Evaluation:
+    """Return the figures of a pass that took `seconds`.
+
+    `outputs` are finite logits or probabilities, float (n, 10), `labels` integers
+    (n,).
+    """
+    confusion = confusion_matrix(labels, outputs.argmax(axis=1))
+    normal = _are_probabilities(outputs)
+    probabilities = as_probabilities(outputs)
+    if normal:
+        logarithms = np.log(np.maximum(probabilities, LEAST_PROBABILITY))
+    else:
+        logarithms = log_softmax(outputs)
+    return Evaluation(
+        count=len(labels),
+        accuracy=accuracy(confusion),
+        interval=wilson_interval(int(np.trace(confusion)), len(labels)),
+        loss=cross_entropy(logarithms, labels),
+        confusion=confusion,
+        per_class=per_class(confusion),
+        outputs="probabilities" if normal else "logits",
+        examples_per_second=len(labels) / seconds,
+        probabilities=probabilities,
+        labels=np.asarray(labels),
+    )
+
+
+def as_probabilities(outputs: np.ndarray) -> np.ndarray:
+    """Return logits, or probabilities that miss a sum of one by a hair, as shares."""
+    if _are_probabilities(outputs):
+        return outputs / outputs.sum(axis=1, keepdims=True)
+    return np.exp(log_softmax(outputs))
+
+
+def _are_probabilities(outputs: np.ndarray) -> bool:
+    within = outputs.min() >= 0 and outputs.max() <= 1 + SUM_TOLERANCE
+    return bool(within and np.abs(outputs.sum(axis=1) - 1).max() <= SUM_TOLERANCE)

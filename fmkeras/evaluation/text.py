@@ -1,0 +1,86 @@
+"""What an evaluation and a comparison say, as printed lines and as JSON knows it."""
+
+from pathlib import Path
+
+from fmkeras.evaluation.compare import Comparison
+from fmkeras.evaluation.evaluate import Evaluation, Temperature
+from fmkeras.labels import CLASS_NAMES
+
+SHOWN_ERRORS = 5
+
+
+def details_text(evaluation: Evaluation, temperature: Temperature | None) -> str:
+    """Return the calibration and the errors of the highest confidence, as lines.
+
+    `temperature` is None where the model's training held no images back.
+    """
+    bins = evaluation.calibration
+    lines = [
+        f"Expected calibration error {bins.error:.4f} (mean confidence "
+        f"{evaluation.probabilities.max(axis=1).mean():.4f}, {len(bins.counts)} bins)"
+    ]
+    if temperature is None:
+        lines.append("No temperature: the model's training held no images back here.")
+    else:
+        lines.append(
+            f"At temperature {temperature.value:.3f}, fitted on "
+            f"{temperature.fitted_on:,} validation images: error "
+            f"{temperature.error:.4f}, loss {temperature.loss:.4f}"
+        )
+    errors = evaluation.confident_errors(SHOWN_ERRORS)
+    if errors:
+        lines.append("Errors of the highest confidence:")
+    for error in errors:
+        lines.append(
+            f"  image {error['image']:>5}: {error['true']} taken for "
+            f"{error['predicted']} at {error['confidence']:.4f}"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def details_content(evaluation: Evaluation, temperature: Temperature | None) -> dict:
+    """Return calibration, temperature and the errors of the highest confidence."""
+    return {
+        "calibration": evaluation.calibration.to_dict(),
+        "temperature": None if temperature is None else vars(temperature),
+        "confident_errors": evaluation.confident_errors(),
+    }
+
+
+def comparison_text(comparison: Comparison, seeds: list[dict]) -> str:
+    """Return the accuracies, pairs, agreement and class differences as tables.
+
+    `seeds` are the rows of `over_seeds`.
+    """
+    names = [Path(name).stem for name in comparison.names]
+    width = max(map(len, names))
+    lines = ["", "Accuracy"]
+    for name, accuracy in zip(names, comparison.accuracies, strict=True):
+        lines.append(f"  {name:<{width}}  {accuracy:.4f}")
+    for row in seeds:
+        lines.append(
+            f"  {row['network']}: {row['mean']:.4f} ± {row['spread']:.4f} (mean and "
+            f"sample standard deviation of {row['models']} models)"
+        )
+    lines += ["", "Pairs: difference, its 95 % bootstrap interval; images that only"]
+    lines += ["one classifies rightly; McNemar's exact p, and after Holm's correction"]
+    for pair in comparison.pairs:
+        low, high = pair.interval
+        both = f"{Path(pair.first).stem} - {Path(pair.second).stem}"
+        lines.append(
+            f"  {both:<{2 * width + 3}}  {pair.difference:+.4f} ({low:+.4f} to "
+            f"{high:+.4f})  {pair.only_first:>5} : {pair.only_second:<5}  "
+            f"p {pair.p_value:.2g}, {pair.adjusted:.2g}"
+        )
+    lines += ["", "Agreement: the share of images of which two say the same"]
+    for name, row in zip(names, comparison.agreement, strict=True):
+        lines.append(f"  {name:<{width}}  " + "  ".join(f"{v:.3f}" for v in row))
+    lines += ["", "Recall, class by class: the first minus the second"]
+    lines += [
+        f"  {'':<{2 * width + 3}}  " + "  ".join(f"{n[:6]:>6}" for n in CLASS_NAMES)
+    ]
+    for pair in comparison.pairs:
+        both = f"{Path(pair.first).stem} - {Path(pair.second).stem}"
+        cells = "  ".join(f"{value:+.3f}" for value in pair.recalls)
+        lines.append(f"  {both:<{2 * width + 3}}  {cells}")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,126 @@
+"""Measure what the tables want of a device, one command after another, in a given time.
+
+For a machine that is at hand for minutes only. What is cut short goes on in the next
+campaign: a benchmark after the last network it measured, a training after its last
+epoch, where the folder `runs` is still there.
+"""
+
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from fmkeras.backends import BACKENDS
+from fmkeras.files import replacing
+from fmkeras.records import RECORDS
+
+# The networks that take days on a few processor cores, those of least work first.
+LARGE = ("alexnet_tiny", "densenet", "resnet18", "googlenet", "nin", "alexnet", "vgg11")
+# The best known network of each size of which an accuracy is aimed at.
+AIMED_AT = ("tinyvgg_bn", "mynet", "densenet", "googlenet")
+AIM_SEEDS = ("0", "1", "2", "3", "4")
+PARTS = ("speed", "large", "aims")
+# Less is not worth a start; a command that is told to stop has so long for it.
+LEAST_SECONDS = 20.0
+GRACE_SECONDS = 15.0
+ARCHIVE = "records.tar.gz"
+
+
+def commands_of(part: str, device: str, records: Path = RECORDS) -> list[list[str]]:
+    """Return the commands of a part of `PARTS`, as the command line takes them."""
+    if part == "speed":
+        found = [name for name in BACKENDS if importlib.util.find_spec(name)]
+        rates = ["benchmark", "--device", device, "--backends", *found, "--json"]
+        rates += [str(records / f"benchmark-{device}.json")]
+        # One network that is quickly measured says whether all is well.
+        first = [*rates, "--model", "lenet"]
+        growth = ["benchmark", "--growth", "--device", device, "--backends", *found]
+        growth += ["--json", str(records / f"benchmark-growth-{device}.json")]
+        return [first, rates, growth]
+    quick = ["--", "--precision", "bfloat16", "--compile", "yes"]
+    if part == "large":
+        return [["reproduce", "--model", n, "--seeds", "0", *quick] for n in LARGE]
+    study = ["repeat", "--name", "default-bfloat16", "--backends", "torch"]
+    return [
+        [*study, "--model", name, "--seeds", *AIM_SEEDS, *quick] for name in AIMED_AT
+    ]
+
+
+def run_campaign(
+    commands: Sequence[Sequence[str]],
+    out: str | os.PathLike,
+    minutes: float,
+    records: Path = RECORDS,
+    report: Callable[[str], None] = print,
+) -> int:
+    """Run commands of fmkeras until all are done or the time is up.
+
+    Args:
+        commands: as `commands_of` returns them; one that fails is passed over.
+        out: the folder that gets `records.tar.gz`, all records written meanwhile,
+            packed anew after each command.
+        minutes: after which whatever still runs is told to stop, as by Ctrl-C.
+        records: the folder in which commands write their records.
+        report: takes lines of progress.
+
+    Returns how many commands were not brought to a good end. Raises `UserError` for a
+    folder that cannot be written.
+    """
+    start, began = time.monotonic(), time.time()
+    _pack(records, began, Path(out))
+    left = list(commands)
+    failed = 0
+    while left:
+        seconds = 60 * minutes - (time.monotonic() - start)
+        if seconds < LEAST_SECONDS:
+            break
+        command = left.pop(0)
+        text = " ".join(["fmkeras", *command])
+        report(f"{text} (at most {seconds:.0f} s)")
+        code = _run([sys.executable, "-m", "fmkeras", *command], seconds)
+        _pack(records, began, Path(out))
+        if code is None:
+            report("The time is up; the same campaign goes on from here.")
+            return failed + 1 + len(left)
+        if code:
+            report(f"Exit code {code}: {text}")
+            failed += 1
+    return failed + len(left)
+
+
+def _run(command: Sequence[str], seconds: float) -> int | None:
+    """Return the exit code of a command; None where it was stopped."""
+    # A group of its own: as in a terminal, what it has started is told to stop too.
+    process = subprocess.Popen(command, start_new_session=True)
+    try:
+        return process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return None
+    finally:
+        if process.poll() is None:
+            _stop(process)
+
+
+def _stop(process: subprocess.Popen) -> None:
+    os.killpg(process.pid, signal.SIGINT)
+    try:
+        process.wait(GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _pack(records: Path, since: float, out: Path) -> None:
+    """Pack what was written under `records` since a time, under the names it has."""
+    with (
+        replacing(out / ARCHIVE) as temporary,
+        tarfile.open(temporary, "w:gz") as archive,
+    ):
+        for path in sorted(records.rglob("*")):
+            if path.is_file() and path.stat().st_mtime >= since:
+                archive.add(path)

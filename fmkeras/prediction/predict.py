@@ -1,0 +1,127 @@
+"""Picture files to labels: read, prepare, predict, and keep what the model saw."""
+
+import csv
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fmkeras.errors import UserError
+from fmkeras.evaluation.evaluate import as_probabilities
+from fmkeras.files import replacing
+from fmkeras.labels import CLASS_NAMES
+from fmkeras.prediction.image_files import SUFFIXES, Picture, read_picture
+
+SHOWN = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """A picture and the probability of each class, float64 (10,)."""
+
+    picture: Picture
+    probabilities: np.ndarray
+
+    @property
+    def label(self) -> str:
+        """The likeliest class."""
+        return CLASS_NAMES[int(self.probabilities.argmax())]
+
+    def to_text(self) -> str:
+        """Return the file, what was done to it, and the likeliest classes."""
+        order = np.argsort(-self.probabilities, kind="stable")[:SHOWN]
+        classes = [f"{CLASS_NAMES[i]} {self.probabilities[i]:.1%}" for i in order]
+        notes = ", ".join(self.picture.notes)
+        return f"{self.picture.path}: {', '.join(classes)} ({notes})"
+
+
+def find_pictures(paths: Iterable[str | os.PathLike]) -> list[Path]:
+    """Return files, with the pictures inside in place of a folder, by their names.
+
+    Raises `UserError` where there is none at all.
+    """
+    paths, found = list(map(Path, paths)), []
+    for path in paths:
+        if path.is_dir():
+            inside = sorted(path.iterdir())
+            found += [file for file in inside if file.suffix.lower() in SUFFIXES]
+        else:
+            found.append(path)
+    if not found:
+        raise UserError(
+            "There is no picture to look at; expected files, or a folder that holds "
+            f"some ({', '.join(SUFFIXES)}). Received: "
+            f"{', '.join(map(str, paths)) or 'none'}"
+        )
+    return found
+
+
+def predict_pictures(
+    model, pictures: Iterable[Picture], predict: Callable
+) -> list[Prediction]:
+    """Return what `model` makes of each picture.
+
+    `predict(model, images)` gives logits or probabilities, float (n, 10).
+    """
+    pictures = list(pictures)
+    images = np.stack([picture.pixels for picture in pictures])
+    outputs = np.asarray(predict(model, images), np.float64)
+    probabilities = as_probabilities(outputs)
+    return [Prediction(*pair) for pair in zip(pictures, probabilities, strict=True)]
+
+
+def keep_what_was_seen(
+    predictions: Iterable[Prediction], folder: str | os.PathLike
+) -> list[Path]:
+    """Write the 28 x 28 pixels of each picture as a PNG; return the paths.
+
+    Pictures of one name get a number behind it, in their order.
+    """
+    from PIL import Image
+
+    written: list[Path] = []
+    for prediction in predictions:
+        stem, number = prediction.picture.path.stem, 1
+        path = Path(folder) / f"{stem}-28x28.png"
+        while path in written:
+            number += 1
+            path = Path(folder) / f"{stem}-{number}-28x28.png"
+        with replacing(path) as temporary:
+            Image.fromarray(prediction.picture.pixels).save(temporary)
+        written.append(path)
+    return written
+
+
+def write_predictions(
+    predictions: Iterable[Prediction], path: str | os.PathLike
+) -> None:
+    """Write a CSV file: a row a picture, a column a class."""
+    with replacing(path) as temporary, open(temporary, "w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["file", "class", "probability", *CLASS_NAMES, "notes"])
+        for prediction in predictions:
+            shares = prediction.probabilities
+            cells = [f"{share:.6f}" for share in (shares.max(), *shares)]
+            notes = "; ".join(prediction.picture.notes)
+            path = prediction.picture.path
+            writer.writerow([path, prediction.label, *cells, notes])
+
+
+def read_all(
+    paths: Iterable[Path], skip: Callable[[UserError], None] | None = None
+) -> list[Picture]:
+    """Read every picture; tell `skip`, where there is one, of those that are none.
+
+    Raises the `UserError` of the first where `skip` is None.
+    """
+    pictures = []
+    for path in paths:
+        try:
+            pictures.append(read_picture(path))
+        except UserError as error:
+            if skip is None:
+                raise
+            skip(error)
+    return pictures

@@ -1,0 +1,95 @@
+"""Recipes by name or from a file.
+
+`find_recipe` takes `default`, this project's own for each network, chosen on the
+validation images; `published`, that of the network's source; the name of any published
+one; or a JSON file such as a run's config.json.
+"""
+
+import dataclasses
+import json
+from pathlib import Path
+
+from fmkeras.errors import UserError
+from fmkeras.models import model_info
+from fmkeras.recipes.defaults import DEFAULT_RECIPE, DEFAULTS
+from fmkeras.recipes.published import PUBLISHED
+from fmkeras.recipes.recipe import Recipe
+
+
+def find_recipe(name_or_path: str, model_name: str) -> Recipe:
+    """Return a recipe for a network by name, or from a JSON file.
+
+    A file holds the fields of a `Recipe`, or has them under 'recipe', as the
+    config.json of a run does. Raises `UserError` for an unknown name or a bad file.
+    """
+    if name_or_path == "default":
+        return dataclasses.replace(DEFAULT_RECIPE, **DEFAULTS.get(model_name, {}))
+    if name_or_path == "published":
+        return PUBLISHED[model_info(model_name).recipe]
+    if name_or_path in PUBLISHED:
+        return PUBLISHED[name_or_path]
+    path = Path(name_or_path)
+    if path.suffix != ".json":
+        raise UserError(
+            f"Unknown recipe; expected default, published, {', '.join(PUBLISHED)}, or "
+            f"the path of a .json file. Received: {name_or_path!r}"
+        )
+    return _read_recipe(path)
+
+
+def find_options(name_or_path: str, model_name: str) -> dict:
+    """Return the options of the network that go with a recipe: those of a run's file.
+
+    Such a file, config.json or a search's best.json, names the network it is of; for
+    another network, or with a recipe alone, there are none.
+    """
+    path = Path(name_or_path)
+    content = _read_json(path) if path.suffix == ".json" else {}
+    if not isinstance(content, dict) or content.get("model") != model_name:
+        return {}
+    options = content.get("options", {})
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
+
+
+def complete_changes(recipe: Recipe, changes: dict) -> dict:
+    """Return changes of a recipe with those that another optimizer brings.
+
+    The recipe's weight decay and schedule were chosen for its own optimizer: with
+    another they are none and constant, unless they are changed too.
+    """
+    if changes.get("optimizer", recipe.optimizer) != recipe.optimizer:
+        changes = {"weight_decay": 0.0} | changes
+        if changes["optimizer"] == "ranger21":
+            changes = {"schedule": "constant", "warmup_epochs": 0.0} | changes
+    return changes
+
+
+def _read_json(path: Path):
+    try:
+        return json.loads(path.read_text())
+    except OSError as error:
+        raise UserError(
+            f"Cannot read the recipe file '{path}' ({error.strerror}); expected a "
+            ".json file: check the path."
+        ) from error
+    except ValueError as error:
+        raise UserError(
+            f"The recipe file '{path}' is no valid JSON ({error}); expected the "
+            "fields of a recipe."
+        ) from error
+
+
+def _read_recipe(path: Path) -> Recipe:
+    content = _read_json(path)
+    if isinstance(content, dict) and "recipe" in content:
+        content = content["recipe"]
+    known = {field.name for field in dataclasses.fields(Recipe)}
+    if not isinstance(content, dict) or not set(content) <= known:
+        received = (
+            sorted(set(content) - known) if isinstance(content, dict) else content
+        )
+        raise UserError(
+            f"The recipe file '{path}' holds unknown fields; expected some of: "
+            f"{', '.join(sorted(known))}. Received: {received}"
+        )
+    return Recipe(**content)

@@ -1,0 +1,74 @@
+"""From saved models, or from one run, to a finished report."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from fmkeras.datasets import Dataset
+from fmkeras.evaluation.compare import compare, over_seeds
+from fmkeras.report.site.entries import run_subject, saved_subjects
+from fmkeras.report.site.leaderboard import leaderboard
+from fmkeras.report.site.pages import Site, navigation, read_audit
+from fmkeras.report.site.searches import read_searches
+
+
+def report_on_saved(
+    names: Sequence[str],
+    dataset: Dataset,
+    *,
+    models_dir: str | Path,
+    out: str | Path,
+    runs: Iterable[str | Path],
+    audit: str | Path,
+    image: int = 0,
+    device: str = "",
+) -> Path:
+    """Report on saved models; return the path of the first page.
+
+    `runs` are folders that may hold the runs they came from, for the curves; `audit`
+    is the result of an audit, shown where it is of this data set; `image` is the
+    test image whose feature maps are shown.
+    """
+    out = Path(out)
+    subjects = saved_subjects(
+        names,
+        models_dir,
+        dataset,
+        runs,
+        out / "cache",
+        lambda name: print(f"Measuring {name}", flush=True),
+    )
+    findings = read_audit(audit, dataset)
+    records = Path(models_dir) / "records"
+    searches = read_searches(records)
+    site = Site(out, dataset)
+    site.navigation = navigation(
+        subjects, len(subjects) > 1, bool(searches), findings is not None
+    )
+    site.write_assets()
+    rows = leaderboard(subjects, records, dataset.name)
+    site.write_index(rows, device)
+    for subject in subjects:
+        site.write_net(subject, image)
+    if len(subjects) > 1:
+        predictions = {s.name: s.evaluation.predictions for s in subjects}
+        comparison = compare(predictions, dataset.y_test)
+        networks = {s.name: s.card.get("model", s.name) for s in subjects}
+        accuracies = {s.name: s.evaluation.accuracy for s in subjects}
+        site.write_comparison(comparison, over_seeds(networks, accuracies))
+    if searches:
+        site.write_searches(searches)
+    if findings is not None:
+        site.write_audit(findings)
+    return out / "index.html"
+
+
+def report_on_run(
+    folder: str | Path, dataset: Dataset, *, out: str | Path, image: int = 0
+) -> Path:
+    """Report on the net of one finished run; return the path of its page."""
+    subject = run_subject(folder, dataset, Path(out) / "cache")
+    site = Site(out, dataset)
+    site.navigation = [{"file": "index.html", "title": subject.name}]
+    site.write_assets()
+    site.write_net(subject, image, "index.html")
+    return Path(out) / "index.html"

@@ -1,0 +1,223 @@
+"""The nets that a report is about: their cards, their outputs, how they learned."""
+
+import csv
+import dataclasses
+import hashlib
+import json
+import math
+import time
+import zipfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fmkeras.artifacts import keras_file
+from fmkeras.artifacts.lookup import card_of, held_back
+from fmkeras.datasets import Dataset
+from fmkeras.engines import predict
+from fmkeras.errors import UserError
+from fmkeras.evaluation.evaluate import (
+    Evaluation,
+    Temperature,
+    evaluate_outputs,
+    fit_on_validation,
+)
+from fmkeras.files import replacing
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """One net of a report.
+
+    Attributes:
+        name: what the report calls it; also the name of its page.
+        card: of the model, or the record of its run; empty for a file without one.
+        model: uncompiled, images to probabilities or logits.
+        bytes: the size of its file, or of its weights where it has none.
+        evaluation: over the test images.
+        temperature: None where its training held no images back.
+        history: a row an epoch, as in history.csv; empty where none is kept.
+        per_class: a row an epoch and class, as in per_class.csv; likewise.
+    """
+
+    name: str
+    card: dict
+    model: object
+    bytes: int
+    evaluation: Evaluation
+    temperature: Temperature | None
+    history: list[dict]
+    per_class: list[dict]
+
+
+def saved_subjects(
+    names: Iterable[str],
+    models_dir: str | Path,
+    dataset: Dataset,
+    runs: Iterable[str | Path],
+    cache: str | Path,
+    tell: Callable[[str], None] = lambda name: None,
+) -> list[Subject]:
+    """Return saved models, the most accurate first.
+
+    Their outputs are kept in `cache` and not computed again while the file and the
+    data set stay the same. `runs` are folders under which the runs that made them
+    are looked for. Raises `UserError` for two models of one name.
+    """
+    folders = _run_folders(runs)
+    subjects = []
+    for name in names:
+        tell(name)
+        path = keras_file.find_artifact(name, models_dir)
+        card = card_of(path)
+        run = folders.get(_identity(card))
+        subject = _subject(
+            name=path.stem,
+            card=card,
+            model=keras_file.load_artifact(path),
+            digest=hashlib.sha256(path.read_bytes()).hexdigest(),
+            size=path.stat().st_size,
+            dataset=dataset,
+            cache=cache,
+        )
+        subjects.append(_with_history(subject, run))
+    stems = [subject.name for subject in subjects]
+    if len(set(stems)) < len(stems):
+        raise UserError(
+            "Two models have the same name, and a report needs a page for each; "
+            f"rename one of the files. Received: {', '.join(stems)}"
+        )
+    return sorted(subjects, key=lambda subject: -subject.evaluation.accuracy)
+
+
+def run_subject(folder: str | Path, dataset: Dataset, cache: str | Path) -> Subject:
+    """Return the net of one run, with the weights that the run kept.
+
+    Raises `UserError` where the folder holds no finished run.
+    """
+    from fmkeras.models import build_model
+
+    folder = Path(folder)
+    try:
+        record = json.loads((folder / "record.json").read_text())
+        with open(folder / "checkpoint.npz", "rb") as file, np.load(file) as arrays:
+            count = sum(name.startswith("kept_") for name in arrays.files)
+            weights = [arrays[f"kept_{number}"] for number in range(count)]
+        recipe = record["recipe"]
+        model = build_model(
+            record["model"],
+            preprocessing=recipe["preprocessing"],
+            init=recipe["init"],
+            **record["options"],
+        )
+        model.set_weights(weights)
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise UserError(
+            "There is no finished run to report on; expected a folder with record.json "
+            "and the checkpoint.npz of its network, as runs/ has. "
+            f"Received: {str(folder)!r}"
+        ) from error
+    digest = hashlib.sha256()
+    for weight in weights:
+        digest.update(weight.tobytes())
+    subject = _subject(
+        name=folder.name,
+        card=record,
+        model=keras_file.publishable(model),
+        digest=digest.hexdigest(),
+        size=4 * model.count_params(),
+        dataset=dataset,
+        cache=cache,
+    )
+    return _with_history(subject, folder)
+
+
+def count_trainable(model) -> int:
+    """Return the number of trainable weights."""
+    return sum(math.prod(variable.shape) for variable in model.trainable_variables)
+
+
+def _subject(*, name, card, model, digest, size, dataset, cache) -> Subject:
+    def outputs(part: str, images: np.ndarray):
+        return _outputs(Path(cache), digest, dataset.checksum, part, model, images)
+
+    found, seconds = outputs("test", dataset.x_test)
+    evaluation = evaluate_outputs(found, dataset.y_test, seconds)
+    part, temperature = held_back(card, dataset), None
+    if part is not None:
+        found, seconds = outputs(f"validation{card['seed']}", part.images)
+        seen = evaluate_outputs(found, part.labels, seconds)
+        temperature = fit_on_validation(evaluation, seen.probabilities, part.labels)
+    return Subject(name, card, model, size, evaluation, temperature, [], [])
+
+
+def _outputs(cache, digest, checksum, part, model, images):
+    """Return float64 outputs and the seconds they took, from the cache if there."""
+    path = cache / f"{digest[:16]}-{checksum[:8]}-{part}.npz"
+    try:
+        with open(path, "rb") as file, np.load(file) as arrays:
+            if str(arrays["digest"]) == digest and len(arrays["outputs"]) == len(
+                images
+            ):
+                return arrays["outputs"].astype(np.float64), float(arrays["seconds"])
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        # Not there, or of no use: it is made again.
+        pass
+    started = time.perf_counter()
+    outputs = predict(model, images)
+    seconds = time.perf_counter() - started
+    if not np.isfinite(outputs).all():
+        raise UserError(
+            "A model gives outputs that are no finite numbers, as after a training "
+            "that diverged; leave it out, or train it again. "
+            f"Received: {model.name}"
+        )
+    with replacing(path) as temporary:
+        np.savez(temporary, digest=digest, outputs=outputs, seconds=seconds)
+    return outputs.astype(np.float64), seconds
+
+
+def _run_folders(runs: Iterable[str | Path]) -> dict[tuple, Path]:
+    """Return the folders of finished runs by what tells runs apart."""
+    folders = {}
+    for root in runs:
+        for path in sorted(Path(root).glob("**/record.json")):
+            try:
+                folders[_identity(json.loads(path.read_text()))] = path.parent
+            except (OSError, ValueError, AttributeError):
+                # Not the record of a run.
+                continue
+    folders.pop(_identity({}), None)
+    return folders
+
+
+def _identity(record: dict) -> tuple:
+    return tuple(record.get(key) for key in ("model", "seed", "time", "command"))
+
+
+def _with_history(subject: Subject, folder: Path | None) -> Subject:
+    history, classes = _rows(subject.card.get("history")), []
+    if folder is not None:
+        history = _read_csv(folder / "history.csv") or history
+        classes = _read_csv(folder / "per_class.csv")
+    return dataclasses.replace(subject, history=history, per_class=classes)
+
+
+def _rows(columns: dict | None) -> list[dict]:
+    """Return the history in a card, a list a column, as rows."""
+    if not columns:
+        return []
+    values = zip(*columns.values(), strict=True)
+    return [
+        {"epoch": number, **dict(zip(columns, row, strict=True))}
+        for number, row in enumerate(values, 1)
+    ]
+
+
+def _read_csv(path: Path) -> list[dict]:
+    if not path.exists():
+        return []
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))

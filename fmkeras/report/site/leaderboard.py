@@ -1,0 +1,96 @@
+"""The rows of the report's leaderboard, and the charts below it."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from fmkeras.errors import UserError
+from fmkeras.models import model_info
+from fmkeras.models.summary import count_multiply_adds
+from fmkeras.records import read_records, summarise
+from fmkeras.report.plots.charts import inline_svg, scatter_figure
+from fmkeras.report.site.entries import Subject, count_trainable
+from fmkeras.report.site.model_page import page_name
+
+
+def leaderboard(
+    subjects: Iterable[Subject], records: str | Path, data: str
+) -> list[dict]:
+    """Return one row a net.
+
+    `records` is the folder of studies; those of a net's own recipe, epochs and
+    backend on the data set `data` say how far its figure moves from seed to seed.
+    """
+    studies = _studies(records, data)
+    rows = []
+    for subject in subjects:
+        card, evaluation = subject.card, subject.evaluation
+        published, note = _published(card.get("model", ""))
+        recipe = card.get("recipe", {})
+        if recipe.get("data_split") == "fashionnet":
+            chose = "six tenths of these images chose its epoch, as in its source"
+            note = f"{note}; {chose}" if note else chose
+        key = (card.get("model"), recipe.get("name"), recipe.get("epochs"))
+        rows.append(
+            {
+                "name": subject.name,
+                "page": page_name(subject.name),
+                "accuracy": evaluation.accuracy,
+                "interval": evaluation.interval,
+                "loss": evaluation.loss,
+                "calibration_error": evaluation.calibration.error,
+                "published": published,
+                "note": note,
+                "parameters": count_trainable(subject.model),
+                "multiply_adds": count_multiply_adds(subject.model),
+                "speed": evaluation.examples_per_second,
+                "bytes": subject.bytes,
+                "seeds": studies.get((*key, card.get("backend"))),
+            }
+        )
+    return rows
+
+
+def leaderboard_charts(rows: Sequence[dict]) -> list[dict]:
+    """Return accuracy against parameters, and against speed, as inline SVG."""
+    charts = []
+    for key, label, title in (
+        ("parameters", "Trainable parameters", "Accuracy against parameters"),
+        ("speed", "Test images a second", "Accuracy against speed"),
+    ):
+        figure = scatter_figure(
+            [row["name"] for row in rows],
+            [max(row[key], 1) for row in rows],
+            [row["accuracy"] for row in rows],
+            [row["interval"] for row in rows],
+            label,
+        )
+        said = "; ".join(
+            f"{row['name']} {row['accuracy']:.2%} at {row[key]:,.0f}" for row in rows
+        )
+        charts.append({"title": title, "svg": inline_svg(figure, f"{title}: {said}")})
+    return charts
+
+
+def _studies(records: str | Path, data: str) -> dict[tuple, dict]:
+    folder = Path(records)
+    found = {}
+    for name in sorted(path.name for path in folder.glob("*") if path.is_dir()):
+        kept = [
+            record
+            for record in read_records(name, folder)
+            if record.get("dataset", {}).get("name") == data and "test" in record
+        ]
+        for row in summarise(kept):
+            if row["spread"] is not None:
+                key = (row["model"], row["recipe"], row["epochs"], row["backend"])
+                found[key] = {**row, "study": name}
+    return found
+
+
+def _published(model: str) -> tuple[float | None, str]:
+    try:
+        info = model_info(model)
+    except UserError:
+        # A model made elsewhere.
+        return None, ""
+    return info.published_accuracy, info.published_note

@@ -1,0 +1,245 @@
+"""What the page of one net shows, as the template takes it."""
+
+import dataclasses
+import re
+
+import numpy as np
+
+from fmkeras.analysis.explain import feature_maps, first_filters, grad_cam, saliency
+from fmkeras.datasets import Dataset
+from fmkeras.evaluation.metrics import most_confused
+from fmkeras.labels import CLASS_NAMES, NUM_CLASSES
+from fmkeras.report.plots.charts import classes_figure, inline_svg, reliability_figure
+from fmkeras.report.plots.figures import history_figure
+from fmkeras.report.site.entries import Subject, count_trainable
+from fmkeras.report.site.images import (
+    TILES_ACROSS,
+    filter_pictures,
+    heat_picture,
+    map_pictures,
+    picture_data,
+)
+from fmkeras.report.tables.markdown import percent
+
+WORST = 24
+EXPLAINED = 8
+# Of the images on the diagonal a gallery shows those the net was least sure of.
+SHOWN_RIGHT = 40
+
+
+def net_context(subject: Subject, dataset: Dataset, image: int) -> dict:
+    """Return everything the page of a net shows.
+
+    `image` is the number of the test image whose feature maps are shown.
+    """
+    evaluation = subject.evaluation
+    return {
+        "subject": subject,
+        "card": subject.card,
+        "evaluation": evaluation,
+        "title": subject.name,
+        "facts": _facts(subject),
+        "recipe": subject.card.get("recipe", {}),
+        "curves": _curves(subject),
+        "classes": _classes(evaluation),
+        "confusion": _confusion(evaluation),
+        "pairs": most_confused(evaluation.confusion, CLASS_NAMES),
+        "gallery": gallery(evaluation, dataset.y_test),
+        "worst": worst_errors(evaluation, dataset.x_test),
+        "worst_all": int(evaluation.count - np.trace(evaluation.confusion)),
+        "reliability": inline_svg(
+            reliability_figure(evaluation.calibration),
+            "Reliability diagram: accuracy against confidence in 15 bins; expected "
+            f"calibration error {evaluation.calibration.error:.4f}",
+        ),
+        "filters": _filters(subject),
+        "maps": _maps(subject, dataset, image),
+        "explained": _explained(subject, dataset),
+    }
+
+
+def worst_errors(evaluation, images: np.ndarray, count: int = WORST) -> list[dict]:
+    """Return the most confident errors, each with its picture and likeliest classes."""
+    found = []
+    for error in evaluation.confident_errors(count):
+        shares = evaluation.probabilities[error["image"]]
+        likeliest = np.argsort(-shares, kind="stable")[:3]
+        found.append(
+            error
+            | {
+                "picture": picture_data(images[error["image"]]),
+                "likeliest": [(CLASS_NAMES[i], float(shares[i])) for i in likeliest],
+            }
+        )
+    return found
+
+
+def gallery(evaluation, labels: np.ndarray) -> dict:
+    """Return which pictures each cell of the confusion matrix opens.
+
+    `cells["3-6"]` lists images of class 3 taken for class 6, the most confident
+    first, as [number on the class's sheet, number of the test image, confidence in
+    hundredths of a percent]; on the diagonal the least sure come first, and not all.
+    """
+    place = np.zeros(len(labels), np.int64)
+    for label in range(NUM_CLASSES):
+        members = np.flatnonzero(labels == label)
+        place[members] = np.arange(len(members))
+    predictions, confidence = evaluation.predictions, evaluation.probabilities.max(1)
+    cells = {}
+    for true in range(NUM_CLASSES):
+        for predicted in range(NUM_CLASSES):
+            inside = np.flatnonzero((labels == true) & (predictions == predicted))
+            sign = 1 if true == predicted else -1
+            order = inside[np.argsort(sign * confidence[inside], kind="stable")]
+            if true == predicted:
+                order = order[:SHOWN_RIGHT]
+            if len(order):
+                cells[f"{true}-{predicted}"] = [
+                    [int(place[i]), int(i), round(1e4 * float(confidence[i]))]
+                    for i in order
+                ]
+    return {"classes": CLASS_NAMES, "across": TILES_ACROSS, "cells": cells}
+
+
+def _facts(subject: Subject) -> list[tuple[str, str]]:
+    card, evaluation = subject.card, subject.evaluation
+    low, high = evaluation.interval
+    temperature = subject.temperature
+    facts = [
+        ("Test accuracy", percent(evaluation.accuracy)),
+        ("95 % interval (Wilson)", f"{percent(low)} to {percent(high)}"),
+        ("Test loss", f"{evaluation.loss:.4f}"),
+        ("Expected calibration error", f"{evaluation.calibration.error:.4f}"),
+    ]
+    if temperature is not None:
+        facts.append(
+            (
+                f"Temperature, of {temperature.fitted_on:,} validation images",
+                f"{temperature.value:.3f}: error {temperature.error:.4f}, "
+                f"loss {temperature.loss:.4f}",
+            )
+        )
+    facts.append(("Parameters", f"{count_trainable(subject.model):,}"))
+    facts.append(("Size", f"{subject.bytes / 1e6:,.2f} MB"))
+    told = card.get("dataset", {})
+    versions = card.get("versions", {})
+    backend = card.get("backend", "")
+    for name, value in (
+        ("Trained on", told and f"{told['name']}, {told['train']:,} images"),
+        ("Backend", backend and f"{backend} {versions.get(backend, '')}"),
+        ("Device", card.get("device")),
+        ("Seed", card.get("seed")),
+        (
+            "Weights kept",
+            card.get("kept_epoch")
+            and f"of epoch {card['kept_epoch']} of {card['epochs']}",
+        ),
+        ("Code", (card.get("commit") or "")[:12]),
+        ("SHA-256", card.get("sha256")),
+    ):
+        if value not in (None, ""):
+            facts.append((name, str(value)))
+    return facts
+
+
+def _curves(subject: Subject) -> dict[str, str]:
+    curves = {"history": "", "classes": ""}
+    if subject.history:
+        last = subject.history[-1]
+        figures = ", ".join(
+            f"{name.replace('val_', 'validation ')} {float(last[name]):.4f}"
+            for name in ("loss", "accuracy", "val_loss", "val_accuracy")
+            if name in last
+        )
+        curves["history"] = inline_svg(
+            history_figure(subject.history),
+            f"Loss and accuracy over {len(subject.history)} epochs, last: {figures}",
+        )
+    if subject.per_class:
+        curves["classes"] = inline_svg(
+            classes_figure(subject.per_class),
+            "Precision, recall and F1 of each class over the epochs",
+        )
+    return curves
+
+
+def _classes(evaluation) -> list[dict]:
+    figures = dataclasses.asdict(evaluation.per_class)
+    return [
+        {"name": name, **{key: values[i] for key, values in figures.items()}}
+        for i, name in enumerate(CLASS_NAMES)
+    ]
+
+
+def _confusion(evaluation) -> list[list[dict]]:
+    totals = np.maximum(evaluation.confusion.sum(axis=1, keepdims=True), 1)
+    shares = evaluation.confusion / totals
+    return [
+        [
+            # The square root lets the few errors be seen beside the diagonal.
+            {"count": int(count), "share": float(share), "shade": 85 * share**0.5}
+            for count, share in zip(counts, row, strict=True)
+        ]
+        for counts, row in zip(evaluation.confusion, shares, strict=True)
+    ]
+
+
+def _filters(subject: Subject) -> dict | None:
+    found = first_filters(subject.model)
+    if found is None:
+        return None
+    layer, filters = found
+    return {
+        "layer": layer,
+        "count": len(filters),
+        "size": " x ".join(map(str, filters.shape[1:])),
+        "pictures": filter_pictures(filters),
+    }
+
+
+def _maps(subject: Subject, dataset: Dataset, image: int) -> dict | None:
+    found = feature_maps(subject.model, dataset.x_test[image])
+    if found is None:
+        return None
+    layer, maps = found
+    return {
+        "layer": layer,
+        "count": len(maps),
+        "size": " x ".join(map(str, maps.shape[1:])),
+        "image": image,
+        "label": CLASS_NAMES[dataset.y_test[image]],
+        "picture": picture_data(dataset.x_test[image]),
+        "pictures": map_pictures(maps),
+    }
+
+
+def _explained(subject: Subject, dataset: Dataset) -> dict | None:
+    errors = subject.evaluation.confident_errors(EXPLAINED)
+    if not errors:
+        return None
+    numbers = np.array([error["image"] for error in errors])
+    images, truth = dataset.x_test[numbers], dataset.y_test[numbers]
+    guesses = subject.evaluation.predictions[numbers]
+    # Without feature maps, as in a net of dense layers, the pixels' gradients serve.
+    cams = grad_cam(subject.model, images, guesses)
+    explain = saliency if cams is None else grad_cam
+    guessed = saliency(subject.model, images, guesses) if cams is None else cams
+    true = explain(subject.model, images, truth)
+    return {
+        "kind": "saliency" if cams is None else "Grad-CAM",
+        "errors": [
+            error
+            | {
+                "picture": picture_data(images[n]),
+                "guessed": heat_picture(guessed[n]),
+                "wanted": heat_picture(true[n]),
+            }
+            for n, error in enumerate(errors)
+        ],
+    }
+
+
+def page_name(name: str) -> str:
+    """Return the file name of a net's page."""
+    return f"net-{re.sub(r'[^A-Za-z0-9_.-]', '-', name)}.html"

@@ -1,0 +1,189 @@
+"""The report: a folder of pages that open from the disk, without server or network."""
+
+import importlib.resources
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from fmkeras.datasets import Dataset
+from fmkeras.errors import UserError
+from fmkeras.evaluation.compare import Comparison
+from fmkeras.files import make_folder, replacing
+from fmkeras.labels import CLASS_NAMES, NUM_CLASSES
+from fmkeras.provenance import provenance
+from fmkeras.report.site.entries import Subject
+from fmkeras.report.site.images import picture_data, write_sheet
+from fmkeras.report.site.leaderboard import leaderboard_charts
+from fmkeras.report.site.model_page import net_context, page_name
+from fmkeras.report.tables.markdown import percent
+
+ASSETS = ("report.css", "report.js")
+SUSPECTS = {"train": 100, "test": 50}
+TITLES = {"train": "Training images", "test": "Test images"}
+
+
+class Site:
+    """Writes pages that share a style, a navigation and the test images' sheets."""
+
+    def __init__(self, folder: str | Path, dataset: Dataset) -> None:
+        import jinja2
+
+        self.folder = make_folder(folder)
+        self.dataset = dataset
+        self.navigation: list[dict] = []
+        self._environment = jinja2.Environment(
+            loader=jinja2.PackageLoader("fmkeras.report"),
+            autoescape=True,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            undefined=jinja2.StrictUndefined,
+        )
+        self._environment.filters |= {
+            "percent": percent,
+            "points": lambda share: f"{100 * share:.2f}",
+            "thousands": lambda number: f"{number:,.0f}",
+        }
+        self._made = provenance()
+
+    def write_assets(self) -> None:
+        """Write style, script and a sheet of the test images of each class."""
+        for name in ASSETS:
+            source = importlib.resources.files("fmkeras.report") / "templates" / name
+            self._write(name, source.read_text())
+        for label in range(NUM_CLASSES):
+            images = self.dataset.x_test[self.dataset.y_test == label]
+            write_sheet(images, self.folder / f"images-{label}.png")
+
+    def write_index(self, rows: list[dict], device: str) -> None:
+        """Write the leaderboard; `rows` are those of `leaderboard`."""
+        self._page(
+            "index.html",
+            "Leaderboard",
+            template="index.html",
+            rows=rows,
+            charts=leaderboard_charts(rows),
+            device=device,
+        )
+
+    def write_net(self, subject: Subject, image: int, file: str | None = None) -> None:
+        """Write the page of a net, with the feature maps of test image `image`."""
+        count = len(self.dataset.y_test)
+        if not 0 <= image < count:
+            raise UserError(
+                "There is no such test image; expected a number from 0 to "
+                f"{count - 1}. Received: {image}"
+            )
+        context = net_context(subject, self.dataset, image)
+        file = file or page_name(subject.name)
+        self._page(file, subject.name, template="net.html", **context)
+
+    def write_comparison(self, comparison: Comparison, seeds: list[dict]) -> None:
+        """Write the page of all pairs; `seeds` are the rows of `over_seeds`."""
+        self._page(
+            "compare.html",
+            "Comparison",
+            template="compare.html",
+            comparison=comparison,
+            seeds=seeds,
+            class_names=CLASS_NAMES,
+        )
+
+    def write_searches(self, searches: list[dict]) -> None:
+        """Write the page of all searches, as `read_searches` returns them."""
+        for search in searches:
+            if search["heat_map"]:
+                with replacing(self.folder / search["heat_map"].name) as temporary:
+                    shutil.copyfile(search["heat_map"], temporary)
+        self._page(
+            "searches.html", "Searches", template="searches.html", searches=searches
+        )
+
+    def write_audit(self, audit: dict) -> None:
+        """Write the page of an audit's result."""
+        pairs = audit["duplicates"]
+        self._page(
+            "audit.html",
+            "Label audit",
+            template="audit.html",
+            audit=audit,
+            parts=[self._audit_part(name, audit["parts"][name]) for name in TITLES],
+            exact=sum(pair["distance"] == 0 for pair in pairs),
+            twins=[self._twins(pair) for pair in pairs],
+        )
+
+    def _audit_part(self, name: str, part: dict) -> dict:
+        images = getattr(self.dataset, f"x_{name}")
+        return {
+            "name": name,
+            "title": TITLES[name],
+            "found": len(part["suspects"]),
+            "count": part["count"],
+            "accuracy": part["accuracy"],
+            "suspects": [
+                one
+                | {
+                    "picture": picture_data(images[one["image"]]),
+                    "label": CLASS_NAMES[one["label"]],
+                    "guess": CLASS_NAMES[one["guess"]],
+                }
+                for one in part["suspects"][: SUSPECTS[name]]
+            ],
+        }
+
+    def _twins(self, pair: dict) -> dict:
+        return pair | {
+            "test_picture": picture_data(self.dataset.x_test[pair["test"]]),
+            "train_picture": picture_data(self.dataset.x_train[pair["train"]]),
+            "test_label": CLASS_NAMES[pair["test_label"]],
+            "train_label": CLASS_NAMES[pair["train_label"]],
+        }
+
+    def _page(self, file: str, heading: str, *, template: str, **context) -> None:
+        data = {
+            "name": self.dataset.name,
+            "count": f"{len(self.dataset.y_test):,}",
+            "checksum": self.dataset.checksum,
+        }
+        text = self._environment.get_template(template).render(
+            {"title": heading}
+            | context
+            | {
+                "file": file,
+                "heading": heading,
+                "navigation": self.navigation,
+                "data": data,
+                "made": self._made,
+            }
+        )
+        self._write(file, text)
+
+    def _write(self, name: str, text: str) -> None:
+        with replacing(self.folder / name) as temporary:
+            temporary.write_text(text)
+
+
+def navigation(
+    subjects: Sequence[Subject], comparison: bool, searches: bool, audit: bool
+) -> list[dict]:
+    """Return the links that every page begins with."""
+    pages = [("index.html", "Leaderboard")]
+    pages += [("compare.html", "Comparison")] if comparison else []
+    pages += [("searches.html", "Searches")] if searches else []
+    pages += [("audit.html", "Label audit")] if audit else []
+    pages += [(page_name(subject.name), subject.name) for subject in subjects]
+    return [{"file": file, "title": title} for file, title in pages]
+
+
+def read_audit(path: str | Path, dataset: Dataset) -> dict | None:
+    """Return an audit's result; None where there is none of this data set."""
+    try:
+        audit = json.loads(Path(path).read_text())
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise UserError(
+            f"The audit '{path}' is damaged ({error}); expected JSON: run it again, or "
+            "move the file away."
+        ) from error
+    return audit if audit["dataset"]["checksum"] == dataset.checksum else None

@@ -1,0 +1,222 @@
+"""The tables of a benchmark's record, for the README and for reading."""
+
+import math
+from collections.abc import Sequence
+
+from fmkeras.models import model_info
+from fmkeras.models.summary import STEP_OPERATIONS
+from fmkeras.report.tables.markdown import markdown_table
+
+PLAIN = "pytorch-tensors"
+
+
+def ratio_table(record: dict, what: str) -> str:
+    """Return one row a network: how many times as fast ours is as each peer.
+
+    `what` is train or predict. A ratio is of medians of the same run; the last row
+    has the geometric means of the networks that see 28 pixels.
+    """
+    labels = record["settings"]["contestants"]
+    ours = [label for label in labels if label.startswith("ours-")]
+    exact = [label for label in ours if "-bfloat16" not in label]
+    torch = [label for label in ours if label.startswith("ours-torch")]
+    columns = {f"{_short(label)} / plain": ([label], PLAIN) for label in torch}
+    columns["best torch / plain"] = (torch, PLAIN)
+    columns["best float32 / plain"] = (exact, PLAIN)
+    columns |= {
+        f"best / {_short(peer)}": (ours, peer) for peer in labels if peer not in ours
+    }
+    found = {
+        head: ratios(record, own, peer, what) for head, (own, peer) in columns.items()
+    }
+    found = {head: column for head, column in found.items() if column}
+    rows = []
+    for name, entry in record["models"].items():
+        cells = [_ratio(column.get(name)) for column in found.values()]
+        if "left_out" in entry:
+            cells = [entry["left_out"], *cells[1:]]
+        rows.append([f"`{name}`", *cells])
+    small = [n for n in record["models"] if model_info(n).input_size == 28]
+    means = [
+        _ratio(geometric_mean([r for n, r in column.items() if n in small]))
+        for column in found.values()
+    ]
+    rows.append(["geometric mean, 28 pixels", *means])
+    return markdown_table(["network", *found], rows, "l" + "r" * len(found))
+
+
+def rate_table(record: dict, what: str) -> str:
+    """Return one row a network: images a second of every contestant.
+
+    For `what` predict also the figure that the network's source names.
+    """
+    labels = [
+        label
+        for label in record["settings"]["contestants"]
+        if any(label in entry.get(what, {}) for entry in record["models"].values())
+    ]
+    heads = ["network", *map(_short, labels)]
+    if what == "predict":
+        heads.append("published, RTX 4090")
+    rows = []
+    for name, entry in record["models"].items():
+        cells = ["" if "left_out" in entry else _rate(entry, what, n) for n in labels]
+        if what == "predict":
+            published = model_info(name).published_rate
+            cells.append("" if published is None else f"{published:,.0f}")
+        rows.append([f"`{name}`", *cells])
+    return markdown_table(heads, rows, "l" + "r" * (len(heads) - 1))
+
+
+def cost_table(record: dict) -> str:
+    """Return one row a network: first step, memory, share of the machine's peak.
+
+    Of our engine on torch in float32, its compiled first steps too, and of the plain
+    PyTorch loop beside it.
+    """
+    found = record["settings"]["contestants"]
+    pair = [n for n in ("ours-torch", PLAIN) if n in found]
+    compiled = [n for n in found if n.startswith("ours-torch") and "-compiled" in n]
+    columns = (
+        ("first step", "first_step", " s", [*pair, *compiled]),
+        ("first prediction", "first_prediction", " s", pair),
+        ("peak memory", "peak_memory_mb", " MB", pair),
+    )
+    heads = ["network", "multiply-adds"]
+    heads += [f"{text}, {_short(n)}" for text, _, _, labels in columns for n in labels]
+    heads += [f"share of peak, {_short(label)}" for label in pair]
+    rows = []
+    for name, entry in record["models"].items():
+        if "left_out" in entry:
+            continue
+        cells = [f"{entry['multiply_adds'] / 1e6:,.2f} M"]
+        for _, key, unit, labels in columns:
+            cells += [_with_unit(entry[key].get(label), unit) for label in labels]
+        for label in pair:
+            share = _share_of_peak(record, entry, label)
+            cells.append("" if share is None else f"{100 * share:.0f} %")
+        rows.append([f"`{name}`", *cells])
+    return markdown_table(heads, rows, "l" + "r" * (len(heads) - 1))
+
+
+def profile_table(record: dict) -> str:
+    """Return one row a network: milliseconds a step in each kind of operation.
+
+    Of our engine on torch in float32 and in bfloat16, and of the plain PyTorch loop;
+    none of them compiled.
+    """
+    labels = ("ours-torch", "ours-torch-bfloat16", PLAIN)
+    rows, kinds = [], []
+    for name, entry in record["models"].items():
+        found = [entry.get("profile", {}).get(label) for label in labels]
+        if all(found):
+            kinds = list(found[0])
+            cells = [
+                " / ".join(f"{times[kind]:.1f}" for times in found) for kind in kinds
+            ]
+            rows.append([f"`{name}`", *cells])
+    return markdown_table(["network", *kinds], rows, "l" + "r" * len(kinds))
+
+
+def growth_table(record: dict) -> str:
+    """Return one row a network and size: images a second of every contestant."""
+    labels = record["settings"]["contestants"]
+    rows = []
+    for name, entry in record["models"].items():
+        for kind, text in (("batch", "batches of {}"), ("side", "{0} x {0} pixels")):
+            for size, figures in entry[kind].items():
+                rates = [figures[label]["median"] for label in labels]
+                cells = [f"{rate:,.0f}" for rate in rates]
+                rows.append([f"`{name}`", text.format(size), *cells])
+    heads = ["network", "size", *map(_short, labels)]
+    return markdown_table(heads, rows, "ll" + "r" * len(labels))
+
+
+def augmentation_table(record: dict) -> str:
+    """Return one row a network and backend: how much longer a step takes, in percent.
+
+    Than without augmentation, by the medians of the same rounds.
+    """
+    kinds = [kind for kind in record["settings"]["augmentations"] if kind != "none"]
+    rows = []
+    for name, entry in record["models"].items():
+        found = entry["augmentation"]
+        for label in record["settings"]["contestants"]:
+            if label in found:
+                plain = found[label]["median"]
+                ratios = [plain / found[f"{label}-{kind}"]["median"] for kind in kinds]
+                cells = [f"{100 * (ratio - 1):+.0f} %" for ratio in ratios]
+                rows.append([f"`{name}`", _short(label), *cells])
+    return markdown_table(["network", "ours on", *kinds], rows, "ll" + "r" * len(kinds))
+
+
+def benchmark_note(record: dict) -> str:
+    """Return a line that says what was measured, where and how."""
+    settings, machine = record["settings"], record["machine"]
+    whole = record.get("whole_run")
+    text = (
+        f"Batch {settings['batch_size']}, on a "
+        f"{settings['device'].upper()} of {machine['cores']} cores; medians of "
+        f"{settings['rounds']} alternating rounds of about "
+        f"{settings['seconds_a_round']:g} s each. A matrix product reaches "
+        f"{machine['float32'] / 1e9:,.0f} GFLOP/s in float32 and "
+        f"{machine['bfloat16'] / 1e9:,.0f} in bfloat16 there."
+    )
+    if whole is None:
+        return text
+    return (
+        f"{text} From `make train MODEL=lenet EPOCHS=1` to its end, imports included, "
+        f"takes {whole['ratio']:.2f} times as long as a plain PyTorch script that does "
+        f"the same (medians of {len(whole['ours'])} turns)."
+    )
+
+
+def ratios(record: dict, ours: Sequence[str], peer: str, what: str) -> dict[str, float]:
+    """Return, for each network, the best of `ours` over `peer`; labels as in records.
+
+    `what` is train or predict. Networks without both figures are left out.
+    """
+    found = {}
+    for name, entry in record["models"].items():
+        figures = entry.get(what, {})
+        own = [figures[label]["median"] for label in ours if label in figures]
+        if own and peer in figures:
+            found[name] = max(own) / figures[peer]["median"]
+    return found
+
+
+def geometric_mean(values: Sequence[float]) -> float:
+    """Return the geometric mean; NaN of nothing."""
+    values = list(values)
+    if not values:
+        return math.nan
+    return math.exp(sum(map(math.log, values)) / len(values))
+
+
+def _short(label: str) -> str:
+    if label == PLAIN:
+        return "plain"
+    return label.removeprefix("ours-").removeprefix("pytorch-").replace("-", " ")
+
+
+def _rate(entry: dict, what: str, label: str) -> str:
+    if label in entry["failed"]:
+        return "failed"
+    return f"{entry[what][label]['median']:,.0f}"
+
+
+def _share_of_peak(record: dict, entry: dict, label: str) -> float | None:
+    if label not in entry["train"]:
+        return None
+    operations = STEP_OPERATIONS * entry["multiply_adds"]
+    rate = entry["train"][label]["median"]
+    return operations * rate / record["machine"]["float32"]
+
+
+def _with_unit(value: float | None, unit: str) -> str:
+    return "" if value is None else f"{value:,.4g}{unit}"
+
+
+def _ratio(value: float | None) -> str:
+    # NaN is the mean of nothing.
+    return "" if value is None or value != value else f"{value:.2f}"

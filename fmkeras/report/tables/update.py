@@ -1,0 +1,224 @@
+"""The tables of README.md and saved_models/README.md, made from cards and records.
+
+A table stands between `<!-- table: NAME -->` and `<!-- end of table -->`; what is
+between them is replaced. Nothing in it is typed by hand.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from fmkeras.errors import UserError
+from fmkeras.files import replacing
+from fmkeras.models import list_models, model_info
+from fmkeras.records import read_records, summarise
+from fmkeras.report.tables.audit import audit_table
+from fmkeras.report.tables.markdown import markdown_table, mean_and_spread, percent
+from fmkeras.report.tables.parity import parity_table
+from fmkeras.report.tables.published import (
+    published_classes_table,
+    published_table,
+)
+from fmkeras.report.tables.speed import (
+    augmentation_table,
+    benchmark_note,
+    cost_table,
+    growth_table,
+    profile_table,
+    rate_table,
+    ratio_table,
+)
+from fmkeras.report.tables.tuning import tuning_table
+
+_TABLE = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
+READMES = ("README.md", "saved_models/README.md")
+
+
+def update_tables(root: Path, write: bool = True) -> list[str]:
+    """Make every table under `root` anew; return the files whose text changed.
+
+    With `write` off nothing is written: the files named are stale. Raises
+    `UserError` for a table of an unknown name.
+    """
+    changed = []
+    for name in READMES:
+        path = root / name
+        before = path.read_text()
+        after = _TABLE.sub(lambda match: _fill(match, root), before)
+        if after != before:
+            changed.append(name)
+            if write:
+                with replacing(path) as temporary:
+                    temporary.write_text(after)
+    return changed
+
+
+def _fill(match: re.Match, root: Path) -> str:
+    name, _, argument = match.group(2).partition("=")
+    if name not in _TABLES:
+        raise UserError(
+            f"Unknown table; expected one of: {', '.join(_TABLES)}. Received: {name!r}"
+        )
+    return f"{match.group(1)}\n{_TABLES[name](root, argument)}\n\n{match.group(3)}"
+
+
+def networks_table(root: Path, argument: str = "") -> str:
+    """All networks: source, parameters, the published figure, the saved file's."""
+    rows = []
+    for name in list_models():
+        info = model_info(name)
+        card = saved_card(root, name)
+        rows.append(
+            (
+                f"`{name}`",
+                info.source,
+                f"{info.parameters:,}",
+                f"{info.input_size} x {info.input_size}",
+                percent(info.published_accuracy),
+                percent(card["test"]["accuracy"]) if card else "",
+            )
+        )
+    heads = ("network", "from", "parameters", "sees", "published", "ours (saved file)")
+    return markdown_table(heads, rows, "llrrrr")
+
+
+def saved_table(root: Path, argument: str = "") -> str:
+    """Every `.keras` file of saved_models, from its card."""
+    rows = []
+    for path in sorted((root / "saved_models").glob("*.keras")):
+        card = json.loads(path.with_suffix(".json").read_text())
+        low, high = card["test"]["accuracy_interval_95"]
+        recipe = card["recipe"]
+        rows.append(
+            (
+                f"[`{path.name}`]({path.name})",
+                f"{card['parameters']:,}",
+                f"{card['bytes'] / 1e6:.2f} MB",
+                percent(card["test"]["accuracy"]),
+                f"{100 * low:.2f} to {100 * high:.2f} %",
+                card["dataset"]["name"],
+                f"{recipe['name']}, epoch {card['kept_epoch']} of {card['epochs']}",
+                f"{card['backend']} {card['versions'].get(card['backend'], '')}",
+                str(card["seed"]),
+                f"[card]({path.stem}.json)",
+            )
+        )
+    heads = (
+        "file",
+        "parameters",
+        "size",
+        "test accuracy",
+        "95 % interval",
+        "data",
+        "recipe",
+        "backend",
+        "seed",
+        "",
+    )
+    return markdown_table(heads, rows, "lrrrllllrl")
+
+
+def study_table(root: Path, argument: str) -> str:
+    """The runs of one study: mean and spread of the test accuracy over seeds."""
+    records = read_records(argument, root / "saved_models/records")
+    rows = []
+    for row in summarise(records):
+        rows.append(
+            (
+                f"`{row['model']}`",
+                f"{row['recipe']}, {row['epochs']} epochs",
+                row["backend"],
+                mean_and_spread(row),
+                str(len(row["seeds"])),
+                row["device"],
+                ", ".join(row["commits"]),
+            )
+        )
+    heads = (
+        "network",
+        "recipe",
+        "backend",
+        "test accuracy",
+        "seeds",
+        "device",
+        "commit",
+    )
+    return markdown_table(heads, rows, "lllrrll")
+
+
+def proof_table(root: Path, argument: str = "") -> str:
+    """The record of `make parity`, or a line that there is none yet."""
+    path = root / "saved_models/records/parity.json"
+    if not path.exists():
+        return "No record of all networks yet: `make parity` makes it."
+    return parity_table(json.loads(path.read_text()))
+
+
+def search_table(root: Path, argument: str) -> str:
+    """The best trials of one search, or a line that there is no record of it."""
+    path = root / f"saved_models/records/tune-{argument}.json"
+    if not path.exists():
+        return (
+            f"No record yet: `make tune MODEL=lenet_relu SPACE={argument} "
+            f'ARGS="--record {argument}"` makes it.'
+        )
+    return tuning_table(json.loads(path.read_text()))
+
+
+def speed_table(root: Path, argument: str) -> str:
+    """A record of `make benchmark`; the argument is its device and what of it.
+
+    That is note, cost, profile, growth, augmentation, or ratios or rates of train or
+    predict, as in cpu-train-ratios.
+    """
+    device, what, *kind = argument.split("-")
+    growth = what in ("growth", "augmentation")
+    name = f"benchmark-growth-{device}" if growth else f"benchmark-{device}"
+    path = root / f"saved_models/records/{name}.json"
+    if not path.exists():
+        command = f"make benchmark DEVICE={device}{' GROWTH=1' if growth else ''}"
+        return f"Not measured on a {device.upper()} yet: `{command}`."
+    record = json.loads(path.read_text())
+    if what == "note":
+        return benchmark_note(record)
+    if what in ("cost", "profile"):
+        return {"cost": cost_table, "profile": profile_table}[what](record)
+    if growth:
+        tables = {"growth": growth_table, "augmentation": augmentation_table}
+        return tables[what](record)
+    tables = {"ratios": ratio_table, "rates": rate_table}
+    return tables[kind[0]](record, what)
+
+
+def suspects_table(root: Path, argument: str = "") -> str:
+    """The record of `make audit`, and of a look at what it found first."""
+    path = root / "saved_models/records/audit.json"
+    return audit_table(json.loads(path.read_text()))
+
+
+def targets_table(root: Path, argument: str = "") -> str:
+    """The targets of the Makefile and what each is for."""
+    targets = re.findall(r"^([a-z-]+):.*## (.*)", (root / "Makefile").read_text(), re.M)
+    rows = [(f"`make {name}`", text) for name, text in targets]
+    return markdown_table(("target", "what it does"), rows, "ll")
+
+
+_TABLES: dict[str, Callable[[Path, str], str]] = {
+    "networks": networks_table,
+    "saved": saved_table,
+    "study": study_table,
+    "published": published_table,
+    "published-classes": published_classes_table,
+    "parity": proof_table,
+    "audit": suspects_table,
+    "search": search_table,
+    "speed": speed_table,
+    "targets": targets_table,
+}
+
+
+def saved_card(root: Path, name: str) -> dict | None:
+    """Return the card of a network in saved_models; None where there is none."""
+    path = root / "saved_models" / f"{name}.json"
+    return json.loads(path.read_text()) if path.exists() else None

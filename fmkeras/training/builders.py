@@ -1,0 +1,97 @@
+"""From a recipe to Keras's optimizer and loss: one way, to train and to tune."""
+
+import keras
+from keras import ops
+
+from fmkeras.datasets.augmentation import Augmentation
+from fmkeras.optimizers import Ranger21
+from fmkeras.recipes import Recipe
+
+
+@keras.saving.register_keras_serializable(package="fmkeras")
+class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
+    """Raises another schedule's learning rate linearly over the first steps.
+
+    Step t (0, 1, ...) gets min(1, (t + 1) / steps) of what `schedule` gives. Written
+    without a branch, unlike the warm-up of Keras's `CosineDecay`, so that a whole
+    training step can be traced into one graph.
+    """
+
+    def __init__(self, schedule, steps: int) -> None:
+        self.schedule = schedule
+        self.steps = steps
+
+    def __call__(self, step):
+        share = (ops.cast(step, "float32") + 1) / max(self.steps, 1)
+        return self.schedule(step) * ops.minimum(share, 1.0)
+
+    def get_config(self) -> dict:
+        schedule = keras.optimizers.schedules.serialize(self.schedule)
+        return {"schedule": schedule, "steps": self.steps}
+
+    @classmethod
+    def from_config(cls, config: dict) -> "WarmUp":
+        schedule = keras.optimizers.schedules.deserialize(config["schedule"])
+        return cls(schedule, config["steps"])
+
+
+def build_optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.Optimizer:
+    """Return the optimizer of a recipe, its learning rate scheduled over the run."""
+    optimizers = keras.optimizers
+    common = {"global_clipnorm": recipe.clip_norm} if recipe.clip_norm else {}
+    if recipe.ema:
+        common |= {"use_ema": True, "ema_momentum": recipe.ema}
+    if recipe.optimizer == "ranger21":
+        return Ranger21(
+            recipe.learning_rate,
+            total_steps=recipe.epochs * steps_per_epoch,
+            weight_decay=recipe.weight_decay,
+            **common,
+        )
+    rate = _build_schedule(recipe, steps_per_epoch)
+    if recipe.optimizer == "sgd":
+        nesterov = recipe.momentum > 0
+        return optimizers.SGD(
+            rate, momentum=recipe.momentum, nesterov=nesterov, **common
+        )
+    # Keras's epsilon is 1e-7; the papers and PyTorch have 1e-8.
+    options = {"epsilon": 1e-8, "amsgrad": recipe.amsgrad, **common}
+    if recipe.optimizer == "adam":
+        return optimizers.Adam(rate, **options)
+    return optimizers.AdamW(rate, weight_decay=recipe.weight_decay, **options)
+
+
+def build_loss(recipe: Recipe) -> keras.losses.Loss:
+    """Return cross-entropy of one-hot labels (n, classes) and logits (n, classes)."""
+    return keras.losses.CategoricalCrossentropy(
+        from_logits=True, label_smoothing=recipe.label_smoothing
+    )
+
+
+def build_augmentation(recipe: Recipe) -> Augmentation:
+    """Return what a recipe does to the training images."""
+    return Augmentation(
+        recipe.crop_padding, recipe.flip, recipe.rotation, recipe.erasing
+    )
+
+
+def _build_schedule(recipe: Recipe, steps_per_epoch: int):
+    schedules = keras.optimizers.schedules
+    rate = recipe.learning_rate
+    steps = recipe.epochs * steps_per_epoch
+    if recipe.schedule == "cosine":
+        schedule = schedules.CosineDecay(rate, steps)
+    elif recipe.schedule == "step":
+        schedule = schedules.ExponentialDecay(
+            rate,
+            recipe.step_epochs * steps_per_epoch,
+            recipe.step_factor,
+            staircase=True,
+        )
+    elif recipe.warmup_epochs:
+        schedule = schedules.ExponentialDecay(rate, steps, 1.0)
+    else:
+        return rate
+    if not recipe.warmup_epochs:
+        return schedule
+    return WarmUp(schedule, round(recipe.warmup_epochs * steps_per_epoch))

@@ -1,0 +1,452 @@
+"""The measurement of speed: turns, medians, records and tables; not the speed."""
+
+import gzip
+import json
+import math
+
+import pytest
+import torch
+from support.data_files import idx_bytes, small_arrays
+
+from fmkeras.benchmark.pytorch.build import build_twin
+from fmkeras.benchmark.speed import end_to_end, pytorch_script
+from fmkeras.benchmark.speed import run as speed_run
+from fmkeras.benchmark.speed.memory import available_memory
+from fmkeras.benchmark.speed.profile import KINDS, profile_steps
+from fmkeras.benchmark.speed.rounds import (
+    Contestant,
+    ContestantFailed,
+    Racer,
+    run_rounds,
+)
+from fmkeras.benchmark.speed.run import (
+    default_contestants,
+    quick_contestants,
+    run_benchmark,
+)
+from fmkeras.benchmark.speed.scaling import run_growth
+from fmkeras.errors import UserError
+from fmkeras.models import build_model, list_models, model_info
+from fmkeras.report.plots.speed import plot_growth, plot_speed
+from fmkeras.report.tables.speed import (
+    augmentation_table,
+    benchmark_note,
+    cost_table,
+    geometric_mean,
+    growth_table,
+    profile_table,
+    rate_table,
+    ratio_table,
+    ratios,
+)
+
+SMALL = [name for name in list_models() if model_info(name).input_size == 28]
+
+
+class Pretended:
+    """A racer that takes as long as it is told, and notes whose turn it is."""
+
+    most_images = 60_000
+
+    def __init__(self, kind, rate, turns):
+        self.contestant = Contestant(kind)
+        self.rate, self.turns = rate, turns
+
+    def ask(self, command, count, *further):
+        self.turns.append((self.contestant.kind, command, count, *further))
+        return {"seconds": count / self.rate}
+
+
+def test_contestants_take_turns_and_each_gets_about_the_same_time():
+    turns = []
+    racers = [Pretended("tensors", 1000.0, turns), Pretended("tuned", 50.0, turns)]
+    figures = run_rounds(racers, "train", 10, 2.0, 4)
+    assert figures["pytorch-tensors"]["median"] == 1000.0
+    assert figures["pytorch-tensors"]["images"] == 2000
+    assert figures["pytorch-tuned"]["rates"] == [50.0] * 4
+    assert figures["pytorch-tuned"]["images"] == 100
+    order = [kind for kind, *_ in turns[-8:]]
+    assert order == ["tensors", "tuned", "tuned", "tensors"] * 2
+
+
+def test_a_slow_contestant_does_one_batch_a_turn():
+    turns = []
+    figures = run_rounds([Pretended("tensors", 1.0, turns)], "predict", 64, 2.0, 2, 64)
+    assert figures["pytorch-tensors"]["images"] == 64
+    # Once to warm up, once to see how long it takes, and two rounds.
+    assert turns == [("tensors", "predict", 64, 64)] * 4
+
+
+def test_who_fails_leaves_and_the_others_go_on(monkeypatch):
+    racers = [Pretended("tensors", 100.0, []), Pretended("tuned", 100.0, [])]
+    answers = iter([1.0, 1.0, 1.0])
+
+    def stops_in_the_second_round(*words):
+        for seconds in answers:
+            return {"seconds": seconds}
+        raise ContestantFailed("exit code -9: killed")
+
+    monkeypatch.setattr(racers[1], "ask", stops_in_the_second_round)
+    with pytest.raises(ContestantFailed):
+        run_rounds(list(racers), "train", 100, 1.0, 5)
+    answers = iter([1.0, 1.0, 1.0])
+    failed: dict[str, str] = {}
+    figures = run_rounds(racers, "train", 100, 1.0, 5, failed=failed)
+    assert failed == {"pytorch-tuned": "exit code -9: killed"}
+    assert list(figures) == ["pytorch-tensors"]
+    assert len(figures["pytorch-tensors"]["rates"]) == 5
+
+
+def test_the_first_call_does_not_count(monkeypatch):
+    racer = Pretended("tensors", 1000.0, [])
+    ask = racer.ask
+    seconds = iter([30.0])
+
+    def first_slow(*words):
+        return ask(*words) | {"seconds": next(seconds, ask(*words)["seconds"])}
+
+    monkeypatch.setattr(racer, "ask", first_slow)
+    figures = run_rounds([racer], "train", 10, 2.0, 1)
+    assert figures["pytorch-tensors"] == {
+        "median": 1000.0,
+        "rates": [1000.0],
+        "images": 2000,
+    }
+
+
+def test_a_real_contestant_answers():
+    with Racer(Contestant("tensors"), "linear", 16, "cpu") as racer:
+        first = racer.ask("warm", 20)
+        assert first["first_step"] > 0 and first["first_prediction"] > 0
+        assert racer.ask("train", 32)["seconds"] > 0
+        assert racer.ask("predict", 40, 20)["peak_memory"] > 1000
+        with pytest.raises(ContestantFailed, match="exit code 1: IndexError"):
+            racer.ask("train")
+
+
+@pytest.mark.parametrize("kind", ["ours", "keras-fit", "loader"])
+def test_the_other_contestants_train_and_predict(kind):
+    with Racer(Contestant(kind), "linear", 16, "cpu") as racer:
+        racer.ask("warm", 16)
+        assert racer.ask("train", 32)["seconds"] > 0
+
+
+@pytest.fixture
+def known_machine(monkeypatch):
+    """A machine of two cores whose matrix products nobody measures."""
+    rates = {"cores": 2, "float32": 1e11}
+    monkeypatch.setattr(speed_run, "_machine", lambda device: rates)
+
+
+def test_a_record_goes_on_where_it_ended_and_leaves_out_what_is_too_large(
+    tmp_path, monkeypatch, known_machine
+):
+    measured = []
+
+    def measure(name, contestants, settings, report):
+        measured.append(name)
+        return {"train": {}, "predict": {}, "failed": {}}
+
+    monkeypatch.setattr(speed_run, "_measure", measure)
+    out = tmp_path / "record.json"
+    arguments = {"out": out, "report": lambda line: None}
+    run_benchmark(["linear"], **arguments)
+    record = run_benchmark(["linear", "mlp", "vgg11"], **arguments)
+    assert measured == ["linear", "mlp"]
+    assert "a step would take about" in record["models"]["vgg11"]["left_out"]
+    assert json.loads(out.read_text()) == record
+    # A whole run may be all that is missing.
+    monkeypatch.setattr(speed_run, "measure_whole_runs", lambda folder: {"ratio": 1.2})
+    record = run_benchmark(["linear"], data_dir="data", **arguments)
+    assert record["whole_run"]["ratio"] == 1.2 and measured == ["linear", "mlp"]
+    assert json.loads(out.read_text()) == record
+    # Other settings are another measurement.
+    run_benchmark(["linear"], batch_size=64, **arguments)
+    assert measured == ["linear", "mlp", "linear"]
+    out.write_text("{")
+    with pytest.raises(UserError, match="Cannot read the record"):
+        run_benchmark(["linear"], **arguments)
+
+
+def test_who_finds_no_memory_is_not_started_and_the_plain_loop_goes_first(
+    tmp_path, monkeypatch, known_machine
+):
+    # So much is left before each of three starts; the first finds whatever there is.
+    left = iter([0.0, 1e12, 1e3])
+    monkeypatch.setattr(speed_run, "available_memory", lambda: next(left))
+    contestants = [Contestant("loader"), Contestant("ours"), Contestant("tensors")]
+    record = run_benchmark(
+        ["linear"],
+        contestants=contestants,
+        out=tmp_path / "record.json",
+        rounds=1,
+        seconds=0.01,
+        report=lambda line: None,
+    )
+    entry = record["models"]["linear"]
+    assert list(entry["train"]) == ["pytorch-tensors", "ours-torch"]
+    assert list(entry["failed"]) == ["pytorch-loader"]
+    assert "0.0 GB of memory left" in entry["failed"]["pytorch-loader"]
+
+
+def test_who_dies_after_its_turns_leaves_too(tmp_path, monkeypatch, known_machine):
+    ask = Racer.ask
+
+    def dies_when_profiled(self, *words):
+        if words[0] == "profile" and self.contestant.kind == "ours":
+            self._process.kill()
+        return ask(self, *words)
+
+    monkeypatch.setattr(Racer, "ask", dies_when_profiled)
+    lines = []
+    record = run_benchmark(
+        ["linear"],
+        contestants=[Contestant("ours"), Contestant("tensors")],
+        out=tmp_path / "record.json",
+        rounds=1,
+        seconds=0.01,
+        report=lines.append,
+    )
+    entry = record["models"]["linear"]
+    assert set(entry["train"]) == {"pytorch-tensors", "ours-torch"}
+    assert entry["failed"] == {"ours-torch": "exit code -9: no message"}
+    assert list(entry["profile"]) == ["pytorch-tensors"]
+    assert list(entry["peak_memory_mb"]) == ["pytorch-tensors"]
+    assert "  ours-torch failed: exit code -9: no message" in lines
+
+
+def test_the_memory_left_is_what_linux_says(tmp_path):
+    meminfo = tmp_path / "meminfo"
+    meminfo.write_text("MemFree:   1 kB\nMemAvailable:   2048 kB\nSwapFree: 3 kB\n")
+    assert available_memory(meminfo) == 2048 * 1024
+    assert available_memory(tmp_path / "missing") == float("inf")
+
+
+def test_unknown_networks_are_refused(tmp_path):
+    with pytest.raises(UserError, match="Received: 'lenett'"):
+        run_benchmark(["lenett"], out=tmp_path / "record.json")
+
+
+def made_record():
+    def figures(ours, other, plain):
+        return {
+            "ours-torch": {"median": ours},
+            "ours-jax": {"median": other},
+            "pytorch-tensors": {"median": plain},
+        }
+
+    failed = figures(10.0, 50.0, 20.0)
+    del failed["ours-jax"]
+    return {
+        "settings": {
+            "device": "cpu",
+            "batch_size": 128,
+            "rounds": 5,
+            "seconds_a_round": 1.0,
+            "contestants": ["ours-torch", "ours-jax", "pytorch-tensors"],
+        },
+        "machine": {"cores": 2, "float32": 166e9, "bfloat16": 736e9},
+        "models": {
+            "mlp": {"train": figures(40.0, 160.0, 20.0), "failed": {}},
+            "lenet": {"train": failed, "failed": {"ours-jax": "no memory"}},
+            "resnet18": {"train": figures(80.0, 10.0, 20.0), "failed": {}},
+            "vgg11": {"left_out": "a step would take about 60 s"},
+        },
+    }
+
+
+def test_ratios_are_of_the_best_of_ours():
+    record = made_record()
+    both = ["ours-torch", "ours-jax"]
+    found = ratios(record, both, "pytorch-tensors", "train")
+    assert found == {"mlp": 8.0, "lenet": 0.5, "resnet18": 4.0}
+    assert geometric_mean([8.0, 0.5]) == pytest.approx(2.0)
+    assert math.isnan(geometric_mean([]))
+
+
+def cells(table):
+    return [[c.strip() for c in row.strip("|").split("|")] for row in table.split("\n")]
+
+
+def test_the_tables_have_every_figure_and_ratio():
+    record = made_record()
+    rows = cells(ratio_table(record, "train"))
+    assert rows[0][1:] == [
+        "torch / plain",
+        "best torch / plain",
+        "best float32 / plain",
+        "best / plain",
+    ]
+    assert rows[2] == ["`mlp`", "2.00", "2.00", "8.00", "8.00"]
+    assert rows[3] == ["`lenet`"] + ["0.50"] * 4
+    assert rows[5][1] == "a step would take about 60 s"
+    # Only networks of 28 pixels count: mlp and lenet.
+    assert rows[-1][1:] == ["1.00", "1.00", "2.00", "2.00"]
+    rows = cells(rate_table(record, "train"))
+    assert rows[0] == ["network", "torch", "jax", "plain"]
+    assert rows[2] == ["`mlp`", "40", "160", "20"]
+    assert rows[3] == ["`lenet`", "10", "failed", "20"]
+    assert "166 GFLOP/s in float32 and 736 in bfloat16" in benchmark_note(record)
+
+
+def test_the_published_rate_stands_beside_ours():
+    record = made_record()
+    record["models"] = {"lenet": record["models"]["lenet"]}
+    record["models"]["lenet"]["predict"] = record["models"]["lenet"]["train"]
+    assert cells(rate_table(record, "predict"))[2][-1] == "31,055"
+
+
+def test_the_table_of_costs_has_the_share_of_the_peak():
+    record = made_record()
+    entry = record["models"]["mlp"] | {
+        "multiply_adds": 1_000_000,
+        "first_step": {"ours-torch": 2.5, "pytorch-tensors": 0.5},
+        "first_prediction": {"ours-torch": 0.25},
+        "peak_memory_mb": {"ours-torch": 700, "pytorch-tensors": 600},
+    }
+    record["models"] = {"mlp": entry, "vgg11": record["models"]["vgg11"]}
+    rows = cells(cost_table(record))
+    assert len(rows) == 3
+    assert rows[2][:6] == ["`mlp`", "1.00 M", "2.5 s", "0.5 s", "0.25 s", ""]
+    # 6 operations a multiply-add, 40 images a second, of 166 GFLOP/s.
+    record["machine"]["float32"] = 6e6 * 40 / 0.5
+    assert cells(cost_table(record))[2][-2:] == ["50 %", "25 %"]
+
+
+def test_the_profile_has_ours_and_the_plain_loop():
+    record = made_record()
+    times = {"convolutions": 4.0, "rest": 1.25}
+    labels = ("ours-torch", "ours-torch-bfloat16", "pytorch-tensors")
+    record["models"]["mlp"]["profile"] = dict.fromkeys(labels, times)
+    rows = cells(profile_table(record))
+    assert rows[0] == ["network", "convolutions", "rest"]
+    assert rows[2:] == [["`mlp`", "4.0 / 4.0 / 4.0", "1.2 / 1.2 / 1.2"]]
+
+
+def test_a_profile_tells_the_kinds_of_operations_apart():
+    x, weight = torch.ones(8, 3, 9, 9), torch.ones(4, 3, 3, 3)
+    found = profile_steps(
+        lambda: (
+            torch.relu(torch.conv2d(x, weight)).flatten(1).matmul(torch.ones(196, 9))
+        ),
+        steps=1,
+    )
+    assert list(found) == list(KINDS)
+    assert all(found[kind] > 0 for kind in ("convolutions", "products", "activations"))
+    assert found["pooling"] == found["normalisation"] == 0
+
+
+def test_the_picture_shows_every_contestant(tmp_path):
+    record = made_record()
+    record["settings"]["contestants"] += ["ours-torch-bfloat16-compiled"]
+    for entry in record["models"].values():
+        entry["predict"] = entry.get("train", {})
+    path = tmp_path / "speed.svg"
+    plot_speed(record, path)
+    assert path.stat().st_size > 10_000
+
+
+def test_growth_goes_over_batches_and_sides(tmp_path):
+    settings = {
+        "contestants": [Contestant("ours"), Contestant("tensors")],
+        "out": tmp_path / "record.json",
+        "rounds": 1,
+        "seconds": 0.01,
+        "batches": (16, 40),
+        "sides": (28, 35),
+        "augmentations": ("none", "all"),
+    }
+    lines = []
+    record = run_growth(["linear"], report=lines.append, **settings)
+    assert json.loads((tmp_path / "record.json").read_text()) == record
+    assert len(lines) == 5 and "35 x 35 pixels" in lines[-2]
+    entry = record["models"]["linear"]
+    assert list(entry["batch"]) == ["16", "40"] and list(entry["side"]) == ["28", "35"]
+    assert entry["batch"]["40"]["ours-torch"]["images"] % 40 == 0
+    assert entry["side"]["35"]["pytorch-tensors"]["median"] > 0
+    rows = cells(growth_table(record))
+    assert rows[0] == ["network", "size", "torch", "plain"]
+    assert [row[1] for row in rows[2:]][1:3] == ["batches of 40", "28 x 28 pixels"]
+    rows = cells(augmentation_table(record))
+    assert rows[0] == ["network", "ours on", "all"]
+    assert rows[2][:2] == ["`linear`", "torch"] and rows[2][2].endswith("%")
+    assert len(rows) == 3
+    plot_growth(record, tmp_path / "growth.svg")
+    assert (tmp_path / "growth.svg").stat().st_size > 10_000
+    run_growth(["linear"], report=lines.append, **settings)
+    assert lines[5:] == ["linear: measured before"]
+    with pytest.raises(UserError, match="resnet18 resizes all images to 96 x 96"):
+        run_growth(["resnet18"], **settings)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_the_twins_take_larger_images(name):
+    model = build_model(name, input_shape=(40, 40, 1))
+    twin = build_twin(name, side=40)
+    counts = [parameter.numel() for parameter in twin.parameters()]
+    assert sum(counts) == sum(math.prod(w.shape) for w in model.trainable_weights)
+    assert twin(torch.zeros(2, 1, 40, 40)).shape == (2, 10)
+    assert twin.training
+
+
+def test_labels_name_kind_backend_and_precision():
+    labels = [c.label for c in default_contestants(("torch", "jax"))]
+    assert labels == [
+        "ours-torch",
+        "ours-torch-bfloat16",
+        "ours-jax",
+        "ours-torch-compiled",
+        "ours-torch-bfloat16-compiled",
+        "keras-fit-torch",
+        "pytorch-loader",
+        "pytorch-tensors",
+        "pytorch-tuned",
+    ]
+    labels = [c.label for c in default_contestants(("jax",), device="gpu")]
+    assert labels[:3] == ["ours-jax", "ours-jax-bfloat16", "keras-fit-jax"]
+    labels = [c.label for c in quick_contestants(("jax",))]
+    assert labels == ["ours-jax", "pytorch-tensors"]
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_a_plain_script_trains_and_saves(packed, tmp_path, monkeypatch, capsys):
+    for name, array in small_arrays().items():
+        content = idx_bytes(array)
+        if packed:
+            (tmp_path / f"{name}.gz").write_bytes(gzip.compress(content))
+        else:
+            (tmp_path / name).write_bytes(content)
+    monkeypatch.setattr(pytorch_script, "HELD_OUT", 10)
+    pytorch_script.main(str(tmp_path), str(tmp_path / "net.pt"))
+    assert (tmp_path / "net.pt").stat().st_size > 200_000
+    words = capsys.readouterr().out.split()
+    assert words[0] == "validation" and words[2] == "test"
+
+
+def test_the_plain_script_moves_and_mirrors():
+    images = torch.zeros(400, 1, 28, 28)
+    images[:, 0, 10, 3] = 1
+    changed = pytorch_script.change(images)
+    _, _, rows, columns = changed.nonzero(as_tuple=True)
+    assert set(rows.tolist()) == {9, 10, 11}
+    assert set(columns.tolist()) == {2, 3, 4, 23, 24, 25}
+
+
+def test_whole_runs_take_turns_and_the_first_does_not_count(monkeypatch):
+    took = {"ours": iter([9.0, 3.0, 2.0, 4.0]), "plain": iter([9.0, 2.0, 1.0, 9.0])}
+    turns = []
+
+    def run(command):
+        label = "ours" if command[2] == "fmkeras" else "plain"
+        turns.append(label)
+        return next(took[label])
+
+    monkeypatch.setattr(end_to_end, "_run", run)
+    found = end_to_end.measure_whole_runs("data")
+    assert turns == ["ours", "plain"] * 4
+    assert found == {"ours": [3.0, 2.0, 4.0], "plain": [2.0, 1.0, 9.0], "ratio": 1.5}
+
+
+def test_a_whole_run_that_fails_says_why(tmp_path):
+    with pytest.raises(UserError, match="A training run failed.*is not in"):
+        end_to_end.measure_whole_runs(tmp_path / "nothing")

@@ -1,0 +1,170 @@
+"""evaluate and compare as a user meets them, over models made on the fly."""
+
+import json
+import re
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from fmkeras.__main__ import main
+from fmkeras.artifacts.keras_file import save_artifact
+from fmkeras.artifacts.lookup import card_of, held_back
+from fmkeras.cli.session import expand_patterns, split_words
+from fmkeras.datasets import load_dataset
+from fmkeras.errors import UserError
+
+SMALL = ["--data", "garments", "--train-size", "300", "--test-size", "100"]
+
+
+def save_linear(name, seed, dataset, folder="saved_models"):
+    """Save a model that was never trained, with a card as training writes it."""
+    pixels = keras.Input((28, 28, 1), name="pixels")
+    x = keras.layers.Rescaling(1 / 255, name="scale")(pixels)
+    x = keras.layers.Flatten(name="flatten")(x)
+    model = keras.Model(pixels, keras.layers.Dense(10, name="logits")(x))
+    kernel = np.random.default_rng(seed).normal(size=(784, 10)) / 10
+    model.set_weights([kernel, np.zeros(10)])
+    told = {"name": dataset.name, "checksum": dataset.checksum, "validation": 30}
+    save_artifact(model, name, {"model": "linear", "seed": 1, "dataset": told}, folder)
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    return load_dataset("garments", train_size=300, test_size=100)
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch, dataset):
+    """An empty folder with two models of garments, and one of other images."""
+    monkeypatch.chdir(tmp_path)
+    for seed in (0, 1):
+        save_linear(f"seed{seed}-garments", seed, dataset)
+    other = load_dataset("garments", seed=9, train_size=20, test_size=10)
+    other = type(other)(**vars(other) | {"name": "fashion-mnist"})
+    save_linear("other", 2, other)
+    return tmp_path
+
+
+def run(arguments):
+    try:
+        return main([str(argument) for argument in arguments])
+    except SystemExit as error:
+        return error.code
+
+
+def assert_refused(arguments, message, capsys):
+    assert run(arguments) == 2
+    error = capsys.readouterr().err
+    assert re.search(message, error) and error.count("\n") == 1, error
+
+
+def test_one_model_with_its_calibration(capsys):
+    flags = ["--json", "a.json", "--figure", "a.svg", "--reliability", "b.png"]
+    assert run(["evaluate", *SMALL, "--model", "seed0-garments", *flags]) == 0
+    output = capsys.readouterr().out
+    content = json.loads(Path("a.json").read_text())
+    error = content["calibration"]["expected_calibration_error"]
+    assert f"Expected calibration error {error:.4f}" in output
+    temperature = content["temperature"]
+    # Validation images of a training set of 300: a tenth.
+    assert temperature["fitted_on"] == 30
+    assert f"At temperature {temperature['value']:.3f}, fitted on 30" in output
+    assert output.count(" at 0.") == 5 and len(content["confident_errors"]) == 20
+    assert Path("a.svg").exists() and Path("b.png").exists()
+
+
+@pytest.mark.parametrize(
+    "words", [["all"], ["seed0-garments seed1-garments"], ["seed0-garments"] * 2]
+)
+def test_several_models(words, capsys):
+    assert run(["evaluate", *SMALL, "--json", "a.json", "--model", *words]) == 0
+    output = capsys.readouterr().out
+    content = json.loads(Path("a.json").read_text())
+    if words[0] == words[-1] != "all" and len(words) == 2:
+        assert content["model"] == "seed0-garments"
+        return
+    assert [one["model"] for one in content] == ["seed0-garments", "seed1-garments"]
+    assert "95 % interval      loss" in output and "other" not in output
+
+
+def test_a_file_without_a_card_has_no_temperature(capsys):
+    Path("saved_models/seed0-garments.json").unlink()
+    path = "saved_models/seed0-garments.keras"
+    assert run(["evaluate", *SMALL, "--json", "a.json", "--model", path]) == 0
+    assert "No temperature" in capsys.readouterr().out
+    assert json.loads(Path("a.json").read_text())["temperature"] is None
+
+
+def test_a_path_with_a_space(capsys, dataset):
+    save_linear("one", 0, dataset, "my models")
+    paths = ["my models/one.keras", "saved_models/seed1-garments.keras"]
+    assert run(["evaluate", *SMALL, "--model", *paths]) == 0
+    assert "one on 100 test images" in capsys.readouterr().out
+
+
+def test_images_that_were_trained_on_are_not_held_back(dataset):
+    card = card_of("seed0-garments")
+    assert len(held_back(card, dataset)) == 30
+    for change in (
+        {"recipe": {"data_split": "full"}},
+        {"recipe": {"data_split": "fashionnet"}},
+        {"dataset": {"checksum": "of others"}},
+    ):
+        assert held_back(card | change, dataset) is None
+    assert held_back({}, dataset) is None
+
+
+def test_compare(capsys):
+    assert run(["compare", *SMALL, "--models", "all", "--json", "a.json"]) == 0
+    output = capsys.readouterr().out
+    content = json.loads(Path("a.json").read_text())
+    [pair] = content["pairs"]
+    assert {pair["first"], pair["second"]} == {"seed0-garments", "seed1-garments"}
+    assert f"{pair['only_first']:>5} : {pair['only_second']}" in output
+    [seeds] = content["over_seeds"]
+    assert (seeds["network"], seeds["models"]) == ("linear", 2)
+    assert f"linear: {seeds['mean']:.4f} ± {seeds['spread']:.4f}" in output
+    assert max(map(len, output.splitlines())) <= 120
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["evaluate", *SMALL, "--model", "all", "--figure", "a.png"],
+            "is of one model",
+        ),
+        (["evaluate", *SMALL, "--model", " "], "No model is named"),
+        (["evaluate", *SMALL, "--model", "'a"], "quote is not closed"),
+        (
+            ["evaluate", *SMALL, "--model", "all", "--models-dir", "none"],
+            "no model of garments in 'none'",
+        ),
+        (["compare", *SMALL, "--models", "seed0-garments"], "at least two models"),
+        (["compare", *SMALL, "--models", "seed0-garments absent"], "no model file"),
+    ],
+)
+def test_mistakes_are_one_line(arguments, message, capsys):
+    assert_refused(arguments, message, capsys)
+
+
+def test_words_and_patterns(folder):
+    for name in ("a b.png", "c.png", "d.png"):
+        Path(name).touch()
+    assert split_words(["a b.png", "c.png d.png", "'a b.png' e"]) == [
+        "a b.png",
+        "c.png",
+        "d.png",
+        "a b.png",
+        "e",
+    ]
+    assert expand_patterns(["*.png", "e*.png"]) == [
+        "a b.png",
+        "c.png",
+        "d.png",
+        "e*.png",
+    ]
+    with pytest.raises(UserError, match="quote"):
+        split_words(["'a"])

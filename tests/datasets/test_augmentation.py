@@ -1,0 +1,135 @@
+"""The same images on every backend: each is compared with plain numpy."""
+
+import keras
+import numpy as np
+import pytest
+
+from fmkeras.datasets.augmentation import Augmentation
+from fmkeras.datasets.splits import Part, epoch_order
+from fmkeras.engines import create_engine
+from fmkeras.models import build_model
+from fmkeras.recipes import Recipe
+from fmkeras.training.builders import build_augmentation, build_loss
+
+pytestmark = pytest.mark.every_backend
+
+ALL = Augmentation(crop_padding=3, flip=True, erasing=0.5)
+
+
+def some_images(count=40):
+    return np.random.default_rng(0).integers(1, 256, (count, 28, 28), np.uint8)
+
+
+def applied(augmentation, images, draws):
+    engine = create_engine(build_model("linear"), augmentation=augmentation)
+    tensors = [keras.ops.convert_to_tensor(array) for array in (images, draws)]
+    return keras.ops.convert_to_numpy(engine.augmented(*tensors))
+
+
+def expected(images, draws):
+    """The whole-pixel case in plain loops."""
+    out = np.zeros(images.shape, np.float32)
+    for number, draw in enumerate(draws):
+        _, _, y0, _, xx, x0, top, left, bottom, right, value = draw
+        for y in range(28):
+            for x in range(28):
+                row, column = int(y + y0), int(xx * x + x0)
+                if 0 <= row < 28 and 0 <= column < 28:
+                    out[number, y, x] = images[number, row, column]
+                if top <= y < bottom and left <= x < right:
+                    out[number, y, x] = value
+    return out
+
+
+def test_images_are_moved_mirrored_and_painted_over_alike():
+    images = some_images()
+    draws = ALL.draw(len(images), seed=1, epoch=2)
+    np.testing.assert_array_equal(applied(ALL, images, draws), expected(images, draws))
+
+
+def test_erasing_alone():
+    images = some_images()
+    augmentation = Augmentation(erasing=1.0)
+    draws = augmentation.draw(len(images), 0, 0)
+    changed = applied(augmentation, images, draws)
+    np.testing.assert_array_equal(changed, expected(images, draws))
+    share = (changed != images).mean(axis=(1, 2))
+    assert share.min() > 0 and 0.1 < share.mean() < 0.35
+
+
+def test_a_turned_image_agrees_with_scipy():
+    from scipy.ndimage import affine_transform
+
+    images = some_images(6)
+    augmentation = Augmentation(rotation=20.0, flip=True, crop_padding=2)
+    draws = augmentation.draw(len(images), 3, 0)
+    changed = applied(augmentation, images, draws)
+    for image, draw, one in zip(images, draws, changed, strict=True):
+        yy, yx, y0, xy, xx, x0 = draw[:6].astype(float)
+        # Zeros around, so that a border pixel fades out in both.
+        wide = np.pad(image.astype(float), 3)
+        matrix = [[yy, yx], [xy, xx]]
+        other = affine_transform(wide, matrix, (y0 + 3, x0 + 3), (28, 28), order=1)
+        np.testing.assert_allclose(one, other, atol=0.01)
+
+
+def test_a_right_angle_is_a_turn():
+    image = some_images(1)
+    augmentation = Augmentation(rotation=180.0)
+    draws = augmentation.draw(1, 0, 0)
+    # A quarter: the value of (y, x) comes from (x, 27 - y).
+    draws[0, :6] = (0, 1, 0, -1, 0, 27)
+    changed = applied(augmentation, image, draws)
+    np.testing.assert_allclose(changed[0], np.rot90(image[0]), atol=0.01)
+
+
+def test_draws_depend_on_seed_and_epoch_alone():
+    draws = ALL.draw(50, 0, 1)
+    np.testing.assert_array_equal(draws, ALL.draw(50, 0, 1))
+    assert not np.array_equal(draws, ALL.draw(50, 0, 2))
+    assert not np.array_equal(draws, ALL.draw(50, 1, 1))
+    assert Augmentation().draw(50, 0, 0).shape == (50, 0)
+
+
+def test_draws_are_spread_as_the_settings_say():
+    draws = ALL.draw(20_000, 0, 0)
+    mirrored = draws[:, 4] < 0
+    assert mirrored.mean() == pytest.approx(0.5, abs=0.02)
+    shifts = draws[:, 2]
+    assert sorted(set(shifts)) == [-3, -2, -1, 0, 1, 2, 3]
+    assert np.unique(shifts, return_counts=True)[1].min() > 20_000 / 7 * 0.9
+    painted = draws[:, 8] > draws[:, 6]
+    assert painted.mean() == pytest.approx(0.5, abs=0.02)
+    assert draws[:, 6:10].min() >= 0 and draws[:, 6:10].max() <= 28
+
+
+def test_the_compiled_step_trains_on_the_changed_images():
+    recipe = Recipe(optimizer="sgd", crop_padding=2, flip=True, erasing=0.5)
+    augmentation = build_augmentation(recipe)
+    rng = np.random.default_rng(0)
+    part = Part(some_images(50), rng.integers(0, 10, 50))
+    model = build_model("mlp", seed=0)
+    other = keras.models.clone_model(model)
+    other.set_weights(model.get_weights())
+    engine = create_engine(
+        model,
+        keras.optimizers.SGD(0.01),
+        build_loss(recipe),
+        augmentation=augmentation,
+    )
+    history = engine.fit(part, epochs=2, batch_size=16, seed=5)
+    other.compile(keras.optimizers.SGD(0.01), build_loss(recipe))
+    losses = []
+    for epoch in range(2):
+        order = epoch_order(50, 5, epoch)
+        draws = augmentation.draw(50, 5, epoch)
+        images = expected(part.images[order], draws)[..., None]
+        targets = np.eye(10)[part.labels[order]]
+        total = 0.0
+        for start in range(0, 50, 16):
+            batch = slice(start, start + 16)
+            loss = other.train_on_batch(images[batch], targets[batch])
+            total += float(np.ravel(loss)[0]) * len(targets[batch])
+            other.reset_metrics()
+        losses.append(total / 50)
+    np.testing.assert_allclose(history.history["loss"], losses, rtol=1e-5)

@@ -1,0 +1,79 @@
+import numpy as np
+import pytest
+
+from fmkeras.datasets.dataset import Dataset
+from fmkeras.datasets.splits import epoch_order, split_dataset
+from fmkeras.errors import UserError
+
+
+def make_dataset(labels):
+    labels = np.asarray(labels)
+    # Each image holds its own number, so that a split shows where it came from.
+    images = np.zeros((len(labels), 28, 28), np.uint8)
+    images[:, 0, 0], images[:, 0, 1] = np.divmod(np.arange(len(labels)), 256)
+    return Dataset("csv", images, labels, images[:5], labels[:5], "here", "none")
+
+
+def numbers(part):
+    return part.images[:, 0, 0].astype(int) * 256 + part.images[:, 0, 1]
+
+
+def test_a_split_is_stratified_and_parts_no_image_twice():
+    dataset = make_dataset(np.repeat(np.arange(10), 600))
+    split = split_dataset(dataset, seed=0)
+    assert np.bincount(split.validation.labels).tolist() == [60] * 10
+    both = np.concatenate([numbers(split.train), numbers(split.validation)])
+    assert sorted(both) == list(range(6000))
+    labels = dataset.y_train[numbers(split.validation)]
+    assert np.array_equal(split.validation.labels, labels)
+
+
+def test_uneven_classes_each_give_their_share():
+    dataset = make_dataset([0] * 900 + [1] * 100)
+    split = split_dataset(dataset, seed=1)
+    assert np.bincount(split.validation.labels).tolist() == [90, 10]
+
+
+def test_a_split_depends_on_its_seed_alone():
+    dataset = make_dataset(np.arange(2000) % 10)
+    first, again, other = (split_dataset(dataset, seed) for seed in (4, 4, 5))
+    assert np.array_equal(first.validation.images, again.validation.images)
+    assert not np.array_equal(first.validation.images, other.validation.images)
+
+
+def test_a_small_data_set_gives_a_tenth():
+    split = split_dataset(make_dataset(np.arange(300) % 10), seed=0)
+    assert (len(split.train), len(split.validation), len(split.test)) == (270, 30, 5)
+
+
+def test_full_trains_on_all_and_validates_on_none():
+    dataset = make_dataset(np.arange(300) % 10)
+    split = split_dataset(dataset, 0, "full")
+    assert split.validation is None
+    assert np.array_equal(numbers(split.train), np.arange(300))
+    assert len(split.test) == 5
+
+
+def test_fashionnet_divides_the_test_images():
+    labels = np.repeat(np.arange(10), 100)
+    images = make_dataset(labels).x_train
+    dataset = Dataset("csv", images[:7], labels[:7], images, labels, "here", "none")
+    split = split_dataset(dataset, 0, "fashionnet")
+    assert len(split.train) == 7
+    assert np.bincount(split.validation.labels).tolist() == [60] * 10
+    assert np.bincount(split.test.labels).tolist() == [40] * 10
+    both = np.concatenate([numbers(split.test), numbers(split.validation)])
+    assert sorted(both) == list(range(1000))
+
+
+def test_one_image_cannot_be_split():
+    with pytest.raises(UserError, match="too small to split"):
+        split_dataset(make_dataset([1]), seed=0)
+
+
+def test_the_order_of_an_epoch_depends_on_seed_and_epoch():
+    order = epoch_order(100, 0, 0)
+    assert sorted(order) == list(range(100))
+    assert np.array_equal(order, epoch_order(100, 0, 0))
+    assert not np.array_equal(order, epoch_order(100, 0, 1))
+    assert not np.array_equal(order, epoch_order(100, 1, 0))

@@ -1,0 +1,108 @@
+"""Tables come from cards and records, and the committed ones are fresh."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from fmkeras.errors import UserError
+from fmkeras.experiments import repeat as studies
+from fmkeras.experiments.repeat import repeat
+from fmkeras.records import summarise
+from fmkeras.report.tables.update import networks_table, study_table, update_tables
+
+ROOT = Path(__file__).parents[2]
+
+
+def make_record(seed, accuracy, backend="torch", model="lenet", epochs=3):
+    return {
+        "model": model,
+        "recipe": {"name": "default", "epochs": epochs},
+        "seed": seed,
+        "backend": backend,
+        "dataset": {"name": "fashion-mnist"},
+        "device": "CPU (two cores)",
+        "commit": "0123456789abcdef",
+        "precision": "float32",
+        "test": {"accuracy": accuracy},
+    }
+
+
+def test_the_committed_tables_are_fresh():
+    assert update_tables(ROOT, write=False) == []
+
+
+def test_records_are_summarised_over_their_seeds():
+    records = [make_record(0, 0.90), make_record(1, 0.92), make_record(0, 0.5, "jax")]
+    jax, torch = summarise(records)
+    assert (jax["backend"], jax["mean"], jax["spread"]) == ("jax", 0.5, None)
+    assert torch["mean"] == pytest.approx(0.91)
+    assert torch["spread"] == pytest.approx(0.0141421, rel=1e-4)
+    assert torch["seeds"] == [0, 1] and torch["commits"] == ["0123456"]
+    half = make_record(2, 0.6) | {"precision": "bfloat16"}
+    rows = summarise([*records, half])
+    assert [row["backend"] for row in rows] == ["jax", "torch", "torch, bfloat16"]
+
+
+def test_a_table_is_replaced_and_the_text_around_it_is_not(tmp_path):
+    folder = tmp_path / "saved_models"
+    for seed, accuracy in enumerate((0.90, 0.92)):
+        path = folder / f"records/first/lenet-torch-seed{seed}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(make_record(seed, accuracy)))
+    text = "before\n<!-- table: {} -->\n{}<!-- end of table -->\nafter\n"
+    (folder / "README.md").write_text("no table\n")
+    (tmp_path / "README.md").write_text(text.format("study=first", "stale\n"))
+    assert update_tables(tmp_path, write=False) == ["README.md"]
+    assert "stale" in (tmp_path / "README.md").read_text()
+    assert update_tables(tmp_path) == ["README.md"]
+    written = (tmp_path / "README.md").read_text()
+    assert "stale" not in written and "91.00 ± 1.41 %" in written
+    assert written.startswith("before\n") and written.endswith("\nafter\n")
+    assert study_table(tmp_path, "first") in written
+    assert update_tables(tmp_path) == []
+    (tmp_path / "README.md").write_text(text.format("nonsense", ""))
+    with pytest.raises(UserError, match="Unknown table.*Received: 'nonsense'"):
+        update_tables(tmp_path)
+
+
+def test_an_untrained_network_has_an_empty_figure(tmp_path):
+    row = next(r for r in networks_table(tmp_path).splitlines() if "`lenet`" in r)
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert cells == ["`lenet`", "FashionCNN", "61,706", "28 x 28", "89.00 %", ""]
+
+
+def test_a_study_repeats_nothing_and_resumes(tmp_path, monkeypatch, capsys):
+    commands = []
+
+    def pretend(command, check):
+        commands.append(command)
+        runs = Path(command[command.index("--runs") + 1])
+        (runs / "run").mkdir(parents=True, exist_ok=True)
+        seed = int(command[command.index("--seed") + 1])
+        record = json.dumps(make_record(seed, 0.9))
+        (runs / "run/record.json").write_text(record)
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(studies.subprocess, "run", pretend)
+    begun = tmp_path / "runs/first/lenet-torch-seed1/run/checkpoint.npz"
+    begun.parent.mkdir(parents=True)
+    begun.touch()
+    places = {"records": tmp_path / "records", "runs": tmp_path / "runs"}
+    for _ in range(2):
+        kept = repeat("first", "lenet", ["torch"], [0, 1], ["--epochs", "3"], **places)
+        assert [record["seed"] for record in kept] == [0, 1]
+    assert len(commands) == 2
+    assert "--resume" not in commands[0] and "--epochs" in commands[0]
+    assert commands[1][-2:] == ["--resume", str(begun.parent)]
+
+
+def test_a_failing_run_ends_the_study(tmp_path, monkeypatch):
+    places = {"records": tmp_path / "records", "runs": tmp_path / "runs"}
+    for code, error in ((2, UserError), (130, KeyboardInterrupt)):
+        answer = subprocess.CompletedProcess([], code)
+        monkeypatch.setattr(studies.subprocess, "run", lambda *a, **k: answer)  # noqa: B023
+        with pytest.raises(error):
+            repeat("first", "lenet", ["torch"], [0], **places)
+    assert not (tmp_path / "records").exists()

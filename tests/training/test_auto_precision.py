@@ -1,0 +1,105 @@
+"""`auto` is bfloat16 where records show it faster and as accurate, else float32."""
+
+import json
+
+import pytest
+
+from fmkeras.engines import device
+from fmkeras.recipes import Recipe
+from fmkeras.training.auto import resolve_precision
+
+AUTO = Recipe()
+
+
+def write(folder, study, precision, accuracies, model="mynet"):
+    for seed, accuracy in enumerate(accuracies):
+        path = folder / study / f"{model}-torch-seed{seed}.json"
+        path.parent.mkdir(exist_ok=True)
+        record = {"model": model, "precision": precision, "test": {}}
+        record["test"]["accuracy"] = accuracy
+        path.write_text(json.dumps(record))
+
+
+def records(folder, ratio=1.5, plain=(0.9, 0.91, 0.92), low=(0.9, 0.91, 0.92)):
+    rates = {"ours-torch": {"median": 100.0}}
+    rates["ours-torch-bfloat16"] = {"median": 100.0 * ratio}
+    content = {"models": {"mynet": {"train": rates}, "vgg11": {"left_out": "large"}}}
+    (folder / "benchmark-cpu.json").write_text(json.dumps(content))
+    write(folder, "default", "float32", plain)
+    write(folder, "default-bfloat16", "bfloat16", low)
+    return folder
+
+
+def resolve(
+    folder, recipe=AUTO, model="mynet", backend="torch", device="cpu", native=True
+):
+    return resolve_precision(recipe, model, backend, device, lambda: native, folder)
+
+
+def test_faster_and_as_accurate_is_bfloat16(tmp_path):
+    assert resolve(records(tmp_path)) == "bfloat16"
+
+
+def test_a_device_without_units_for_it_takes_float32(tmp_path):
+    assert resolve(records(tmp_path), native=False) == "float32"
+    low = Recipe(precision="bfloat16")
+    assert resolve(tmp_path, low, native=False) == "bfloat16"
+
+
+@pytest.mark.parametrize(
+    ("line", "native"),
+    [
+        ("flags\t\t: fpu avx2 avx512_bf16", True),
+        ("flags\t\t: fpu avx2 avx512f", False),
+        ("Features\t: fp asimd bf16", True),
+        ("", False),
+    ],
+)
+def test_the_processor_says_what_it_can_do(line, native, tmp_path, monkeypatch):
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text(f"processor\t: 0\nmodel name\t: Some: CPU\n{line}\n\n")
+    monkeypatch.setattr(device, "CPUINFO", cpuinfo)
+    monkeypatch.setattr(device, "device_kind", lambda: "cpu")
+    assert device.multiplies_bfloat16() == native
+    assert device.describe_device().startswith("CPU (Some: CPU, ")
+
+
+@pytest.mark.parametrize(
+    ("capability", "native"), [("9.0", True), ("7.5", False), (None, False)]
+)
+def test_a_gpu_says_it_by_its_capability(capability, native, monkeypatch):
+    monkeypatch.setattr(device, "device_kind", lambda: "gpu")
+    monkeypatch.setattr(device, "_nvidia_gpu", lambda what: capability)
+    assert device.multiplies_bfloat16() == native
+
+
+def test_what_a_recipe_says_holds(tmp_path):
+    records(tmp_path)
+    assert resolve(tmp_path, Recipe(precision="float32")) == "float32"
+    assert resolve(tmp_path / "none", Recipe(precision="bfloat16")) == "bfloat16"
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        {"ratio": 1.04},
+        {"low": (0.9, 0.91, 0.913)},
+        {"low": (0.95, 0.95)},
+        {"plain": (0.5, 0.5)},
+    ],
+    ids=["hardly faster", "less accurate", "two seeds", "two seeds of float32"],
+)
+def test_otherwise_it_is_float32(tmp_path, case):
+    assert resolve(records(tmp_path, **case)) == "float32"
+
+
+def test_what_was_not_measured_is_float32(tmp_path):
+    assert resolve(tmp_path) == "float32"
+    records(tmp_path)
+    for other in ({"device": "gpu"}, {"backend": "jax"}, {"model": "vgg11"}):
+        assert resolve(tmp_path, **other) == "float32"
+
+
+def test_a_loss_within_the_bar_is_borne(tmp_path):
+    low = (0.899, 0.909, 0.917)
+    assert resolve(records(tmp_path, low=low)) == "bfloat16"

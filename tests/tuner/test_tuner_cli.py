@@ -1,0 +1,165 @@
+"""The command line of the tuner: mistakes are one line and exit code 2."""
+
+import json
+import re
+import socket
+
+import pytest
+from support.tuning import GRID, RANGES, ROOT, search_arguments
+
+from tuner import lock
+from tuner.__main__ import main
+from tuner.lock import locked
+
+
+@pytest.fixture(autouse=True)
+def untrained(monkeypatch):
+    """No mistake may be found only when trials begin."""
+    import tuner.run
+
+    monkeypatch.setattr(tuner.run, "search_here", lambda *arguments: [])
+    monkeypatch.setattr(tuner.run, "search_with_workers", lambda *arguments: [])
+    monkeypatch.setattr(lock, "PATIENCE", 0.2)
+
+
+def mistake(capsys, arguments):
+    """Run a command that must fail; return its one line."""
+    capsys.readouterr()
+    try:
+        code = main(arguments)
+    except SystemExit as ended:
+        code = ended.code
+    error = capsys.readouterr().err
+    assert code == 2, error
+    assert error.startswith("tuner") and error.count("\n") == 1, error
+    return error
+
+
+SMALL = ["--data", "garments", "--train-size", "300", "--test-size", "20"]
+WRONG = [
+    ([], "Which network. Expected MODEL"),
+    (["--model", "lenett"], "Did you mean lenet"),
+    (["--model", "mlp", "--space", "narrow"], "Unknown space; expected one of: batch"),
+    (["--model", "mlp", "--space", "none.json"], "none.json' cannot be read"),
+    (["--model", "mlp", "--search", "annealing"], "Unknown search; expected one of"),
+    (
+        ["--model", "mlp", "--objective", "test_accuracy"],
+        "expected one of: val_accuracy, val_loss .the test images choose nothing",
+    ),
+    (["--model", "mlp", "--search", "grid"], "A grid takes lists.*learning_rate"),
+    (["--model", "mlp", "--trials", "0"], "Bad TRIALS; expected 1 or more"),
+    (["--model", "mlp", "--trials", "few"], "expected a whole number"),
+    (["--model", "mlp", "--epochs", "0"], "Bad epochs"),
+    (["--model", "mlp", "--workers", "0"], "Bad WORKERS; expected 1 or more"),
+    (["--model", "mlp", "--backend", "theano"], "Unknown backend"),
+    (
+        ["--model", "mlp", "--search", "hyperband", "--trials", "3"],
+        "expected no TRIALS. Received: 3",
+    ),
+    (["--resume", "absent"], "There is no search to go on with.*'absent'"),
+    (["--frob"], "unrecognized arguments: --frob"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), WRONG)
+def test_a_mistake_is_one_line(arguments, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert re.search(message, mistake(capsys, ["search", *arguments, *SMALL]))
+    assert not list(tmp_path.glob("runs/*/settings.json"))
+
+
+@pytest.mark.parametrize(
+    ("hyperparameters", "message"),
+    [
+        ({}, "is empty; expected at least one of: epochs, batch_size"),
+        ({"bach_size": [8]}, "Unknown hyperparameter.*'bach_size'"),
+        ({"dropout": [0.5]}, "Unknown hyperparameter.*'dropout'"),
+        ({"batch_size": [8, 0]}, "Bad batch_size; expected a whole number of at leas"),
+        (
+            {"optimizer": ["adam", "adamw"], "weight_decay": [0.0, 0.1]},
+            "goes with adamw and ranger21",
+        ),
+    ],
+)
+def test_a_bad_space_is_one_line(hyperparameters, message, capsys, tmp_path):
+    space = {"hyperparameters": hyperparameters}
+    arguments = search_arguments(tmp_path, "bad", space, "--search", "grid")
+    assert re.search(message, mistake(capsys, arguments))
+
+
+def test_a_folder_in_use_names_its_owner(tmp_path, capsys):
+    arguments = search_arguments(tmp_path, "used", GRID)
+    with locked(tmp_path / "tune-used"):
+        line = mistake(capsys, arguments)
+    assert re.search(r"Another search is at work in .*process \d+ on .* since", line)
+    assert main(arguments) == 0
+
+
+def test_an_old_folder_takes_no_other_search(tmp_path, capsys):
+    arguments = search_arguments(tmp_path, "old", RANGES, "--search", "random")
+    assert main(arguments) == 0
+    assert main(arguments) == 0
+    assert main([*arguments, "--trials", "3"]) == 0
+    for further, key in (
+        (["--search", "bayesian"], "search"),
+        (["--epochs", "2"], "recipe"),
+        (["--seed", "1"], "seed"),
+        (["--objective", "val_loss"], "objective"),
+        (["--data-seed", "1"], "data"),
+        (["--model", "linear"], "model"),
+    ):
+        line = mistake(capsys, [*arguments, *further])
+        assert f"has another {key}; expected" in line and "another NAME" in line
+    other = search_arguments(tmp_path, "old", GRID, "--search", "random")
+    assert "has another space; expected" in mistake(capsys, other)
+
+
+def test_resume_needs_the_folder_alone(tmp_path, capsys):
+    assert main(search_arguments(tmp_path, "a", RANGES, "--search", "random")) == 0
+    before = json.loads((tmp_path / "tune-a/settings.json").read_text())
+    assert main(["search", "--resume", str(tmp_path / "tune-a")]) == 0
+    assert json.loads((tmp_path / "tune-a/settings.json").read_text()) == before
+
+
+def test_a_worker_needs_a_chief_and_a_search(tmp_path, capsys):
+    line = mistake(capsys, ["worker", "--name", "a"])
+    assert "required: --chief" in line
+    line = mistake(capsys, ["worker", "--chief", "here", "--name", "a"])
+    assert "Expected HOST:PORT. Received: 'here'" in line
+    line = mistake(capsys, ["worker", "--chief", "a:1"])
+    assert "Expected NAME, or RESUME" in line
+    line = mistake(capsys, ["worker", "--chief", "a:1", "--resume", str(tmp_path)])
+    assert "There is no search to go on with" in line
+
+
+def test_no_chief_answers(monkeypatch):
+    from fmkeras.errors import UserError
+    from tuner.distributed.chief import join
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+        with pytest.raises(UserError, match=f"No chief answers.*CHIEF={address}"):
+            join(address, patience=0.5)
+
+
+def test_settings_of_every_published_search_are_read_again(tmp_path):
+    from tuner.cli import build_parser, make_settings
+    from tuner.settings import claim, read_settings
+
+    for model in ("lenet_relu", "mlp"):
+        for space in ("batch-lr-grid", "standardise-grid", "wide"):
+            words = ["search", "--model", model, "--space", space]
+            settings = make_settings(build_parser().parse_args(words))
+            folder = tmp_path / model / space
+            claim(folder, settings)
+            assert read_settings(folder).to_dict() == settings.to_dict()
+            claim(folder, settings)
+
+
+def test_help_names_every_command(capsys):
+    assert main([]) == 0
+    output = capsys.readouterr().out
+    for command in ("search", "chief", "worker"):
+        assert re.search(f"^ +{command} ", output, re.M)
+    assert (ROOT / "tuner").is_dir()

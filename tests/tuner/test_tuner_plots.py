@@ -1,0 +1,129 @@
+"""What a search leaves to look at, and its record: from rows, without training."""
+
+import json
+
+import matplotlib.image
+import pytest
+from support.tuning import GRID, RANGES, search_arguments
+
+from fmkeras.report.tables.tuning import tuning_table
+from tuner.cli import build_parser, make_settings
+from tuner.results import plots as pictures
+from tuner.results.plots import COORDINATES, HEAT_MAP, TIMES, draw_pictures, panels
+from tuner.results.record import keep_record
+
+
+def settings_of(tmp_path, space, *flags):
+    words = search_arguments(tmp_path, "x", space, *flags)
+    return make_settings(build_parser().parse_args(words))
+
+
+def row(number, values, accuracy, state="finished"):
+    return {
+        "trial": str(number),
+        "state": state,
+        "reason": None if accuracy else "out of memory",
+        "values": values,
+        "val_accuracy": accuracy,
+        "val_accuracies": [accuracy],
+        "epochs": 1,
+        "seconds": 3.0 + number,
+        "examples_per_second": 1234.5,
+        "device": "CPU (two cores)" if accuracy else None,
+        "commit": "0123456789" if accuracy else None,
+    }
+
+
+@pytest.fixture
+def written(monkeypatch):
+    """The texts of each picture, by its name."""
+    texts = {}
+    real = pictures.write_figure
+
+    def write(figure, path):
+        real(figure, path)
+        texts[path.name] = [
+            [text.get_text() for text in axes.texts] + [axes.get_title()]
+            for axes in figure.axes
+        ]
+
+    monkeypatch.setattr(pictures, "write_figure", write)
+    return texts
+
+
+def test_the_heat_map_has_the_figures_in_its_cells(tmp_path, written):
+    settings = settings_of(tmp_path, GRID)
+    rows = [
+        row(0, {"batch_size": 45, "learning_rate": 0.01}, 0.8712),
+        row(1, {"batch_size": 45, "learning_rate": 0.001}, None, "failed"),
+        row(2, {"batch_size": 90, "learning_rate": 0.01}, 0.9),
+    ]
+    made = draw_pictures(tmp_path, settings, rows)
+    assert {path.name for path in made} == {HEAT_MAP, TIMES}
+    (cells,) = written[HEAT_MAP]
+    title = "logistic_regression: validation accuracy, %"
+    assert sorted(cells) == ["87.12", "90.00", "failed", title]
+    assert matplotlib.image.imread(made[0]).ndim == 3
+
+
+def test_each_further_choice_has_a_panel(tmp_path, written):
+    space = {"hyperparameters": GRID["hyperparameters"] | {"flip": [False, True]}}
+    settings = settings_of(tmp_path, space)
+    assert panels(settings) == [{"flip": False}, {"flip": True}]
+    values = {"batch_size": 45, "learning_rate": 0.01}
+    rows = [row(0, values | {"flip": False}, 0.8), row(1, values | {"flip": True}, 0.9)]
+    draw_pictures(tmp_path, settings, rows)
+    assert written[HEAT_MAP] == [["80.00", "flip False"], ["90.00", "flip True"]]
+    assert COORDINATES in written
+
+
+def test_a_range_has_no_heat_map_but_coordinates(tmp_path, written):
+    space = {
+        "hyperparameters": RANGES["hyperparameters"]
+        | {"optimizer": ["adamw", "sgd"]}
+        | {"momentum": {"min": 0.5, "max": 0.9, "when": {"optimizer": "sgd"}}}
+    }
+    settings = settings_of(tmp_path, space)
+    rows = [
+        row(0, {"batch_size": 45, "learning_rate": 0.01, "optimizer": "adamw"}, 0.8),
+        row(
+            1,
+            {
+                "batch_size": 90,
+                "learning_rate": 0.001,
+                "optimizer": "sgd",
+                "momentum": 0.7,
+            },
+            0.9,
+        ),
+    ]
+    made = draw_pictures(tmp_path, settings, rows)
+    assert {path.name for path in made} == {COORDINATES, TIMES}
+    assert {"45", "90", "sgd", "80.00 %", "90.00 %"} <= set(written[COORDINATES][0])
+
+
+def test_the_record_of_a_search_makes_its_table(tmp_path):
+    rows = [
+        row(0, {"batch_size": 45, "learning_rate": 0.01}, 0.8712),
+        row(1, {"batch_size": 90, "learning_rate": 0.01}, 0.9),
+        row(2, {"batch_size": 90, "learning_rate": 0.001}, None, "failed"),
+    ]
+    content = settings_of(tmp_path, GRID).to_dict() | {
+        "planned": 4,
+        "trials": rows,
+    }
+    folder = tmp_path / "search"
+    folder.mkdir()
+    (folder / "trials.json").write_text(json.dumps(content))
+    (folder / HEAT_MAP).write_bytes(b"picture")
+    record, picture = keep_record(folder, "mine", tmp_path / "saved")
+    assert picture == tmp_path / "saved/pictures/tune-mine.png"
+    assert picture.read_bytes() == b"picture"
+    lines = tuning_table(json.loads(record.read_text())).splitlines()
+    assert (
+        "2 of 4 trials finished, 1 failed" in lines[0]
+        and "CPU (two cores), commit 0123456." in lines[0]
+    )
+    assert lines[2].startswith("| batch size | learning rate | validation accuracy |")
+    assert lines[4] == "| 90 | 0.01 | 90.00 % | 1 | 1,234 |"
+    assert lines[5] == "| 45 | 0.01 | 87.12 % | 1 | 1,234 |"

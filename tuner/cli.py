@@ -1,0 +1,285 @@
+"""The commands of `python -m tuner`, each with its flags."""
+
+import argparse
+import contextlib
+import dataclasses
+import json
+import os
+import platform
+from collections.abc import Callable
+from pathlib import Path
+
+from fmkeras.backends import set_backend
+from fmkeras.cli import flags
+from fmkeras.cli.parser import Parser
+from fmkeras.cli.session import import_keras, load_data, print_device
+from fmkeras.errors import UserError
+from tuner.lock import locked
+from tuner.settings import (
+    DATA_FLAGS,
+    OBJECTIVES,
+    SEARCHES,
+    Settings,
+    claim,
+    default_name,
+    make_settings,
+    read_settings,
+)
+from tuner.spaces.builtin import NAMES
+
+# Where a chief listens.
+PORT = 8765
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands; `run` in its result is the function."""
+    parser = Parser(prog="tuner", description="Search for recipes with KerasTuner.")
+    parser.set_defaults(run=lambda options: parser.print_help(), parser=parser)
+    subparsers = parser.add_subparsers(metavar="COMMAND", title="commands")
+    search_parser = _command(
+        subparsers,
+        "search",
+        search,
+        "search in this process, or with several workers",
+        "The same command goes on with a search that was interrupted.",
+    )
+    _add_search(search_parser)
+    _add_workers(search_parser)
+    chief_parser = _command(
+        subparsers,
+        "chief",
+        chief,
+        "search with workers on other machines",
+        "They share the folder of runs with this one.",
+    )
+    _add_search(chief_parser)
+    chief_parser.add_argument(
+        "--host", default="0.0.0.0", metavar="HOST", help="to listen at (default: all)"
+    )
+    chief_parser.add_argument(
+        "--port",
+        type=flags.whole_number,
+        default=PORT,
+        metavar="N",
+        help=f"to listen at (default: {PORT})",
+    )
+    worker_parser = _command(
+        subparsers,
+        "worker",
+        worker,
+        "train trials of a chief",
+        "It ends when the search is complete.",
+    )
+    worker_parser.add_argument(
+        "--chief", required=True, metavar="HOST:PORT", help="where the chief listens"
+    )
+    _add_folder(worker_parser)
+    flags.add_data_dir(worker_parser)
+    _add_workers(worker_parser)
+    worker_parser.add_argument("--one", help=argparse.SUPPRESS)
+    worker_parser.add_argument("--cores", help=argparse.SUPPRESS)
+    worker_parser.set_defaults(trials=None)
+    return parser
+
+
+def _add_search(parser) -> None:
+    parser.add_argument("--model", metavar="NAME", help="see 'fmkeras models'")
+    parser.add_argument(
+        "--space",
+        default="wide",
+        metavar="NAME|FILE",
+        help=f"one of {', '.join(NAMES)}, or a .json or .py file (default: wide)",
+    )
+    parser.add_argument(
+        "--search",
+        metavar="NAME",
+        help=f"one of {', '.join(SEARCHES)} (default: grid for a published grid, "
+        "else random)",
+    )
+    parser.add_argument(
+        "--trials",
+        type=flags.whole_number,
+        metavar="N",
+        help="at most so many (default: all of a grid, 20 of random and bayesian)",
+    )
+    parser.add_argument(
+        "--epochs",
+        type=flags.whole_number,
+        metavar="N",
+        help="of each trial; with hyperband the most (default: the recipe's)",
+    )
+    parser.add_argument(
+        "--objective",
+        default="val_accuracy",
+        metavar="NAME",
+        help=f"one of {', '.join(OBJECTIVES)} (default: val_accuracy)",
+    )
+    parser.add_argument(
+        "--recipe",
+        metavar="NAME|FILE",
+        help="what is not chosen: as train has it (default: the space's own)",
+    )
+    flags.add_seed(parser)
+    _add_folder(parser)
+    flags.add_backend(parser)
+    parser.add_argument(
+        "--record",
+        metavar="NAME",
+        help="at the end keep trials and heat map in saved_models as tune-NAME",
+    )
+    flags.add_data(parser)
+
+
+def _add_workers(parser) -> None:
+    parser.add_argument(
+        "--workers",
+        type=flags.whole_number,
+        default=1,
+        metavar="N",
+        help="processes on this machine, which share its cores (default: 1)",
+    )
+
+
+def _add_folder(parser) -> None:
+    parser.add_argument(
+        "--name",
+        metavar="NAME",
+        help="the search lies in RUNS/tune-NAME (default: made from the settings)",
+    )
+    parser.add_argument("--runs", default="runs", metavar="DIR", help="default: runs")
+    parser.add_argument(
+        "--resume",
+        metavar="DIR",
+        help="the folder of a search to go on with; its settings are in it",
+    )
+
+
+def _command(
+    subparsers, name: str, run: Callable, text: str, more: str
+) -> argparse.ArgumentParser:
+    description = f"{text[0].upper()}{text[1:]}. {more}"
+    parser = subparsers.add_parser(name, help=text, description=description)
+    parser.set_defaults(run=run, parser=parser)
+    return parser
+
+
+def search(options) -> None:
+    """Search in this process, or with several workers of this machine."""
+    if options.workers < 1:
+        raise UserError(f"Bad WORKERS; expected 1 or more. Received: {options.workers}")
+    settings, dataset, folder = _prepare(options)
+    with _begun(settings, dataset, folder):
+        from tuner.run import search_here, search_with_workers
+
+        if options.workers == 1:
+            rows = search_here(settings, dataset, folder)
+        else:
+            names = [f"worker{number}" for number in range(options.workers)]
+            data_dir = _data_dir(options)
+            rows = search_with_workers(settings, folder, "127.0.0.1:0", names, data_dir)
+        _end(options, settings, folder, rows)
+
+
+def chief(options) -> None:
+    """Search with workers that are started elsewhere."""
+    settings, dataset, folder = _prepare(options)
+    with _begun(settings, dataset, folder):
+        from tuner.run import search_with_workers
+
+        address = f"{options.host}:{options.port}"
+        rows = search_with_workers(settings, folder, address, [])
+        _end(options, settings, folder, rows)
+
+
+def worker(options) -> None:
+    """Train trials of a chief: as one worker, or tend several that do."""
+    from tuner.distributed.workers import Workers, live_with_parent, run_workers
+
+    host, _, port = options.chief.rpartition(":")
+    if not host or not port.isdigit():
+        raise UserError(f"Which chief? Expected HOST:PORT. Received: {options.chief!r}")
+    folder = _folder_of(options)
+    if options.one:
+        live_with_parent()
+        cores = {int(core) for core in options.cores.split(",")}
+        os.sched_setaffinity(0, cores)
+        settings, dataset, folder = _prepare(options)
+        import_keras()
+        from tuner.run import work
+
+        work(settings, dataset, folder, options.chief, options.one)
+        return
+    read_settings(folder)
+    # KerasTuner takes a worker whose name holds 'chief' for the chief.
+    machine = platform.node().replace("chief", "c") or "machine"
+    names = [f"{machine}-{os.getpid()}-{number}" for number in range(options.workers)]
+    run_workers(Workers(folder, options.chief, names, _data_dir(options)))
+
+
+def _prepare(options):
+    """Return the settings, the images and the folder that the flags stand for."""
+    if options.resume:
+        folder = _folder_of(options)
+        settings = read_settings(folder)
+        if options.trials is not None:
+            settings = dataclasses.replace(settings, trials=options.trials)
+    else:
+        settings = make_settings(options)
+        folder = Path(options.runs) / f"tune-{options.name or default_name(settings)}"
+    set_backend(settings.backend)
+    for name in DATA_FLAGS:
+        setattr(options, name, settings.data[name])
+    dataset = load_data(options)
+    data = settings.data | {"checksum": dataset.checksum}
+    if options.resume and data != settings.data:
+        raise UserError(
+            "These are other images than the search began with; expected the same: "
+            f"check DATA_DIR. Received: {dataset.source}"
+        )
+    return dataclasses.replace(settings, data=data), dataset, folder
+
+
+@contextlib.contextmanager
+def _begun(settings: Settings, dataset, folder: Path):
+    """Hold the lock of the folder, and say what is to be done."""
+    with locked(folder):
+        claim(folder, settings)
+        print_device()
+        print(
+            f"Search {folder}: {settings.search} over {settings.space.name}, "
+            f"{settings.model} on {dataset.name} ({dataset.source})",
+            flush=True,
+        )
+        try:
+            yield
+        except KeyboardInterrupt:
+            print(f"Search interrupted; make tune RESUME={folder} goes on.", flush=True)
+            raise
+
+
+def _end(options, settings: Settings, folder: Path, rows: list[dict]) -> None:
+    from tuner.results.plots import draw_pictures
+
+    names = [path.name for path in draw_pictures(folder, settings, rows)]
+    if (folder / "best.json").exists():
+        print(f"Again: {json.loads((folder / 'best.json').read_text())['again']}")
+    print(f"All of it: {folder} ({', '.join(['trials.csv', 'trials.json', *names])})")
+    if options.record:
+        from tuner.results.record import keep_record
+
+        for path in keep_record(folder, options.record):
+            print(f"Kept: {path}")
+
+
+def _folder_of(options) -> Path:
+    if options.resume:
+        return Path(options.resume)
+    if not options.name:
+        raise UserError(
+            "Which search? Expected NAME, or RESUME with its folder. Received: neither"
+        )
+    return Path(options.runs) / f"tune-{options.name}"
+
+
+def _data_dir(options) -> list[str]:
+    return ["--data-dir", options.data_dir] if options.data_dir else []

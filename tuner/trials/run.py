@@ -1,0 +1,107 @@
+"""One trial: the same training as a run, its outcome kept, a failure too."""
+
+import dataclasses
+import json
+import math
+import shutil
+from pathlib import Path
+
+import keras
+
+from fmkeras.datasets import Dataset
+from fmkeras.files import replacing, write_json
+from fmkeras.recipes.recipe import Recipe
+from fmkeras.training.run import CHECKPOINT, fit
+from fmkeras.training.run_dir import CONFIG
+from tuner.settings import Settings
+from tuner.spaces.space import apply_values
+from tuner.trials import files as outcomes
+from tuner.trials.tensorboard import write_hyperparameters
+
+
+def run_trial(
+    settings: Settings, dataset: Dataset, search: Path, trial_id: str
+) -> dict:
+    """Train a trial as its plan says, or go on with it; return its outcome.
+
+    A trial that ended before is not repeated. What goes wrong within it (a loss that
+    is no number, no memory) is its outcome, state failed; a file that cannot be
+    written ends the search.
+    """
+    outcome = outcomes.read_outcome(search, trial_id)
+    if outcome is not None:
+        return outcome
+    try:
+        outcome = _train(settings, dataset, search, trial_id)
+    except OSError:
+        raise
+    except Exception as error:  # A backend's own errors have no common type.
+        outcome = {"state": outcomes.FAILED, "reason": describe_error(error)}
+    outcomes.write_outcome(search, trial_id, outcome)
+    # Or weights and compiled steps of many trials would pile up.
+    keras.utils.clear_session()
+    return outcome
+
+
+def trial_recipe(settings: Settings, plan: dict) -> tuple[Recipe, dict]:
+    """Return the recipe of a trial and the options of its network."""
+    recipe, options = apply_values(settings.recipe, settings.model, plan["values"])
+    if "epochs" in plan:
+        recipe = dataclasses.replace(recipe, epochs=plan["epochs"])
+    return recipe, options
+
+
+def describe_error(error: BaseException) -> str:
+    """Return one line: what happened, and of what type where it is not plain."""
+    text = " ".join(str(error).split())
+    if isinstance(error, MemoryError):
+        return f"out of memory: {text}" if text else "out of memory"
+    if isinstance(error, ValueError) and text:
+        return text[:500]
+    return f"{type(error).__name__}: {text}"[:500]
+
+
+def _train(settings, dataset, search, trial_id) -> dict:
+    plan = outcomes.read_plan(search, trial_id)
+    recipe, options = trial_recipe(settings, plan)
+    folder = outcomes.trial_folder(search, trial_id)
+    write_hyperparameters(folder / "tensorboard", trial_id, plan["values"])
+    if plan.get("earlier"):
+        earlier = outcomes.trial_folder(search, plan["earlier"])
+        _go_on_from(earlier, folder, recipe)
+    fitted = fit(
+        settings.model,
+        recipe,
+        dataset,
+        folder=folder,
+        seed=settings.seed,
+        options=options,
+    )
+    row = fitted.history[fitted.kept_epoch - 1]
+    if not math.isfinite(row[settings.objective]):
+        raise ValueError(f"{settings.objective} is no number at the kept epoch")
+    return {
+        "state": outcomes.FINISHED,
+        "kept_epoch": fitted.kept_epoch,
+        "val_accuracy": row["val_accuracy"],
+        "val_loss": row["val_loss"],
+        "parameters": fitted.record["parameters"],
+        "device": fitted.record["device"],
+        "commit": fitted.record["commit"],
+    }
+
+
+def _go_on_from(earlier: Path, folder: Path, recipe: Recipe) -> None:
+    """Let a trial start with the epochs of an earlier one of fewer epochs.
+
+    Only where they are the same as its own first epochs: not with a schedule that
+    follows the number of epochs. Then the trial starts anew.
+    """
+    if recipe.schedule == "cosine" or recipe.optimizer == "ranger21":
+        return
+    if (folder / CONFIG).exists() or not (earlier / CHECKPOINT).exists():
+        return
+    with replacing(folder / CHECKPOINT) as temporary:
+        shutil.copyfile(earlier / CHECKPOINT, temporary)
+    config = json.loads((earlier / CONFIG).read_text())
+    write_json(folder / CONFIG, config | {"recipe": recipe.to_dict()})
