@@ -5,13 +5,13 @@ import sys
 
 from fmkeras.backends import set_backend
 from fmkeras.cli.parser import build_parser
-from fmkeras.cli.terminal import guarded
+from fmkeras.cli.terminal import run_guarded
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return 0, 2 after a user's mistake, 130 after Ctrl-C."""
     words = sys.argv[1:] if arguments is None else arguments
-    return guarded("fmkeras", lambda: _run(words))
+    return run_guarded("fmkeras", lambda: _run(words))
 
 
 def _run(arguments: list[str]) -> int:
@@ -20,12 +20,12 @@ def _run(arguments: list[str]) -> int:
         re.sub("^--[^=]+", lambda flag: flag[0].replace("_", "-"), word)
         for word in arguments
     ]
-    options, unknown = build_parser().parse_known_args(words)
+    args, unknown = build_parser().parse_known_args(words)
     if unknown:
-        options.parser.error(f"unknown arguments: {' '.join(unknown)}")
-    if "backend" in options:
-        set_backend(options.backend)
-    return options.run(options) or 0
+        args.parser.error(f"unknown arguments: {' '.join(unknown)}")
+    if "backend" in args:
+        set_backend(args.backend)
+    return args.run(args) or 0
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ def set_backend(backend: str) -> None:
 
 
 @contextlib.contextmanager
-def left_alone(*packages: str) -> Iterator[None]:
+def block_imports(*packages: str) -> Iterator[None]:
     """Keep Keras from importing packages that it takes where they are installed.
 
     They take seconds that a run has no use for. None in `sys.modules` makes an import

@@ -20,10 +20,10 @@ from tuner.settings import (
     OBJECTIVES,
     SEARCHES,
     Settings,
-    claim,
     default_name,
     make_settings,
     read_settings,
+    save_or_check,
 )
 from tuner.spaces.builtin import NAMES
 
@@ -34,7 +34,7 @@ PORT = 8765
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands; `run` in its result is the function."""
     parser = Parser(prog="tuner", description="Search for recipes with KerasTuner.")
-    parser.set_defaults(run=lambda options: parser.print_help(), parser=parser)
+    parser.set_defaults(run=lambda args: parser.print_help(), parser=parser)
     subparsers = parser.add_subparsers(metavar="COMMAND", title="commands")
     search_parser = _command(
         subparsers,
@@ -163,75 +163,75 @@ def _command(
     return parser
 
 
-def search(options) -> None:
+def search(args) -> None:
     """Search in this process, or with several workers of this machine."""
-    if options.workers < 1:
-        raise UserError(f"Bad WORKERS; expected 1 or more. Received: {options.workers}")
-    settings, dataset, folder = _prepare(options)
+    if args.workers < 1:
+        raise UserError(f"Bad WORKERS; expected 1 or more. Received: {args.workers}")
+    settings, dataset, folder = _prepare(args)
     with _begun(settings, dataset, folder):
         from tuner.run import search_here, search_with_workers
 
-        if options.workers == 1:
+        if args.workers == 1:
             rows = search_here(settings, dataset, folder)
         else:
-            names = [f"worker{number}" for number in range(options.workers)]
-            data_dir = _data_dir(options)
+            names = [f"worker{number}" for number in range(args.workers)]
+            data_dir = _data_dir(args)
             rows = search_with_workers(settings, folder, "127.0.0.1:0", names, data_dir)
-        _end(options, settings, folder, rows)
+        _end(args, settings, folder, rows)
 
 
-def chief(options) -> None:
+def chief(args) -> None:
     """Search with workers that are started elsewhere."""
-    settings, dataset, folder = _prepare(options)
+    settings, dataset, folder = _prepare(args)
     with _begun(settings, dataset, folder):
         from tuner.run import search_with_workers
 
-        address = f"{options.host}:{options.port}"
+        address = f"{args.host}:{args.port}"
         rows = search_with_workers(settings, folder, address, [])
-        _end(options, settings, folder, rows)
+        _end(args, settings, folder, rows)
 
 
-def worker(options) -> None:
+def worker(args) -> None:
     """Train trials of a chief: as one worker, or tend several that do."""
-    from tuner.distributed.workers import Workers, live_with_parent, run_workers
+    from tuner.distributed.workers import Workers, die_with_parent, run_workers
 
-    host, _, port = options.chief.rpartition(":")
+    host, _, port = args.chief.rpartition(":")
     if not host or not port.isdigit():
-        raise UserError(f"Which chief? Expected HOST:PORT. Received: {options.chief!r}")
-    folder = _folder_of(options)
-    if options.one:
-        live_with_parent()
-        cores = {int(core) for core in options.cores.split(",")}
+        raise UserError(f"Which chief? Expected HOST:PORT. Received: {args.chief!r}")
+    folder = _folder_of(args)
+    if args.one:
+        die_with_parent()
+        cores = {int(core) for core in args.cores.split(",")}
         os.sched_setaffinity(0, cores)
-        settings, dataset, folder = _prepare(options)
+        settings, dataset, folder = _prepare(args)
         import_keras()
         from tuner.run import work
 
-        work(settings, dataset, folder, options.chief, options.one)
+        work(settings, dataset, folder, args.chief, args.one)
         return
     read_settings(folder)
     # KerasTuner takes a worker whose name holds 'chief' for the chief.
     machine = platform.node().replace("chief", "c") or "machine"
-    names = [f"{machine}-{os.getpid()}-{number}" for number in range(options.workers)]
-    run_workers(Workers(folder, options.chief, names, _data_dir(options)))
+    names = [f"{machine}-{os.getpid()}-{number}" for number in range(args.workers)]
+    run_workers(Workers(folder, args.chief, names, _data_dir(args)))
 
 
-def _prepare(options):
+def _prepare(args):
     """Return the settings, the images and the folder that the flags stand for."""
-    if options.resume:
-        folder = _folder_of(options)
+    if args.resume:
+        folder = _folder_of(args)
         settings = read_settings(folder)
-        if options.trials is not None:
-            settings = dataclasses.replace(settings, trials=options.trials)
+        if args.trials is not None:
+            settings = dataclasses.replace(settings, trials=args.trials)
     else:
-        settings = make_settings(options)
-        folder = Path(options.runs) / f"tune-{options.name or default_name(settings)}"
+        settings = make_settings(args)
+        folder = Path(args.runs) / f"tune-{args.name or default_name(settings)}"
     set_backend(settings.backend)
     for name in DATA_FLAGS:
-        setattr(options, name, settings.data[name])
-    dataset = load_data(options)
+        setattr(args, name, settings.data[name])
+    dataset = load_data(args)
     data = settings.data | {"checksum": dataset.checksum}
-    if options.resume and data != settings.data:
+    if args.resume and data != settings.data:
         raise UserError(
             "These are other images than the search began with; expected the same: "
             f"check DATA_DIR. Received: {dataset.source}"
@@ -243,7 +243,7 @@ def _prepare(options):
 def _begun(settings: Settings, dataset, folder: Path):
     """Hold the lock of the folder, and say what is to be done."""
     with locked(folder):
-        claim(folder, settings)
+        save_or_check(folder, settings)
         print_device()
         print(
             f"Search {folder}: {settings.search} over {settings.space.name}, "
@@ -257,29 +257,29 @@ def _begun(settings: Settings, dataset, folder: Path):
             raise
 
 
-def _end(options, settings: Settings, folder: Path, rows: list[dict]) -> None:
+def _end(args, settings: Settings, folder: Path, rows: list[dict]) -> None:
     from tuner.results.plots import draw_pictures
 
     names = [path.name for path in draw_pictures(folder, settings, rows)]
     if (folder / "best.json").exists():
         print(f"Again: {json.loads((folder / 'best.json').read_text())['again']}")
     print(f"All of it: {folder} ({', '.join(['trials.csv', 'trials.json', *names])})")
-    if options.record:
+    if args.record:
         from tuner.results.record import keep_record
 
-        for path in keep_record(folder, options.record):
+        for path in keep_record(folder, args.record):
             print(f"Kept: {path}")
 
 
-def _folder_of(options) -> Path:
-    if options.resume:
-        return Path(options.resume)
-    if not options.name:
+def _folder_of(args) -> Path:
+    if args.resume:
+        return Path(args.resume)
+    if not args.name:
         raise UserError(
             "Which search? Expected NAME, or RESUME with its folder. Received: neither"
         )
-    return Path(options.runs) / f"tune-{options.name}"
+    return Path(args.runs) / f"tune-{args.name}"
 
 
-def _data_dir(options) -> list[str]:
-    return ["--data-dir", options.data_dir] if options.data_dir else []
+def _data_dir(args) -> list[str]:
+    return ["--data-dir", args.data_dir] if args.data_dir else []

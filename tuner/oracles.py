@@ -20,7 +20,7 @@ from fmkeras.errors import UserError
 from fmkeras.files import write_json
 from tuner.spaces.keras_tuner import EARLIER, EPOCHS, decode, encode, to_keras_tuner
 from tuner.spaces.space import Space, grid
-from tuner.trials import files as outcomes
+from tuner.trials import files as trial_files
 
 STATE = "oracle.json"
 OBJECTIVES = {"val_accuracy": "max", "val_loss": "min"}
@@ -67,7 +67,7 @@ class DurableOracle(keras_tuner.Oracle):
         """Say whether there are trials that began and have not ended."""
         return bool(self.ongoing_trials or self._retry_queue)
 
-    def needed(self) -> set[str]:
+    def protected_trials(self) -> set[str]:
         """The trials whose checkpoint a later one may go on from."""
         return set()
 
@@ -76,7 +76,7 @@ class DurableOracle(keras_tuner.Oracle):
         known = set(self.trials)
         trial = super().create_trial(tuner_id)
         if trial.status == TrialStatus.RUNNING:
-            outcomes.write_plan(self.folder, trial.trial_id, self.plan(trial))
+            trial_files.write_plan(self.folder, trial.trial_id, self.plan(trial))
             if trial.trial_id not in known:
                 self.on_change(trial)
         elif trial.status == TrialStatus.STOPPED and self.is_open():
@@ -94,8 +94,8 @@ class DurableOracle(keras_tuner.Oracle):
         if trial.trial_id in self._retry_queue:
             self._retry_queue.remove(trial.trial_id)
         trial.hyperparameters = self.trials[trial.trial_id].hyperparameters
-        outcome = outcomes.read_outcome(self.folder, trial.trial_id)
-        done = outcome["state"] == outcomes.FINISHED
+        outcome = trial_files.read_outcome(self.folder, trial.trial_id)
+        done = outcome["state"] == trial_files.FINISHED
         trial.status = TrialStatus.COMPLETED if done else TrialStatus.FAILED
         trial.message = outcome.get("reason")
         super().end_trial(trial)
@@ -109,7 +109,7 @@ class DurableOracle(keras_tuner.Oracle):
         self.tuner_ids &= set(tuner_ids)
 
     def score_trial(self, trial: Trial) -> None:
-        outcome = outcomes.read_outcome(self.folder, trial.trial_id)
+        outcome = trial_files.read_outcome(self.folder, trial.trial_id)
         trial.score = outcome[self.objective.name]
         trial.best_step = outcome["kept_epoch"]
 
@@ -187,5 +187,5 @@ class HyperbandOracle(DurableOracle, keras_tuner.oracles.HyperbandOracle):
             for number in range(self._get_num_rounds(bracket))
         )
 
-    def needed(self) -> set[str]:
+    def protected_trials(self) -> set[str]:
         return {i["id"] for b in self._brackets for r in b["rounds"] for i in r}

@@ -8,7 +8,7 @@ from pathlib import Path
 from fmkeras.datasets import Dataset
 from fmkeras.provenance import provenance
 from tuner.distributed.chief import Chief, join
-from tuner.distributed.heartbeat import Heart
+from tuner.distributed.heartbeat import Heartbeat
 from tuner.distributed.workers import Workers
 from tuner.oracles import DurableOracle
 from tuner.results.progress import Progress
@@ -50,7 +50,7 @@ def search_with_workers(
                 flush=True,
             )
         while not chief.is_done():
-            if names and not workers.tend():
+            if names and not workers.supervise():
                 break
             time.sleep(0.2)
     return _close(oracle, settings, facts)
@@ -65,12 +65,12 @@ def work(
     os.environ["KERASTUNER_ORACLE_IP"] = host
     os.environ["KERASTUNER_ORACLE_PORT"] = port
     os.environ["KERASTUNER_TUNER_ID"] = name
-    heart = Heart(folder, name)
+    heart = Heartbeat(folder, name)
     heart.beat()
     # The oracle only says what the objective is; the chief's is the one that counts.
     oracle = build_oracle(settings, folder)
     search = Search(oracle, settings, dataset, folder, heart=heart)
-    with heart.beating():
+    with heart.running():
         search.search()
 
 

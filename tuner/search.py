@@ -8,7 +8,7 @@ from keras_tuner.engine.base_tuner import BaseTuner
 from keras_tuner.engine.trial import TrialStatus
 
 from fmkeras.datasets import Dataset
-from tuner.distributed.heartbeat import Heart
+from tuner.distributed.heartbeat import Heartbeat
 from tuner.oracles import (
     STATE,
     BayesianOracle,
@@ -52,7 +52,7 @@ class Search(BaseTuner):
         settings: Settings,
         dataset: Dataset,
         folder: Path,
-        heart: Heart | None = None,
+        heart: Heartbeat | None = None,
     ) -> None:
         super().__init__(oracle, directory=str(folder.parent), project_name=folder.name)
         self.settings = settings

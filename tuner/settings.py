@@ -141,7 +141,7 @@ def read_settings(folder: Path) -> Settings:
         ) from error
 
 
-def claim(folder: Path, settings: Settings) -> None:
+def save_or_check(folder: Path, settings: Settings) -> None:
     """Write the settings into a new folder; hold an old one's against them.
 
     Only `trials` may differ. Raises `UserError` where anything else does.

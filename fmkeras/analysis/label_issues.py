@@ -62,7 +62,7 @@ def audit(
     return result
 
 
-def suspects(probabilities: np.ndarray, labels: np.ndarray) -> list[dict]:
+def find_label_issues(probabilities: np.ndarray, labels: np.ndarray) -> list[dict]:
     """Return the images whose label is likely wrong, the most likely first.
 
     `probabilities` (n, 10) are by models that did not see the images, `labels`
@@ -117,7 +117,7 @@ def _part(probabilities: np.ndarray, labels: np.ndarray) -> dict:
     return {
         "count": len(labels),
         "accuracy": float((probabilities.argmax(axis=1) == labels).mean()),
-        "suspects": suspects(probabilities, labels),
+        "suspects": find_label_issues(probabilities, labels),
     }
 
 

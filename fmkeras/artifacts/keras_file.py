@@ -11,7 +11,7 @@ from textwrap import shorten
 
 import keras
 
-from fmkeras.backends import left_alone
+from fmkeras.backends import block_imports
 from fmkeras.errors import UserError
 from fmkeras.files import replacing, write_json
 from fmkeras.labels import CLASS_NAMES, IMAGE_SHAPE, NUM_CLASSES
@@ -37,8 +37,8 @@ def save_artifact(
     card_path = path.with_suffix(".json")
     with replacing(card_path) as card_file, replacing(path) as model_file:
         # Keras asks of every object whether it is a TensorShape.
-        with left_alone("tensorflow"):
-            publishable(model).save(model_file)
+        with block_imports("tensorflow"):
+            to_inference_model(model).save(model_file)
         content = model_file.read_bytes()
         facts = {
             "classes": list(CLASS_NAMES),
@@ -105,9 +105,9 @@ def read_card(
     return card
 
 
-def publishable(model: keras.Model) -> keras.Model:
+def to_inference_model(model: keras.Model) -> keras.Model:
     """Return the net of logits as it is published: float32, a softmax at its end."""
-    with left_alone("tensorflow"):
+    with block_imports("tensorflow"):
         plain = type(model).from_config(_in_float32(model.get_config()))
     plain.set_weights(model.get_weights())
     softmax = keras.layers.Softmax(name="probabilities", dtype="float32")

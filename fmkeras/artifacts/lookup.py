@@ -6,7 +6,7 @@ from pathlib import Path
 
 from fmkeras.artifacts import keras_file
 from fmkeras.datasets import Dataset
-from fmkeras.datasets.splits import Part, split_dataset
+from fmkeras.datasets.splits import Subset, split_dataset
 from fmkeras.errors import UserError
 
 
@@ -33,7 +33,7 @@ def find_models(
     return names
 
 
-def card_of(
+def card_or_empty(
     path_or_name: str | os.PathLike, folder: str | os.PathLike = keras_file.FOLDER
 ) -> dict:
     """Return a model's card, empty for a file that was made elsewhere."""
@@ -41,7 +41,7 @@ def card_of(
     return keras_file.read_card(path) if path.with_suffix(".json").exists() else {}
 
 
-def held_back(card: dict, dataset: Dataset) -> Part | None:
+def validation_subset(card: dict, dataset: Dataset) -> Subset | None:
     """Return the training images that a model's own training held back.
 
     None where it trained on all of them, on other data, or where nothing is known
@@ -55,4 +55,4 @@ def held_back(card: dict, dataset: Dataset) -> Part | None:
 
 
 def _data_of(path: Path, default: str) -> str:
-    return card_of(path).get("dataset", {}).get("name", default)
+    return card_or_empty(path).get("dataset", {}).get("name", default)

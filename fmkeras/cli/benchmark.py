@@ -73,18 +73,18 @@ def _add_backends(parser) -> None:
     )
 
 
-def parity(options) -> int:
+def parity(args) -> int:
     """Compare networks with their PyTorch twins on every backend."""
     from fmkeras.benchmark.parity.run import RECORD, run_parity
 
-    names = [options.model] if options.model else None
+    names = [args.model] if args.model else None
     # The record of all networks is not lost to a look at one.
-    out = options.json or (RECORD if not names and not options.backends else None)
+    out = args.json or (RECORD if not names and not args.backends else None)
     record = run_parity(
         names,
-        backends=options.backends or BACKENDS,
+        backends=args.backends or BACKENDS,
         out=out,
-        report=lambda line: print(line, flush=True),
+        log=lambda line: print(line, flush=True),
     )
     failed = [r for r in record["results"] if not r["proven"]]
     for result in failed:
@@ -96,54 +96,54 @@ def parity(options) -> int:
     return 1 if failed else 0
 
 
-def benchmark(options) -> None:
+def benchmark(args) -> None:
     """Measure training and inference beside PyTorch and Keras's own `fit`."""
     from fmkeras.models import model_info
 
-    names = split_words(options.model or [])
+    names = split_words(args.model or [])
     for name in names:
         model_info(name)
-    if options.growth and (options.quick or options.precision or options.batch_size):
+    if args.growth and (args.quick or args.precision or args.batch_size):
         raise UserError(
             "--growth goes over batches of its own, in float32; expected it without "
             "--quick, --precision and --batch-size: leave them out."
         )
     import_keras()
-    out = options.json or _benchmark_record(options)
-    (_measure_growth if options.growth else _measure_speed)(options, names, out)
+    out = args.json or _benchmark_record(args)
+    (_measure_scaling if args.growth else _measure_speed)(args, names, out)
     print(f"Record: {out}")
     print(f"Picture: {Path(out).with_suffix('.png')}")
 
 
-def _measure_speed(options, names, out) -> None:
+def _measure_speed(args, names, out) -> None:
     from fmkeras.benchmark.speed.run import (
         PRECISIONS,
         QUICK_NETS,
-        default_contestants,
-        quick_contestants,
+        default_competitors,
+        quick_competitors,
         run_benchmark,
     )
     from fmkeras.datasets.fashion_mnist import find
     from fmkeras.report.plots.speed import plot_speed
     from fmkeras.report.tables.speed import benchmark_note, rate_table, ratio_table
 
-    backends = options.backends or BACKENDS
-    contestants = default_contestants(
-        backends, options.precision or PRECISIONS, options.device
+    backends = args.backends or BACKENDS
+    competitors = default_competitors(
+        backends, args.precision or PRECISIONS, args.device
     )
     turns = {}
-    if options.quick:
+    if args.quick:
         names = names or QUICK_NETS
-        contestants = quick_contestants(backends)
+        competitors = quick_competitors(backends)
         turns = {"rounds": 3, "seconds": 0.3}
     record = run_benchmark(
         names,
-        contestants=contestants,
+        competitors=competitors,
         out=out,
-        device=options.device,
-        batch_size=options.batch_size or 128,
-        data_dir=find() if _usual(options) and not options.quick else None,
-        report=lambda line: print(line, flush=True),
+        device=args.device,
+        batch_size=args.batch_size or 128,
+        data_dir=find() if _usual(args) and not args.quick else None,
+        log=lambda line: print(line, flush=True),
         **turns,
     )
     print(f"\n{benchmark_note(record)}")
@@ -153,33 +153,33 @@ def _measure_speed(options, names, out) -> None:
     plot_speed(record, Path(out).with_suffix(".png"))
 
 
-def _measure_growth(options, names, out) -> None:
-    from fmkeras.benchmark.speed.run import quick_contestants
-    from fmkeras.benchmark.speed.scaling import run_growth
-    from fmkeras.report.plots.speed import plot_growth
-    from fmkeras.report.tables.speed import augmentation_table, growth_table
+def _measure_scaling(args, names, out) -> None:
+    from fmkeras.benchmark.speed.run import quick_competitors
+    from fmkeras.benchmark.speed.scaling import run_scaling
+    from fmkeras.report.plots.speed import plot_scaling
+    from fmkeras.report.tables.speed import augmentation_table, scaling_table
 
-    record = run_growth(
+    record = run_scaling(
         names,
-        contestants=quick_contestants(options.backends or BACKENDS),
+        competitors=quick_competitors(args.backends or BACKENDS),
         out=out,
-        device=options.device,
-        report=lambda line: print(line, flush=True),
+        device=args.device,
+        log=lambda line: print(line, flush=True),
     )
-    print(f"\nTraining, images a second:\n{growth_table(record)}")
+    print(f"\nTraining, images a second:\n{scaling_table(record)}")
     print(f"\nWhat augmentation adds to a step:\n{augmentation_table(record)}")
-    plot_growth(record, Path(out).with_suffix(".png"))
+    plot_scaling(record, Path(out).with_suffix(".png"))
 
 
-def _benchmark_record(options) -> Path:
+def _benchmark_record(args) -> Path:
     """The record of the usual settings is not lost to a measurement of others."""
     from fmkeras.records import RECORDS
 
-    growth = "growth-" if options.growth else ""
-    quick = "-quick" if options.quick else ""
-    own = "" if _usual(options) else "-custom"
-    return RECORDS / f"benchmark-{growth}{options.device}{quick}{own}.json"
+    growth = "growth-" if args.growth else ""
+    quick = "-quick" if args.quick else ""
+    own = "" if _usual(args) else "-custom"
+    return RECORDS / f"benchmark-{growth}{args.device}{quick}{own}.json"
 
 
-def _usual(options) -> bool:
-    return not (options.backends or options.precision or options.batch_size)
+def _usual(args) -> bool:
+    return not (args.backends or args.precision or args.batch_size)

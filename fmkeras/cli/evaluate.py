@@ -64,11 +64,11 @@ def add_commands(add) -> None:
     flags.add_data(compare_parser)
 
 
-def evaluate(options) -> None:
+def evaluate(args) -> None:
     """Measure one model or several on the test images."""
-    dataset = load_data(options)
-    names = _names(options.model, options, dataset)
-    if len(names) > 1 and (options.figure or options.reliability):
+    dataset = load_data(args)
+    names = _names(args.model, args, dataset)
+    if len(names) > 1 and (args.figure or args.reliability):
         raise UserError(
             "A picture is of one model; give one, or leave the picture out. "
             f"Received: {len(names)} models"
@@ -76,73 +76,73 @@ def evaluate(options) -> None:
     print_device()
     contents = []
     for name in names:
-        contents.append(_evaluate_one(name, dataset, options))
+        contents.append(_evaluate_one(name, dataset, args))
     if len(names) > 1:
         print(_summary(contents))
-    if options.json:
-        write_json(options.json, contents[0] if len(names) == 1 else contents)
-        print(f"Figures: {options.json}")
+    if args.json:
+        write_json(args.json, contents[0] if len(names) == 1 else contents)
+        print(f"Figures: {args.json}")
 
 
-def _evaluate_one(name: str, dataset, options) -> dict:
+def _evaluate_one(name: str, dataset, args) -> dict:
     from fmkeras.artifacts.keras_file import load_artifact
     from fmkeras.engines import predict
     from fmkeras.evaluation.evaluate import evaluate_model
     from fmkeras.evaluation.text import details_content, details_text
 
-    model = load_artifact(name, options.models_dir)
+    model = load_artifact(name, args.models_dir)
     evaluation = evaluate_model(model, dataset.x_test, dataset.y_test, predict)
     title = f"{Path(name).stem} on {len(dataset.y_test):,} test images"
     print(f"{title} of {dataset.name}")
     print(evaluation.to_text())
-    temperature = _fit_temperature(evaluation, model, name, dataset, options.models_dir)
+    temperature = _fit_temperature(evaluation, model, name, dataset, args.models_dir)
     print(details_text(evaluation, temperature))
-    if options.figure:
+    if args.figure:
         from fmkeras.report.plots.figures import plot_confusion_matrix
 
-        plot_confusion_matrix(evaluation.confusion, options.figure, title)
-        print(f"Picture: {options.figure}")
-    if options.reliability:
+        plot_confusion_matrix(evaluation.confusion, args.figure, title)
+        print(f"Picture: {args.figure}")
+    if args.reliability:
         from fmkeras.report.plots.charts import plot_reliability
 
-        plot_reliability(evaluation.calibration, options.reliability, title)
-        print(f"Picture: {options.reliability}")
+        plot_reliability(evaluation.calibration, args.reliability, title)
+        print(f"Picture: {args.reliability}")
     source = {"model": name, "dataset": dataset.name}
     return source | evaluation.to_dict() | details_content(evaluation, temperature)
 
 
 def _fit_temperature(evaluation, model, name: str, dataset, models_dir: str):
-    from fmkeras.artifacts.lookup import card_of, held_back
+    from fmkeras.artifacts.lookup import card_or_empty, validation_subset
     from fmkeras.engines import predict
     from fmkeras.evaluation.evaluate import evaluate_model, fit_on_validation
 
-    part = held_back(card_of(name, models_dir), dataset)
+    part = validation_subset(card_or_empty(name, models_dir), dataset)
     if part is None:
         return None
     seen = evaluate_model(model, part.images, part.labels, predict)
     return fit_on_validation(evaluation, seen.probabilities, part.labels)
 
 
-def compare(options) -> None:
+def compare(args) -> None:
     """Compare models on the same test images."""
-    dataset = load_data(options)
-    names = _names(options.models, options, dataset)
+    dataset = load_data(args)
+    names = _names(args.models, args, dataset)
     print_device()
     from fmkeras.artifacts.keras_file import load_artifact
-    from fmkeras.artifacts.lookup import card_of
+    from fmkeras.artifacts.lookup import card_or_empty
     from fmkeras.engines import predict
     from fmkeras.evaluation.compare import compare as compare_predictions
     from fmkeras.evaluation.compare import over_seeds
     from fmkeras.evaluation.text import comparison_text
 
     predictions = {
-        name: predict(load_artifact(name, options.models_dir), dataset.x_test).argmax(1)
+        name: predict(load_artifact(name, args.models_dir), dataset.x_test).argmax(1)
         for name in names
     }
     comparison = compare_predictions(predictions, dataset.y_test)
     accuracies = dict(zip(comparison.names, comparison.accuracies, strict=True))
     networks = {
-        name: card_of(name, options.models_dir).get("model", name)
+        name: card_or_empty(name, args.models_dir).get("model", name)
         for name in accuracies
     }
     seeds = over_seeds(networks, accuracies)
@@ -150,18 +150,18 @@ def compare(options) -> None:
         f"{len(names)} models on {len(dataset.y_test):,} test images of {dataset.name}"
     )
     print(comparison_text(comparison, seeds))
-    if options.json:
+    if args.json:
         content = comparison.to_dict() | {"over_seeds": seeds, "dataset": dataset.name}
-        write_json(options.json, content)
-        print(f"Figures: {options.json}")
+        write_json(args.json, content)
+        print(f"Figures: {args.json}")
 
 
-def _names(words, options, dataset) -> list[str]:
+def _names(words, args, dataset) -> list[str]:
     # Opening a card needs keras; its notes come before the line about the device.
     import_keras()
     from fmkeras.artifacts.lookup import find_models
 
-    return find_models(split_words(words), options.models_dir, dataset.name)
+    return find_models(split_words(words), args.models_dir, dataset.name)
 
 
 def _summary(contents: list[dict]) -> str:

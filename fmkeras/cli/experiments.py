@@ -111,14 +111,14 @@ def _add_seeds(parser) -> None:
     )
 
 
-def repeat(options) -> None:
-    arguments = [] if options.epochs is None else ["--epochs", str(options.epochs)]
+def repeat(args) -> None:
+    arguments = [] if args.epochs is None else ["--epochs", str(args.epochs)]
     records = run_study(
-        options.name,
-        options.model,
-        options.backends,
-        options.seeds,
-        arguments + options.flags,
+        args.name,
+        args.model,
+        args.backends,
+        args.seeds,
+        arguments + args.flags,
     )
     for row in summarise(records):
         spread = "" if row["spread"] is None else f" +- {row['spread']:.4f}"
@@ -128,33 +128,33 @@ def repeat(options) -> None:
         )
 
 
-def reproduce(options) -> None:
+def reproduce(args) -> None:
     """Train by a published protocol; print its figures beside ours."""
     from fmkeras.experiments.reproduce import comparison_text
     from fmkeras.experiments.reproduce import reproduce as run_protocol
 
-    data = [] if options.data_dir is None else ["--data-dir", options.data_dir]
+    data = [] if args.data_dir is None else ["--data-dir", args.data_dir]
     records = run_protocol(
-        options.model,
-        options.backend,
-        options.seeds,
-        options.epochs,
-        data + options.flags,
+        args.model,
+        args.backend,
+        args.seeds,
+        args.epochs,
+        data + args.flags,
     )
-    print(comparison_text(options.model, records))
+    print(comparison_text(args.model, records))
 
 
-def campaign(options) -> int:
+def campaign(args) -> int:
     """Run the commands whose records the tables want of a device, in a given time."""
     from fmkeras.experiments.campaign import ARCHIVE, commands_of, run_campaign
 
-    commands = [c for part in options.part for c in commands_of(part, options.device)]
+    commands = [c for part in args.part for c in commands_of(part, args.device)]
     left = run_campaign(
         commands,
-        options.out,
-        options.minutes,
-        report=lambda line: print(line, flush=True),
+        args.out,
+        args.minutes,
+        log=lambda line: print(line, flush=True),
     )
-    print(f"Records: {Path(options.out) / ARCHIVE}")
+    print(f"Records: {Path(args.out) / ARCHIVE}")
     print(f"Brought to an end: {len(commands) - left} of {len(commands)} commands.")
     return 1 if left else 0

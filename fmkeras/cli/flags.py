@@ -21,7 +21,7 @@ def add_device(parser, default: str) -> None:
         choices=("cpu", "gpu"),
         default=default,
         metavar="cpu|gpu",
-        help=f"what all contestants compute on (default: {default})",
+        help=f"what all competitors compute on (default: {default})",
     )
 
 

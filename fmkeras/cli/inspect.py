@@ -37,55 +37,55 @@ def add_commands(add) -> None:
     flags.add_backend(show_parser)
 
 
-def data(options) -> int:
+def data(args) -> int:
     """Print which data files were found, where, and whether they are intact."""
     from fmkeras.datasets import describe_data, load_dataset
 
     dataset = None
-    if options.data == "fashion-mnist":
-        report = describe_data(options.data_dir)
+    if args.data == "fashion-mnist":
+        report = describe_data(args.data_dir)
         print(report.to_text())
         ok, content = report.ok, report.to_dict()
     else:
-        dataset = load_dataset(options.data, options.data_dir)
+        dataset = load_dataset(args.data, args.data_dir)
         counts = {"train": len(dataset.y_train), "test": len(dataset.y_test)}
         print(f"{dataset.name}: {dataset.source}")
         print("In order: {train:,} training and {test:,} test images.".format(**counts))
         ok, content = True, {"ok": True, "source": dataset.source, **counts}
-    if options.json:
+    if args.json:
         from fmkeras.files import write_json
 
-        write_json(options.json, content)
-        print(f"Report: {options.json}")
-    if options.figure and ok:
+        write_json(args.json, content)
+        print(f"Report: {args.json}")
+    if args.figure and ok:
         from fmkeras.report.plots.figures import plot_samples
 
-        dataset = dataset or load_dataset(options.data, options.data_dir)
-        plot_samples(dataset.x_train, dataset.y_train, options.figure)
-        print(f"Picture: {options.figure}")
+        dataset = dataset or load_dataset(args.data, args.data_dir)
+        plot_samples(dataset.x_train, dataset.y_train, args.figure)
+        print(f"Picture: {args.figure}")
     return 0 if ok else 2
 
 
-def models(options) -> None:
+def models(args) -> None:
     """Print the table of networks."""
     import_keras()
     from fmkeras.models.summary import model_rows, models_table
 
-    rows = model_rows(models_dir=options.models_dir)
-    print(models_table(rows, options.markdown))
-    if options.json:
+    rows = model_rows(models_dir=args.models_dir)
+    print(models_table(rows, args.markdown))
+    if args.json:
         from fmkeras.files import write_json
 
-        write_json(options.json, rows)
-        print(f"Table: {options.json}")
+        write_json(args.json, rows)
+        print(f"Table: {args.json}")
 
 
-def show(options) -> None:
+def show(args) -> None:
     """Print one network layer by layer."""
     from fmkeras.models import model_info
 
-    model_info(options.model)
+    model_info(args.model)
     import_keras()
     from fmkeras.models.summary import show_model
 
-    print(show_model(options.model, options.markdown))
+    print(show_model(args.model, args.markdown))

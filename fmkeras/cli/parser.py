@@ -30,7 +30,7 @@ def build_parser() -> argparse.ArgumentParser:
         "tensorflow or jax.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(run=lambda options: parser.print_help(), parser=parser)
+    parser.set_defaults(run=lambda args: parser.print_help(), parser=parser)
     subparsers = parser.add_subparsers(metavar="COMMAND", help="one of those below")
 
     def add(name: str, run, text: str) -> argparse.ArgumentParser:

@@ -44,7 +44,7 @@ def add_commands(add) -> None:
     flags.add_backend(predict_parser)
 
 
-def predict(options) -> None:
+def predict(args) -> None:
     """Say what is on a person's own pictures."""
     from fmkeras.prediction.predict import (
         find_pictures,
@@ -54,7 +54,7 @@ def predict(options) -> None:
         write_predictions,
     )
 
-    words = expand_patterns(split_words(options.pictures))
+    words = expand_patterns(split_words(args.pictures))
     folders = [word for word in words if Path(word).is_dir()]
 
     def skip(error: UserError) -> None:
@@ -71,13 +71,13 @@ def predict(options) -> None:
     from fmkeras.artifacts.keras_file import load_artifact
     from fmkeras.engines import predict as run_model
 
-    model = load_artifact(options.model, options.models_dir)
+    model = load_artifact(args.model, args.models_dir)
     predictions = predict_pictures(model, pictures, run_model)
     for prediction in predictions:
         print(prediction.to_text())
-    keep_what_was_seen(predictions, options.out)
-    print(f"What the model saw: {options.out}/*-28x28.png")
-    if folders or options.csv:
-        path = options.csv or Path(options.out) / "predictions.csv"
+    keep_what_was_seen(predictions, args.out)
+    print(f"What the model saw: {args.out}/*-28x28.png")
+    if folders or args.csv:
+        path = args.csv or Path(args.out) / "predictions.csv"
         write_predictions(predictions, path)
         print(f"Table: {path}")

@@ -24,39 +24,39 @@ def add_commands(add) -> None:
     flags.add_data_dir(pictures_parser)
 
 
-def results(options) -> int:
+def results(args) -> int:
     from fmkeras.report.tables.update import update_tables
 
-    changed = update_tables(Path("."), write=not options.check)
+    changed = update_tables(Path("."), write=not args.check)
     for name in changed:
-        print(f"{name}: {'stale' if options.check else 'made anew'}")
+        print(f"{name}: {'stale' if args.check else 'made anew'}")
     if not changed:
         print("Every table is fresh.")
-    return 2 if changed and options.check else 0
+    return 2 if changed and args.check else 0
 
 
-def pictures(options) -> None:
+def pictures(args) -> None:
     import numpy as np
 
     from fmkeras.datasets import load_dataset
     from fmkeras.report.plots.figures import plot_confusion_matrix, plot_samples
     from fmkeras.report.tables.update import saved_card
 
-    card = saved_card(Path("."), options.model)
+    card = saved_card(Path("."), args.model)
     if card is None:
         raise UserError(
             "There is no such card in saved_models; expected a network that was "
-            f"trained: see saved_models. Received: {options.model!r}"
+            f"trained: see saved_models. Received: {args.model!r}"
         )
 
-    dataset = load_dataset("fashion-mnist", options.data_dir)
+    dataset = load_dataset("fashion-mnist", args.data_dir)
     samples = Path("saved_models/pictures/samples.png")
     plot_samples(dataset.x_train, dataset.y_train, samples)
     drawn = load_dataset("garments", train_size=1_000, test_size=10)
     garments = Path("saved_models/pictures/garments.png")
     plot_samples(drawn.x_train, drawn.y_train, garments)
     test = card["test"]
-    title = f"{options.model}: {test['count']:,} test images of {dataset.name}"
+    title = f"{args.model}: {test['count']:,} test images of {dataset.name}"
     confusion = Path("saved_models/pictures/confusion.png")
     plot_confusion_matrix(np.array(test["confusion_matrix"]), confusion, title)
     print(f"Pictures: {samples}, {garments}, {confusion}")

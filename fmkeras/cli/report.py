@@ -102,50 +102,50 @@ def _folds(text: str) -> int:
     return folds
 
 
-def audit(options) -> None:
+def audit(args) -> None:
     """List the labels that are likely wrong, and images that stand in both parts."""
     from fmkeras.models import model_info
 
-    model_info(options.model)
-    recipe = find_recipe("default", options.model).replace(epochs=options.epochs)
-    dataset = load_data(options)
+    model_info(args.model)
+    recipe = find_recipe("default", args.model).replace(epochs=args.epochs)
+    dataset = load_data(args)
     print_device()
     from fmkeras.analysis.label_issues import RESULT, audit_text
     from fmkeras.analysis.label_issues import audit as run_audit
 
     result = run_audit(
         dataset,
-        options.model,
+        args.model,
         recipe,
-        folder=options.out,
-        folds=options.folds,
-        seed=options.seed,
+        folder=args.out,
+        folds=args.folds,
+        seed=args.seed,
     )
     print(audit_text(result))
-    print(f"Audit: {options.out}/{RESULT} (make report shows it with its pictures)")
+    print(f"Audit: {args.out}/{RESULT} (make report shows it with its pictures)")
 
 
-def report(options) -> None:
+def report(args) -> None:
     """Write pages about trained nets, or about one run."""
-    dataset = load_data(options)
+    dataset = load_data(args)
     print_device()
     from fmkeras.artifacts.lookup import find_models
     from fmkeras.engines.device import describe_device
     from fmkeras.report.site.build import report_on_run, report_on_saved
 
-    if options.run_folder:
-        out = options.out or f"{options.run_folder}/report"
-        page = report_on_run(options.run_folder, dataset, out=out, image=options.image)
+    if args.run_folder:
+        out = args.out or f"{args.run_folder}/report"
+        page = report_on_run(args.run_folder, dataset, out=out, image=args.image)
     else:
-        names = split_words(options.models)
+        names = split_words(args.models)
         page = report_on_saved(
-            find_models(names, options.models_dir, dataset.name),
+            find_models(names, args.models_dir, dataset.name),
             dataset,
-            models_dir=options.models_dir,
-            out=options.out or "runs/report",
-            runs=options.runs,
-            audit=options.audit,
-            image=options.image,
+            models_dir=args.models_dir,
+            out=args.out or "runs/report",
+            runs=args.runs,
+            audit=args.audit,
+            image=args.image,
             device=describe_device(),
         )
     print(f"Report: {page} (open it in a browser)")

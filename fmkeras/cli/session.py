@@ -6,27 +6,27 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from fmkeras.backends import left_alone
-from fmkeras.cli.terminal import without_chatter
+from fmkeras.backends import block_imports
+from fmkeras.cli.terminal import suppress_native_logs
 from fmkeras.errors import UserError
 
 
-def load_data(options):
+def load_data(args):
     """Return the data set that the flags of `flags.add_data` name."""
     from fmkeras.datasets import load_dataset
 
     return load_dataset(
-        options.data,
-        options.data_dir,
-        seed=options.data_seed,
-        train_size=options.train_size,
-        test_size=options.test_size,
+        args.data,
+        args.data_dir,
+        seed=args.data_seed,
+        train_size=args.train_size,
+        test_size=args.test_size,
     )
 
 
 def import_keras() -> None:
     """Import keras, without what its backends note and its wrappers load on the way."""
-    with without_chatter(), left_alone("matplotlib", "sklearn"):
+    with suppress_native_logs(), block_imports("matplotlib", "sklearn"):
         import keras  # noqa: F401
 
 

@@ -15,7 +15,7 @@ from fmkeras.errors import UserError
 CHATTER = re.compile(rb"I\d{4} |WARNING: All log messages before absl")
 
 
-def guarded(program: str, run: Callable[[], int]) -> int:
+def run_guarded(program: str, run: Callable[[], int]) -> int:
     """Return what `run` returns, 2 after a user's mistake, 130 after Ctrl-C.
 
     A mistake is one line on stderr that starts with the name of the program.
@@ -71,7 +71,7 @@ def no_lost_interrupts() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def without_chatter() -> Iterator[None]:
+def suppress_native_logs() -> Iterator[None]:
     """Hold back what is written to stderr, by C++ too; then show what matters."""
     if sys.stderr is None:
         yield

@@ -46,34 +46,34 @@ def add_commands(add) -> None:
     _add_training(train_parser)
 
 
-def train(options) -> None:
+def train(args) -> None:
     from fmkeras.models import model_info
     from fmkeras.models.options import check_options
 
     # Before the data, whose loading may take a while.
-    info = model_info(options.model)
-    names = {"dropout": options.dropout, "hidden_units": options.hidden_units}
-    net_options = find_options(options.recipe, options.model)
+    info = model_info(args.model)
+    names = {"dropout": args.dropout, "hidden_units": args.hidden_units}
+    net_options = find_options(args.recipe, args.model)
     net_options |= {name: value for name, value in names.items() if value is not None}
     check_options(info, net_options)
     fields = [
         field.name for field in dataclasses.fields(Recipe) if field.name != "name"
     ]
-    given = {name: getattr(options, name) for name in fields}
+    given = {name: getattr(args, name) for name in fields}
     changes = {name: value for name, value in given.items() if value is not None}
-    recipe = find_recipe(options.recipe, options.model)
+    recipe = find_recipe(args.recipe, args.model)
     changes = complete_changes(recipe, changes)
     if changes.get("data_split") == "full":
         changes = {"keep": "last"} | changes
     recipe = recipe.replace(**changes)
-    _run_training(options, recipe, load_data(options), net_options, options.out)
+    _run_training(args, recipe, load_data(args), net_options, args.out)
 
 
-def quickstart(options) -> None:
+def quickstart(args) -> None:
     from fmkeras.datasets import DataNotFound, load_dataset
 
     try:
-        dataset = load_dataset("fashion-mnist", options.data_dir)
+        dataset = load_dataset("fashion-mnist", args.data_dir)
     except DataNotFound as error:
         print(f"fmkeras: {error}", file=sys.stderr)
         print("=" * 72)
@@ -81,13 +81,13 @@ def quickstart(options) -> None:
         print("below say nothing about Fashion-MNIST.")
         print("=" * 72)
         dataset = load_dataset("garments")
-    options.model, options.runs, options.resume = "cnn", "runs", None
+    args.model, args.runs, args.resume = "cnn", "runs", None
     recipe = find_recipe("default", "cnn").replace(epochs=5)
-    run = _run_training(options, recipe, dataset, {}, "runs/quickstart")
+    run = _run_training(args, recipe, dataset, {}, "runs/quickstart")
     print(f"Measure it again: make evaluate MODEL={run.artifact}")
 
 
-def _run_training(options, recipe: Recipe, dataset, net_options: dict, out: str):
+def _run_training(args, recipe: Recipe, dataset, net_options: dict, out: str):
     print_device()
     import keras
 
@@ -97,22 +97,22 @@ def _run_training(options, recipe: Recipe, dataset, net_options: dict, out: str)
 
     backend = keras.backend.backend()
     precision = resolve_precision(
-        recipe, options.model, backend, device_kind(), multiplies_bfloat16
+        recipe, args.model, backend, device_kind(), multiplies_bfloat16
     )
     print(
-        f"{options.model} on {dataset.name} ({dataset.source}), "
-        f"recipe {recipe.name}, {precision}, seed {options.seed}",
+        f"{args.model} on {dataset.name} ({dataset.source}), "
+        f"recipe {recipe.name}, {precision}, seed {args.seed}",
         flush=True,
     )
     run = run_training(
-        options.model,
+        args.model,
         recipe,
         dataset,
-        seed=options.seed,
+        seed=args.seed,
         options=net_options,
         out=out,
-        runs=options.runs,
-        resume=options.resume,
+        runs=args.runs,
+        resume=args.resume,
     )
     print(f"\nTest images, weights of epoch {run.record['kept_epoch']}:")
     print(run.evaluation.to_text())

@@ -17,11 +17,11 @@ CENTRE = np.array([(HEIGHT - 1) / 2, (WIDTH - 1) / 2])
 # Of random erasing, as its paper has them: area and height to width of the rectangle.
 ERASED_AREA = (0.02, 0.4)
 ERASED_ASPECT = (0.3, 1 / 0.3)
-# The columns of a row of draws that are the map; the rectangle follows.
-MAP = 6
+# The columns of a row of params that are the map; the rectangle follows.
+NUM_AFFINE = 6
 # Zeros around an image: two of them, for a mean takes the next pixel too.
-FRAME = 2
-ROWS, STRIDE = HEIGHT + 2 * FRAME, WIDTH + 2 * FRAME
+BORDER = 2
+ROWS, STRIDE = HEIGHT + 2 * BORDER, WIDTH + 2 * BORDER
 
 
 @dataclass(frozen=True)
@@ -58,38 +58,40 @@ class Augmentation:
         columns = [yy, yx, y0, xy, xx, x0, *rectangle]
         return np.stack(columns, axis=1).astype(np.float32)
 
-    def apply(self, images, draws, sample):
-        """Return float32 (n, 28, 28): `images`, (n, 28, 28), changed by `draws`.
+    def apply(self, images, params, sample):
+        """Return float32 (n, 28, 28): `images`, (n, 28, 28), changed by `params`.
 
-        `sample(images, maps, between)` is the backend's `sample_images`.
+        `sample(images, maps, bilinear)` is the backend's `sample_images`.
         """
         if self.rotation or self.crop_padding or self.flip:
-            images = sample(images, draws[:, :MAP], bool(self.rotation))
+            images = sample(images, params[:, :NUM_AFFINE], bool(self.rotation))
         images = ops.cast(images, "float32")
         if self.erasing:
-            images = _painted_over(images, draws[:, MAP:])
+            images = erase(images, params[:, NUM_AFFINE:])
         return images
 
 
-def sample_images(images, maps, between: bool, gather):
+def sample_images(images, maps, bilinear: bool, gather):
     """Return (n, 28, 28), of each pixel the value from where `maps`, (n, 6), say.
 
     Args:
         images: (n, 28, 28); outside them all is zero.
         maps: the first six columns that `Augmentation.draw` returns.
-        between: take bilinear means of four pixels; else the maps must neither turn
+        bilinear: take bilinear means of four pixels; else the maps must neither turn
             nor end between pixels.
         gather: `gather(rows, index)` returns rows[i, index[i, j]] for int32 `index`
             (n, m), none out of bounds.
     """
-    yy, yx, y0, xy, xx, x0 = (maps[:, column, None, None] for column in range(MAP))
+    yy, yx, y0, xy, xx, x0 = (
+        maps[:, column, None, None] for column in range(NUM_AFFINE)
+    )
     y = ops.arange(HEIGHT, dtype="float32")[:, None]
     x = ops.arange(WIDTH, dtype="float32")
     rows, columns = yy * y + y0, xx * x + x0
-    if not between:
-        return _as_images(gather(_framed(images), _as_rows(_index(rows, columns))))
+    if not bilinear:
+        return _as_images(gather(_padded(images), _as_rows(_index(rows, columns))))
     images = ops.cast(images, "float32")
-    return _between(images, rows + yx * x, columns + xy * y, gather)
+    return _bilinear(images, rows + yx * x, columns + xy * y, gather)
 
 
 def _draw_rectangles(generator, count: int, share: float) -> list[np.ndarray]:
@@ -105,7 +107,7 @@ def _draw_rectangles(generator, count: int, share: float) -> list[np.ndarray]:
     return [top, left, top + height, left + width, value]
 
 
-def _painted_over(images, rectangles):
+def erase(images, rectangles):
     """Give what lies inside `rectangles`, (n, 5), one value."""
     pixels = ops.arange(HEIGHT, dtype="float32")
     # Of each image, which rows are inside, and which columns.
@@ -115,20 +117,20 @@ def _painted_over(images, rectangles):
     return ops.where(inside, rectangles[:, 4, None, None], images)
 
 
-def _between(images, rows, columns, gather):
+def _bilinear(images, rows, columns, gather):
     """Take bilinear means of four pixels each; `rows` and `columns`: (n, 28, 28)."""
     top, left = ops.floor(rows), ops.floor(columns)
     down, right = (_as_rows(part) for part in (rows - top, columns - left))
-    flat, index = _framed(images), _as_rows(_index(top, left))
+    flat, index = _padded(images), _as_rows(_index(top, left))
     pixels = [gather(flat, index + step) for step in (0, 1, STRIDE, STRIDE + 1)]
     above = pixels[0] + right * (pixels[1] - pixels[0])
     below = pixels[2] + right * (pixels[3] - pixels[2])
     return _as_images(above + down * (below - above))
 
 
-def _framed(images):
+def _padded(images):
     """Return the images in a frame of zeros, flat: what comes from outside is zero."""
-    frame = (FRAME, FRAME)
+    frame = (BORDER, BORDER)
     return ops.reshape(ops.pad(images, ((0, 0), frame, frame)), (-1, ROWS * STRIDE))
 
 
@@ -138,8 +140,8 @@ def _index(rows, columns):
     All that are further out than the frame lie in its outer rows and columns, and so
     do the pixels below and to the right of them.
     """
-    rows = ops.clip(rows, -FRAME, HEIGHT) * STRIDE
-    columns = ops.clip(columns, -FRAME, WIDTH) + (FRAME * STRIDE + FRAME)
+    rows = ops.clip(rows, -BORDER, HEIGHT) * STRIDE
+    columns = ops.clip(columns, -BORDER, WIDTH) + (BORDER * STRIDE + BORDER)
     return ops.cast(rows + columns, "int32")
 
 

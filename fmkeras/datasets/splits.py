@@ -11,7 +11,7 @@ VALIDATION_SIZE = 5_000
 
 
 @dataclass(frozen=True)
-class Part:
+class Subset:
     """Images, uint8 (n, height, width), with their labels, int64 (n,)."""
 
     images: np.ndarray
@@ -22,15 +22,17 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Split:
+class DataSplits:
     """A data set divided for one run; `validation` is None where all is trained on."""
 
-    train: Part
-    validation: Part | None
-    test: Part
+    train: Subset
+    validation: Subset | None
+    test: Subset
 
 
-def split_dataset(dataset: Dataset, seed: int, data_split: str = "holdout") -> Split:
+def split_dataset(
+    dataset: Dataset, seed: int, data_split: str = "holdout"
+) -> DataSplits:
     """Divide a data set, stratified by class and seeded, as a recipe's `data_split`.
 
     holdout sets 5,000 training images aside for validation, or a tenth of a small
@@ -39,10 +41,10 @@ def split_dataset(dataset: Dataset, seed: int, data_split: str = "holdout") -> S
     for the test. Each class gives its share, to within one image; the same seed
     always gives the same images. Raises `UserError` where nothing would be left.
     """
-    train = Part(dataset.x_train, dataset.y_train)
-    test = Part(dataset.x_test, dataset.y_test)
+    train = Subset(dataset.x_train, dataset.y_train)
+    test = Subset(dataset.x_test, dataset.y_test)
     if data_split == "full":
-        return Split(train, None, test)
+        return DataSplits(train, None, test)
     divided = train if data_split == "holdout" else test
     count = len(divided)
     if count < 2:
@@ -55,10 +57,10 @@ def split_dataset(dataset: Dataset, seed: int, data_split: str = "holdout") -> S
     else:
         size = min(VALIDATION_SIZE, max(count // 10, 1))
         validation, train = _divide(train, size, seed)
-    return Split(train, validation, test)
+    return DataSplits(train, validation, test)
 
 
-def _divide(part: Part, size: int, seed: int) -> tuple[Part, Part]:
+def _divide(part: Subset, size: int, seed: int) -> tuple[Subset, Subset]:
     """Return `size` images of `part`, stratified, and the others, in their order."""
     generator = np.random.default_rng((seed, 0))
     # Sorting by (rank within its class / size of the class) interleaves the classes,
@@ -72,8 +74,8 @@ def _divide(part: Part, size: int, seed: int) -> tuple[Part, Part]:
     shuffled = shuffled[np.argsort(position, kind="stable")]
     chosen, others = np.sort(shuffled[:size]), np.sort(shuffled[size:])
     return (
-        Part(part.images[chosen], part.labels[chosen]),
-        Part(part.images[others], part.labels[others]),
+        Subset(part.images[chosen], part.labels[chosen]),
+        Subset(part.images[others], part.labels[others]),
     )
 
 

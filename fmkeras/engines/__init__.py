@@ -7,9 +7,9 @@ import keras
 import numpy as np
 
 from fmkeras.engines.allocator import keep_freed_memory
-from fmkeras.engines.engine import Engine, Totals
+from fmkeras.engines.engine import Engine, MetricTotals
 
-__all__ = ["Engine", "Totals", "create_engine", "predict"]
+__all__ = ["Engine", "MetricTotals", "create_engine", "predict"]
 
 _ENGINES = {
     "torch": ("fmkeras.engines.torch.engine", "TorchEngine"),

@@ -12,7 +12,7 @@ import numpy as np
 from keras import ops
 
 from fmkeras.datasets.augmentation import Augmentation
-from fmkeras.datasets.splits import Part, epoch_order
+from fmkeras.datasets.splits import Subset, epoch_order
 from fmkeras.errors import UserError
 from fmkeras.labels import NUM_CLASSES
 
@@ -26,7 +26,7 @@ MOST_EVALUATED = 1_000
 
 
 @dataclass
-class Totals:
+class MetricTotals:
     """What a pass adds up inside the compiled step.
 
     Attributes:
@@ -96,7 +96,7 @@ class Engine(ABC):
         self.compile_step = compile_step
         self.num_classes = model.output_shape[-1]
         self.evaluation_batch = evaluation_batch(model)
-        self.totals = {"train": Totals(), "validation": Totals()}
+        self.totals = {"train": MetricTotals(), "validation": MetricTotals()}
         if optimizer is not None:
             if not optimizer.built:
                 optimizer.build(model.trainable_variables)
@@ -105,8 +105,8 @@ class Engine(ABC):
 
     def fit(
         self,
-        train: Part,
-        validation: Part | None = None,
+        train: Subset,
+        validation: Subset | None = None,
         *,
         epochs: int,
         batch_size: int,
@@ -131,8 +131,8 @@ class Engine(ABC):
             steps=steps,
             verbose=0,
         )
-        train_data = self._place(train)
-        validation_data = None if validation is None else self._place(validation)
+        train_data = self._to_device(train)
+        validation_data = None if validation is None else self._to_device(validation)
         self.model.stop_training = False
         callback_list.on_train_begin()
         for epoch in range(initial_epoch, epochs):
@@ -140,9 +140,9 @@ class Engine(ABC):
             started = time.perf_counter()
             self._seed_dropout(seed, epoch)
             order = epoch_order(len(train), seed, epoch)
-            draws = self.augmentation.draw(len(train), seed, epoch)
+            params = self.augmentation.draw(len(train), seed, epoch)
             self.totals["train"] = self._train_epoch(
-                train_data, order, draws, batch_size, callback_list
+                train_data, order, params, batch_size, callback_list
             )
             seconds = time.perf_counter() - started
             logs = _named(self.totals["train"], "")
@@ -162,9 +162,9 @@ class Engine(ABC):
         callback_list.on_train_end()
         return self.model.history
 
-    def evaluate(self, part: Part) -> Totals:
+    def evaluate(self, part: Subset) -> MetricTotals:
         """Return the loss and the confusion matrix over `part`."""
-        return self._evaluate_data(self._place(part))
+        return self._evaluate_data(self._to_device(part))
 
     def predict(
         self,
@@ -187,7 +187,7 @@ class Engine(ABC):
             return np.zeros((0, self.num_classes), np.float32)
         return np.concatenate(outputs).astype(np.float32)
 
-    def measured(self) -> Totals:
+    def monitored_totals(self) -> MetricTotals:
         """The figures of the validation images, or of the training images without."""
         validation = self.totals["validation"]
         return validation if validation.count else self.totals["train"]
@@ -212,11 +212,11 @@ class Engine(ABC):
             for variable, value in zip(variables, own, strict=True):
                 variable.assign(value)
 
-    def augmented(self, images, draws):
+    def augmented(self, images, params):
         """Return a batch as it is trained on, (n, height, width), within the step."""
         if not self.augmentation:
             return images
-        return self.augmentation.apply(images, draws, self._sample)
+        return self.augmentation.apply(images, params, self._sample)
 
     def learning_rate(self) -> float:
         """The learning rate of the step that comes next."""
@@ -225,13 +225,15 @@ class Engine(ABC):
             return float(scheduled(int(self.optimizer.iterations.numpy()) + 1))
         return float(ops.convert_to_numpy(self.optimizer.learning_rate))
 
-    def _train_epoch(self, data, order, draws, batch_size, callback_list) -> Totals:
-        totals = Totals()
-        for step, batches in self._calls(order, batch_size):
+    def _train_epoch(
+        self, data, order, params, batch_size, callback_list
+    ) -> MetricTotals:
+        totals = MetricTotals()
+        for step, batches in self._step_chunks(order, batch_size):
             callback_list.on_train_batch_begin(step)
             first = step * batch_size
-            drawn = draws[first : first + batches.size]
-            drawn = drawn.reshape(*batches.shape, draws.shape[1])
+            drawn = params[first : first + batches.size]
+            drawn = drawn.reshape(*batches.shape, params.shape[1])
             totals.add(*self._train_steps(data, batches, drawn))
             if not math.isfinite(totals.loss_sum):
                 raise UserError(
@@ -244,14 +246,14 @@ class Engine(ABC):
             callback_list.on_train_batch_end(last, _named(totals, ""))
         return totals
 
-    def _evaluate_data(self, data) -> Totals:
-        totals = Totals()
+    def _evaluate_data(self, data) -> MetricTotals:
+        totals = MetricTotals()
         order = np.arange(len(data.labels), dtype=np.int32)
-        for _, batches in self._calls(order, self.evaluation_batch):
+        for _, batches in self._step_chunks(order, self.evaluation_batch):
             totals.add(*self._evaluate_steps(data, batches))
         return totals
 
-    def _calls(self, order: np.ndarray, batch_size: int):
+    def _step_chunks(self, order: np.ndarray, batch_size: int):
         """Yield (first step, int32 (steps, batch)); the last, short batch alone.
 
         How many steps go into a call follows from how long the last call took. It
@@ -286,16 +288,16 @@ class Engine(ABC):
     # What a backend supplies -----------------------------------------------------
 
     @abstractmethod
-    def _place(self, part: Part):
+    def _to_device(self, part: Subset):
         """Put a part on the device; the result has `.labels`."""
 
     @abstractmethod
     def _train_steps(
-        self, data, batches: np.ndarray, draws: np.ndarray
+        self, data, batches: np.ndarray, params: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Train on each row of `batches`, int32 (steps, batch), of image numbers.
 
-        `draws`, float32 (steps, batch, c), is what augmentation does to each image.
+        `params`, float32 (steps, batch, c), is what augmentation does to each image.
         Returns each step's loss, summed over its images, (steps,), and the confusion
         matrix of all images.
         """
@@ -311,7 +313,7 @@ class Engine(ABC):
         """Return the outputs at inference for uint8 images (n, height, width)."""
 
     @abstractmethod
-    def _sample(self, images, maps, between):
+    def _sample(self, images, maps, bilinear):
         """Move, mirror and turn images as `augmentation.sample_images` does."""
 
     @abstractmethod
@@ -343,5 +345,5 @@ def one_hot_labels(labels: np.ndarray, num_classes: int) -> np.ndarray:
     return np.eye(num_classes, dtype=np.float32)[labels]
 
 
-def _named(totals: Totals, prefix: str) -> dict[str, float]:
+def _named(totals: MetricTotals, prefix: str) -> dict[str, float]:
     return {f"{prefix}loss": totals.loss, f"{prefix}accuracy": totals.accuracy}

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fmkeras.datasets.augmentation import sample_images
-from fmkeras.datasets.splits import Part
+from fmkeras.datasets.splits import Subset
 from fmkeras.engines.engine import Engine, count_confusion, one_hot_labels
 from fmkeras.files import cache_folder
 
@@ -38,18 +38,18 @@ class JaxEngine(Engine):
         self._pick = jax.jit(self._pick_batch)
         self._predict = jax.jit(self._predict_batch)
 
-    def _place(self, part: Part) -> _Data:
+    def _to_device(self, part: Subset) -> _Data:
         one_hot = one_hot_labels(part.labels, self.num_classes)
         return _Data(
             jnp.asarray(part.images), jnp.asarray(one_hot), np.asarray(part.labels)
         )
 
-    def _train_steps(self, data, batches, draws):
+    def _train_steps(self, data, batches, params):
         variables = self._variables()
         state = [[v.value for v in group] for group in variables]
         losses, confusion = [], self._no_confusion()
         # Not a scan: XLA runs convolutions inside a loop on one core of a CPU.
-        for numbers, drawn in zip(batches, draws, strict=True):
+        for numbers, drawn in zip(batches, params, strict=True):
             state, confusion, loss = self._train(
                 state, confusion, data.images, data.one_hot, numbers, drawn
             )
@@ -74,28 +74,30 @@ class JaxEngine(Engine):
         weights = [[v.value for v in group] for group in self._variables()[:2]]
         return np.asarray(self._predict(weights, jnp.asarray(images)))
 
-    def _sample(self, images, maps, between):
-        return sample_images(images, maps, between, _GATHER)
+    def _sample(self, images, maps, bilinear):
+        return sample_images(images, maps, bilinear, _GATHER)
 
     def _seed_backend(self, seed):
         """Nothing to do: all of jax's randomness is in the model's variables."""
 
-    def _train_step(self, state, confusion, images, one_hot, numbers, draws):
-        trainable, others, slots = state
+    def _train_step(self, state, confusion, images, one_hot, numbers, params):
+        trainable, non_trainable, slots = state
         targets = one_hot[numbers]
-        batch = self.augmented(images[numbers], draws)
+        batch = self.augmented(images[numbers], params)
         differentiate = jax.value_and_grad(
             partial(self._loss, images=batch, targets=targets),
             has_aux=True,
         )
-        (loss, (logits, others)), gradients = differentiate(trainable, others)
+        (loss, (logits, non_trainable)), gradients = differentiate(
+            trainable, non_trainable
+        )
         if self.l2:
             gradients = [
                 g + self.l2 * v for g, v in zip(gradients, trainable, strict=True)
             ]
         trainable, slots = self.optimizer.stateless_apply(slots, gradients, trainable)
         confusion += count_confusion(targets, logits)
-        return [trainable, others, slots], confusion, loss * len(numbers)
+        return [trainable, non_trainable, slots], confusion, loss * len(numbers)
 
     def _pick_batch(self, images, one_hot, numbers):
         return images[numbers], one_hot[numbers]
@@ -108,16 +110,18 @@ class JaxEngine(Engine):
     def _predict_batch(self, weights, images):
         return self._logits(*weights, images, training=False)[0]
 
-    def _loss(self, trainable, others, images, targets):
-        logits, others = self._logits(trainable, others, images, training=True)
-        return self.loss(targets, logits), (logits, others)
-
-    def _logits(self, trainable, others, images, training):
-        images = images.astype(jnp.float32)[..., None]
-        logits, others = self.model.stateless_call(
-            trainable, others, images, training=training
+    def _loss(self, trainable, non_trainable, images, targets):
+        logits, non_trainable = self._logits(
+            trainable, non_trainable, images, training=True
         )
-        return logits.astype(jnp.float32), others
+        return self.loss(targets, logits), (logits, non_trainable)
+
+    def _logits(self, trainable, non_trainable, images, training):
+        images = images.astype(jnp.float32)[..., None]
+        logits, non_trainable = self.model.stateless_call(
+            trainable, non_trainable, images, training=training
+        )
+        return logits.astype(jnp.float32), non_trainable
 
     def _no_confusion(self):
         return jnp.zeros((self.num_classes, self.num_classes))

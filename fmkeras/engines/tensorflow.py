@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from fmkeras.datasets.augmentation import sample_images
-from fmkeras.datasets.splits import Part
+from fmkeras.datasets.splits import Subset
 from fmkeras.engines.engine import Engine, count_confusion, one_hot_labels
 
 
@@ -26,7 +26,7 @@ class TensorflowEngine(Engine):
         numbers = tf.TensorSpec([None, None], tf.int32)
         images = tf.TensorSpec([None, *self.model.input_shape[1:3]], tf.uint8)
         one_hot = tf.TensorSpec([None, self.num_classes], tf.float32)
-        draws = tf.TensorSpec([None, None, None], tf.float32)
+        params = tf.TensorSpec([None, None, None], tf.float32)
         signature = [images, one_hot, numbers]
         self._augmented = self.augmented
         if self.augmentation:
@@ -35,18 +35,18 @@ class TensorflowEngine(Engine):
         self._train_step = self._train_batch
         if self.compile_step:
             self._train_step = tf.function(self._train_batch, jit_compile=True)
-        self._train = tf.function(self._train_graph, [*signature, draws])
+        self._train = tf.function(self._train_graph, [*signature, params])
         self._evaluate = tf.function(self._evaluate_graph, signature)
         self._predict = tf.function(self._predict_graph, [images])
 
-    def _place(self, part: Part) -> _Data:
+    def _to_device(self, part: Subset) -> _Data:
         one_hot = one_hot_labels(part.labels, self.num_classes)
         return _Data(
             tf.constant(part.images), tf.constant(one_hot), np.asarray(part.labels)
         )
 
-    def _train_steps(self, data, batches, draws):
-        losses, confusion = self._train(data.images, data.one_hot, batches, draws)
+    def _train_steps(self, data, batches, params):
+        losses, confusion = self._train(data.images, data.one_hot, batches, params)
         return losses.numpy(), confusion.numpy()
 
     def _evaluate_steps(self, data, batches):
@@ -56,8 +56,8 @@ class TensorflowEngine(Engine):
     def _forward(self, images):
         return self._predict(tf.constant(images)).numpy()
 
-    def _sample(self, images, maps, between):
-        return sample_images(images, maps, between, partial(tf.gather, batch_dims=1))
+    def _sample(self, images, maps, bilinear):
+        return sample_images(images, maps, bilinear, partial(tf.gather, batch_dims=1))
 
     def _seed_backend(self, seed):
         """Nothing to do: the seeds of dropout are in the model's variables.
@@ -65,22 +65,22 @@ class TensorflowEngine(Engine):
         Seeding tensorflow itself would make it prepare its graphs anew each epoch.
         """
 
-    def _train_graph(self, images, one_hot, batches, draws):
+    def _train_graph(self, images, one_hot, batches, params):
         losses, confusion = self._zeros(batches)
         for step in tf.range(tf.shape(batches)[0]):
             numbers = batches[step]
             batch = tf.gather(images, numbers), tf.gather(one_hot, numbers)
-            loss_sum, hits = self._train_step(*batch, draws[step])
+            loss_sum, hits = self._train_step(*batch, params[step])
             losses = losses.write(step, loss_sum)
             confusion += hits
         return losses.stack(), confusion
 
-    def _train_batch(self, images, targets, draws):
+    def _train_batch(self, images, targets, params):
         """Return the loss, summed over the images, and the confusion matrix."""
         variables = [v.value for v in self.model.trainable_variables]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
-            changed = self._augmented(images, draws)
+            changed = self._augmented(images, params)
             logits = self._logits(changed, training=True)
             loss = self.loss(targets, logits)
         gradients = tape.gradient(loss, variables)

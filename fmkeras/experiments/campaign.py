@@ -56,7 +56,7 @@ def run_campaign(
     out: str | os.PathLike,
     minutes: float,
     records: Path = RECORDS,
-    report: Callable[[str], None] = print,
+    log: Callable[[str], None] = print,
 ) -> int:
     """Run commands of fmkeras until all are done or the time is up.
 
@@ -66,7 +66,7 @@ def run_campaign(
             packed anew after each command.
         minutes: after which whatever still runs is told to stop, as by Ctrl-C.
         records: the folder in which commands write their records.
-        report: takes lines of progress.
+        log: takes lines of progress.
 
     Returns how many commands were not brought to a good end. Raises `UserError` for a
     folder that cannot be written.
@@ -81,14 +81,14 @@ def run_campaign(
             break
         command = left.pop(0)
         text = " ".join(["fmkeras", *command])
-        report(f"{text} (at most {seconds:.0f} s)")
+        log(f"{text} (at most {seconds:.0f} s)")
         code = _run([sys.executable, "-m", "fmkeras", *command], seconds)
         _pack(records, began, Path(out))
         if code is None:
-            report("The time is up; the same campaign goes on from here.")
+            log("The time is up; the same campaign goes on from here.")
             return failed + 1 + len(left)
         if code:
-            report(f"Exit code {code}: {text}")
+            log(f"Exit code {code}: {text}")
             failed += 1
     return failed + len(left)
 

@@ -84,7 +84,7 @@ class RunLog(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self.history.append({"epoch": epoch + 1, **logs})
-        confusion = self.engine.measured().confusion
+        confusion = self.engine.monitored_totals().confusion
         self.per_class += per_class_rows(epoch + 1, confusion)
         write_csv(self.folder / "history.csv", self.history)
         write_csv(self.folder / "per_class.csv", self.per_class)
@@ -115,7 +115,7 @@ class TensorBoardLog(keras.callbacks.Callback):
         from tensorboard.compat.proto.summary_pb2 import Summary
 
         figures = {f"epoch/{name}": value for name, value in logs.items()}
-        for row in per_class_rows(epoch + 1, self.engine.measured().confusion):
+        for row in per_class_rows(epoch + 1, self.engine.monitored_totals().confusion):
             for figure in ("precision", "recall", "f1"):
                 figures[f"{figure}/{row['class']}"] = row[figure]
         values = [

@@ -9,7 +9,7 @@ import keras
 
 from fmkeras.artifacts import keras_file
 from fmkeras.datasets import Dataset
-from fmkeras.datasets.splits import Split, split_dataset
+from fmkeras.datasets.splits import DataSplits, split_dataset
 from fmkeras.engines import create_engine, predict
 from fmkeras.engines.device import describe_device, device_kind, multiplies_bfloat16
 from fmkeras.evaluation.evaluate import Evaluation, evaluate_model
@@ -23,17 +23,17 @@ from fmkeras.training.callbacks import ProgressBar, RunLog, TensorBoardLog
 from fmkeras.training.checkpoint import Checkpoint
 from fmkeras.training.run_dir import (
     RUNS,
-    claim_folder,
-    find_folder,
-    kept_text,
-    new_folder,
+    ensure_run_dir,
+    interrupt_message,
+    new_run_dir,
+    resume_dir,
 )
 
 CHECKPOINT = "checkpoint.npz"
 
 
 @dataclass(frozen=True)
-class Fitted:
+class FitResult:
     """What training leaves, before the test images are read.
 
     Attributes:
@@ -47,14 +47,14 @@ class Fitted:
 
     folder: Path
     model: keras.Model
-    split: Split
+    split: DataSplits
     history: list[dict]
     kept_epoch: int
     record: dict
 
 
 @dataclass(frozen=True)
-class Run:
+class RunResult:
     """What a finished run leaves.
 
     Attributes:
@@ -80,7 +80,7 @@ def train(
     out: str | Path = keras_file.FOLDER,
     runs: str | Path = RUNS,
     resume: str | Path | None = None,
-) -> Run:
+) -> RunResult:
     """Train a network, choose its epoch, read the test set once, and save it.
 
     Args:
@@ -97,9 +97,9 @@ def train(
     """
     make_folder(out)
     if resume is None:
-        folder = new_folder(runs, model_name, keras.backend.backend(), seed)
+        folder = new_run_dir(runs, model_name, keras.backend.backend(), seed)
     else:
-        folder = find_folder(resume, runs)
+        folder = resume_dir(resume, runs)
     try:
         fitted = fit(
             model_name, recipe, dataset, folder=folder, seed=seed, options=options
@@ -113,13 +113,13 @@ def train(
             )
         raise
     test = fitted.split.test
-    published = keras_file.publishable(fitted.model)
+    published = keras_file.to_inference_model(fitted.model)
     evaluation = evaluate_model(published, test.images, test.labels, predict)
     record = fitted.record | {"test": evaluation.to_dict()}
     write_json(folder / "record.json", record)
     name = model_name if dataset.name != "garments" else f"{model_name}-garments"
     artifact = keras_file.save_artifact(fitted.model, name, record, out)
-    return Run(folder, artifact, evaluation, record)
+    return RunResult(folder, artifact, evaluation, record)
 
 
 def fit(
@@ -131,7 +131,7 @@ def fit(
     seed: int = 0,
     options: dict | None = None,
     callbacks: Iterable[keras.callbacks.Callback] = (),
-) -> Fitted:
+) -> FitResult:
     """Train a network and choose its epoch; the test images are not read.
 
     `folder` belongs to this run alone. Where it holds an interrupted run of the same
@@ -176,7 +176,7 @@ def fit(
         "compiled": compile_step,
         "dataset": describe_dataset(dataset, split),
     }
-    folder = claim_folder(Path(folder), config)
+    folder = ensure_run_dir(Path(folder), config)
     facts = provenance()
 
     log = RunLog(engine, folder)
@@ -196,7 +196,7 @@ def fit(
             callbacks=[log, checkpoint, board, bar, *callbacks],
         )
     except KeyboardInterrupt:
-        print(kept_text(folder, checkpoint.epochs_done), flush=True)
+        print(interrupt_message(folder, checkpoint.epochs_done), flush=True)
         raise
     finally:
         bar.close()
@@ -219,10 +219,10 @@ def fit(
     if split.validation is not None:
         figures = {"loss": row["val_loss"], "accuracy": row["val_accuracy"]}
         record["validation"] = figures
-    return Fitted(folder, model, split, log.history, checkpoint.kept_epoch, record)
+    return FitResult(folder, model, split, log.history, checkpoint.kept_epoch, record)
 
 
-def describe_dataset(dataset: Dataset, split: Split) -> dict:
+def describe_dataset(dataset: Dataset, split: DataSplits) -> dict:
     """Return what a record says of the images."""
     return {
         "name": dataset.name,

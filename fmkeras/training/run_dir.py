@@ -11,13 +11,13 @@ RUNS = "runs"
 CONFIG = "config.json"
 
 
-def new_folder(runs: str | Path, model: str, backend: str, seed: int) -> Path:
+def new_run_dir(runs: str | Path, model: str, backend: str, seed: int) -> Path:
     """Return the path of a new run's folder, by time, network, backend and seed."""
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S-%f")[:-3]
     return Path(runs) / f"{stamp}-{model}-{backend}-seed{seed}"
 
 
-def find_folder(resume: str | Path, runs: str | Path) -> Path:
+def resume_dir(resume: str | Path, runs: str | Path) -> Path:
     """Return the folder of a run to go on with; raise `UserError` if it is none."""
     if not (Path(resume) / CONFIG).exists():
         raise UserError(
@@ -27,7 +27,7 @@ def find_folder(resume: str | Path, runs: str | Path) -> Path:
     return Path(resume)
 
 
-def claim_folder(folder: Path, config: dict) -> Path:
+def ensure_run_dir(folder: Path, config: dict) -> Path:
     """Make the folder of a run, or check that it holds one of the same settings."""
     path = make_folder(folder) / CONFIG
     if not path.exists():
@@ -57,7 +57,7 @@ def _identity(value):
     return value
 
 
-def kept_text(folder: Path, epochs_done: int) -> str:
+def interrupt_message(folder: Path, epochs_done: int) -> str:
     """Return what an interrupted training says: how much of it is kept, and where."""
     if not epochs_done:
         return "\nInterrupted before an epoch was finished: nothing was kept."

@@ -11,7 +11,7 @@ from fmkeras.analysis.explain import (
     last_maps,
     saliency,
 )
-from fmkeras.artifacts.keras_file import publishable
+from fmkeras.artifacts.keras_file import to_inference_model
 from fmkeras.engines.gradients import input_gradients
 from fmkeras.models import build_model
 
@@ -65,14 +65,14 @@ def test_saliency_is_the_gradient_of_the_score_not_of_the_probability(flat):
     model = conv_net(flat)
     expected = np.abs(input_gradients(conv_net(), IMAGES[..., None], CLASSES))[..., 0]
     expected /= expected.max(axis=(1, 2), keepdims=True)
-    maps = saliency(publishable(model), IMAGES, CLASSES)
+    maps = saliency(to_inference_model(model), IMAGES, CLASSES)
     assert maps.shape == (3, 28, 28) and (maps.max(axis=(1, 2)) == 1).all()
     np.testing.assert_allclose(maps, expected, atol=1e-4)
 
 
 @every_backend
 def test_grad_cam_by_hand():
-    model = publishable(conv_net())
+    model = to_inference_model(conv_net())
     # Nothing negative before the pooling, so that no window has two maxima.
     model.get_layer("conv_2").bias.assign(np.full(6, 9.0))
     assert last_maps(model).shape[1:] == (24, 24, 6)  # before the pooling
@@ -98,7 +98,7 @@ def test_grad_cam_by_hand():
 
 @pytest.mark.parametrize("name", ["lenet", "cnn", "tinyvgg_bn"])
 def test_networks_have_maps_of_their_last_convolution(name):
-    model = publishable(build_model(name))
+    model = to_inference_model(build_model(name))
     size = {"lenet": 10, "cnn": 7, "tinyvgg_bn": 7}[name]
     maps = grad_cam(model, IMAGES, CLASSES)
     assert maps.shape == (3, size, size)
@@ -106,7 +106,7 @@ def test_networks_have_maps_of_their_last_convolution(name):
 
 
 def test_a_net_of_branches_is_cut_where_they_meet():
-    model = publishable(
+    model = to_inference_model(
         build_model("densenet", growth=4, layers_per_block=(1, 1, 1, 1))
     )
     maps = grad_cam(model, IMAGES[:1], CLASSES[:1])
@@ -115,7 +115,7 @@ def test_a_net_of_branches_is_cut_where_they_meet():
 
 @pytest.mark.parametrize("name", ["mlp", "linear"])
 def test_a_net_of_dense_layers_has_saliency_and_no_maps(name):
-    model = publishable(build_model(name))
+    model = to_inference_model(build_model(name))
     assert grad_cam(model, IMAGES, CLASSES) is None
     assert feature_maps(model, IMAGES[0]) is None
     assert saliency(model, IMAGES, CLASSES).shape == (3, 28, 28)

@@ -9,7 +9,7 @@ import pytest
 
 from fmkeras.__main__ import main
 from fmkeras.analysis import label_issues as audit_module
-from fmkeras.analysis.label_issues import audit, audit_text, suspects
+from fmkeras.analysis.label_issues import audit, audit_text, find_label_issues
 from fmkeras.analysis.near_duplicates import find_duplicates
 from fmkeras.datasets import Dataset
 from fmkeras.datasets.garments.draw import draw_garments
@@ -61,13 +61,13 @@ def test_wrong_labels_are_found(result):
 def test_no_image_is_judged_by_a_model_that_saw_it(dataset, monkeypatch, tmp_path):
     trained, judged = [], []
 
-    class Fitted:
+    class FitResult:
         model = "model"
 
     def fit(name, recipe, part, folder, seed):
         assert recipe.data_split == "full" and recipe.keep == "last"
         trained.append({image.tobytes() for image in part.x_train})
-        return Fitted
+        return FitResult
 
     def predict(model, images):
         judged.append({image.tobytes() for image in images})
@@ -102,7 +102,7 @@ def test_suspects_are_those_of_cleanlab_by_hand():
     probabilities[np.arange(100), labels] = 0.91
     probabilities[35] = 0.01
     probabilities[35, 7] = 0.91
-    [one] = suspects(probabilities, labels)
+    [one] = find_label_issues(probabilities, labels)
     assert (one["image"], one["label"], one["guess"]) == (35, 3, 7)
     assert (one["label_probability"], one["guess_probability"]) == (0.01, 0.91)
 

@@ -7,7 +7,7 @@ import pytest
 
 from fmkeras.benchmark.parity import run as parity_run
 from fmkeras.benchmark.parity.measure import compare, measure_parity
-from fmkeras.benchmark.parity.run import BARS, is_proven, run_parity
+from fmkeras.benchmark.parity.run import TOLERANCES, has_passed, run_parity
 from fmkeras.benchmark.pytorch.build import build_twin
 from fmkeras.errors import UserError
 from fmkeras.models import build_model, model_info
@@ -43,7 +43,7 @@ def test_small_networks_equal_their_twins(name):
     result = as_result(measure_parity(name))
     assert result["backend"] == keras.backend.backend()
     assert result["expected_parameters"] == model_info(name).parameters
-    assert is_proven(result), result
+    assert has_passed(result), result
 
 
 @every_backend
@@ -52,21 +52,21 @@ def test_a_changed_stride_turns_it_red():
         layers["stem_pool"]["strides"] = (1, 1)
 
     small = {"growth": 4, "layers_per_block": (1,)}
-    assert is_proven(compare_changed("densenet", **small))
+    assert has_passed(compare_changed("densenet", **small))
     broken = compare_changed("densenet", change_stride, **small)
-    assert not is_proven(broken)
+    assert not has_passed(broken)
     # Same weights, same count: only the figures can tell.
     assert broken["parameters"] == broken["expected_parameters"]
     for measure in ("inference", "training", "gradients"):
-        assert broken[measure] > 10 * BARS[measure], (measure, broken)
+        assert broken[measure] > 10 * TOLERANCES[measure], (measure, broken)
 
 
 def test_a_changed_activation_turns_it_red():
     def change_slope(layers):
         layers["leaky_relu_2"]["negative_slope"] = 0.02
 
-    assert is_proven(compare_changed("mlp"))
-    assert not is_proven(compare_changed("mlp", change_slope))
+    assert has_passed(compare_changed("mlp"))
+    assert not has_passed(compare_changed("mlp", change_slope))
 
 
 GOOD = {
@@ -97,17 +97,17 @@ GOOD = {
     ],
 )
 def test_what_counts_as_proven(change, proven):
-    assert is_proven(GOOD | change) == proven
+    assert has_passed(GOOD | change) == proven
 
 
 def test_a_run_in_a_process_writes_a_record(tmp_path):
     lines = []
     path = tmp_path / "parity.json"
     record = run_parity(
-        ["logistic_regression"], backends=["torch"], out=path, report=lines.append
+        ["logistic_regression"], backends=["torch"], out=path, log=lines.append
     )
     assert json.loads(path.read_text()) == record
-    assert record["proven"] and record["bars"] == BARS
+    assert record["proven"] and record["bars"] == TOLERANCES
     assert record["results"][0]["versions"]["keras"] == keras.__version__
     assert len(lines) == 1 and lines[0].startswith("torch      logistic_regression")
     assert "| `logistic_regression` | 7,850 |" in parity_table(record)
@@ -126,11 +126,11 @@ def test_bad_arguments_end_in_one_line(tmp_path):
 def test_a_record_keeps_what_was_not_measured_again(tmp_path, monkeypatch):
     monkeypatch.setattr(parity_run, "_measure", fake_measure(1e-6))
     out = tmp_path / "parity.json"
-    first = run_parity(["cnn", "lenet"], out=out, report=lambda line: None)
+    first = run_parity(["cnn", "lenet"], out=out, log=lambda line: None)
     assert first["proven"] and len(first["results"]) == 6
     monkeypatch.setattr(parity_run, "_measure", fake_measure(2e-3))
     lines = []
-    again = run_parity(["cnn"], backends=["jax"], out=out, report=lines.append)
+    again = run_parity(["cnn"], backends=["jax"], out=out, log=lines.append)
     assert lines[0].endswith("NOT PROVEN")
     assert not again["proven"]
     assert [(row["backend"], row["name"]) for row in again["results"]] == [

@@ -14,53 +14,53 @@ from fmkeras.benchmark.speed import run as speed_run
 from fmkeras.benchmark.speed.memory import available_memory
 from fmkeras.benchmark.speed.profile import KINDS, profile_steps
 from fmkeras.benchmark.speed.rounds import (
-    Contestant,
+    Competitor,
     ContestantFailed,
-    Racer,
+    WorkerProcess,
     run_rounds,
 )
 from fmkeras.benchmark.speed.run import (
-    default_contestants,
-    quick_contestants,
+    default_competitors,
+    quick_competitors,
     run_benchmark,
 )
-from fmkeras.benchmark.speed.scaling import run_growth
+from fmkeras.benchmark.speed.scaling import run_scaling
 from fmkeras.errors import UserError
 from fmkeras.models import build_model, list_models, model_info
-from fmkeras.report.plots.speed import plot_growth, plot_speed
+from fmkeras.report.plots.speed import plot_scaling, plot_speed
 from fmkeras.report.tables.speed import (
     augmentation_table,
     benchmark_note,
     cost_table,
     geometric_mean,
-    growth_table,
     profile_table,
     rate_table,
     ratio_table,
     ratios,
+    scaling_table,
 )
 
 SMALL = [name for name in list_models() if model_info(name).input_size == 28]
 
 
 class Pretended:
-    """A racer that takes as long as it is told, and notes whose turn it is."""
+    """A worker that takes as long as it is told, and notes whose turn it is."""
 
     most_images = 60_000
 
     def __init__(self, kind, rate, turns):
-        self.contestant = Contestant(kind)
+        self.competitor = Competitor(kind)
         self.rate, self.turns = rate, turns
 
     def ask(self, command, count, *further):
-        self.turns.append((self.contestant.kind, command, count, *further))
+        self.turns.append((self.competitor.kind, command, count, *further))
         return {"seconds": count / self.rate}
 
 
 def test_contestants_take_turns_and_each_gets_about_the_same_time():
     turns = []
-    racers = [Pretended("tensors", 1000.0, turns), Pretended("tuned", 50.0, turns)]
-    figures = run_rounds(racers, "train", 10, 2.0, 4)
+    workers = [Pretended("tensors", 1000.0, turns), Pretended("tuned", 50.0, turns)]
+    figures = run_rounds(workers, "train", 10, 2.0, 4)
     assert figures["pytorch-tensors"]["median"] == 1000.0
     assert figures["pytorch-tensors"]["images"] == 2000
     assert figures["pytorch-tuned"]["rates"] == [50.0] * 4
@@ -78,7 +78,7 @@ def test_a_slow_contestant_does_one_batch_a_turn():
 
 
 def test_who_fails_leaves_and_the_others_go_on(monkeypatch):
-    racers = [Pretended("tensors", 100.0, []), Pretended("tuned", 100.0, [])]
+    workers = [Pretended("tensors", 100.0, []), Pretended("tuned", 100.0, [])]
     answers = iter([1.0, 1.0, 1.0])
 
     def stops_in_the_second_round(*words):
@@ -86,27 +86,27 @@ def test_who_fails_leaves_and_the_others_go_on(monkeypatch):
             return {"seconds": seconds}
         raise ContestantFailed("exit code -9: killed")
 
-    monkeypatch.setattr(racers[1], "ask", stops_in_the_second_round)
+    monkeypatch.setattr(workers[1], "ask", stops_in_the_second_round)
     with pytest.raises(ContestantFailed):
-        run_rounds(list(racers), "train", 100, 1.0, 5)
+        run_rounds(list(workers), "train", 100, 1.0, 5)
     answers = iter([1.0, 1.0, 1.0])
     failed: dict[str, str] = {}
-    figures = run_rounds(racers, "train", 100, 1.0, 5, failed=failed)
+    figures = run_rounds(workers, "train", 100, 1.0, 5, failed=failed)
     assert failed == {"pytorch-tuned": "exit code -9: killed"}
     assert list(figures) == ["pytorch-tensors"]
     assert len(figures["pytorch-tensors"]["rates"]) == 5
 
 
 def test_the_first_call_does_not_count(monkeypatch):
-    racer = Pretended("tensors", 1000.0, [])
-    ask = racer.ask
+    worker = Pretended("tensors", 1000.0, [])
+    ask = worker.ask
     seconds = iter([30.0])
 
     def first_slow(*words):
         return ask(*words) | {"seconds": next(seconds, ask(*words)["seconds"])}
 
-    monkeypatch.setattr(racer, "ask", first_slow)
-    figures = run_rounds([racer], "train", 10, 2.0, 1)
+    monkeypatch.setattr(worker, "ask", first_slow)
+    figures = run_rounds([worker], "train", 10, 2.0, 1)
     assert figures["pytorch-tensors"] == {
         "median": 1000.0,
         "rates": [1000.0],
@@ -115,20 +115,20 @@ def test_the_first_call_does_not_count(monkeypatch):
 
 
 def test_a_real_contestant_answers():
-    with Racer(Contestant("tensors"), "linear", 16, "cpu") as racer:
-        first = racer.ask("warm", 20)
+    with WorkerProcess(Competitor("tensors"), "linear", 16, "cpu") as worker:
+        first = worker.ask("warm", 20)
         assert first["first_step"] > 0 and first["first_prediction"] > 0
-        assert racer.ask("train", 32)["seconds"] > 0
-        assert racer.ask("predict", 40, 20)["peak_memory"] > 1000
+        assert worker.ask("train", 32)["seconds"] > 0
+        assert worker.ask("predict", 40, 20)["peak_memory"] > 1000
         with pytest.raises(ContestantFailed, match="exit code 1: IndexError"):
-            racer.ask("train")
+            worker.ask("train")
 
 
 @pytest.mark.parametrize("kind", ["ours", "keras-fit", "loader"])
 def test_the_other_contestants_train_and_predict(kind):
-    with Racer(Contestant(kind), "linear", 16, "cpu") as racer:
-        racer.ask("warm", 16)
-        assert racer.ask("train", 32)["seconds"] > 0
+    with WorkerProcess(Competitor(kind), "linear", 16, "cpu") as worker:
+        worker.ask("warm", 16)
+        assert worker.ask("train", 32)["seconds"] > 0
 
 
 @pytest.fixture
@@ -143,7 +143,7 @@ def test_a_record_goes_on_where_it_ended_and_leaves_out_what_is_too_large(
 ):
     measured = []
 
-    def measure(name, contestants, settings, report):
+    def measure(name, competitors, settings, report):
         measured.append(name)
         return {"train": {}, "predict": {}, "failed": {}}
 
@@ -156,7 +156,7 @@ def test_a_record_goes_on_where_it_ended_and_leaves_out_what_is_too_large(
     assert "a step would take about" in record["models"]["vgg11"]["left_out"]
     assert json.loads(out.read_text()) == record
     # A whole run may be all that is missing.
-    monkeypatch.setattr(speed_run, "measure_whole_runs", lambda folder: {"ratio": 1.2})
+    monkeypatch.setattr(speed_run, "measure_end_to_end", lambda folder: {"ratio": 1.2})
     record = run_benchmark(["linear"], data_dir="data", **arguments)
     assert record["whole_run"]["ratio"] == 1.2 and measured == ["linear", "mlp"]
     assert json.loads(out.read_text()) == record
@@ -174,14 +174,14 @@ def test_who_finds_no_memory_is_not_started_and_the_plain_loop_goes_first(
     # So much is left before each of three starts; the first finds whatever there is.
     left = iter([0.0, 1e12, 1e3])
     monkeypatch.setattr(speed_run, "available_memory", lambda: next(left))
-    contestants = [Contestant("loader"), Contestant("ours"), Contestant("tensors")]
+    competitors = [Competitor("loader"), Competitor("ours"), Competitor("tensors")]
     record = run_benchmark(
         ["linear"],
-        contestants=contestants,
+        competitors=competitors,
         out=tmp_path / "record.json",
         rounds=1,
         seconds=0.01,
-        report=lambda line: None,
+        log=lambda line: None,
     )
     entry = record["models"]["linear"]
     assert list(entry["train"]) == ["pytorch-tensors", "ours-torch"]
@@ -190,22 +190,22 @@ def test_who_finds_no_memory_is_not_started_and_the_plain_loop_goes_first(
 
 
 def test_who_dies_after_its_turns_leaves_too(tmp_path, monkeypatch, known_machine):
-    ask = Racer.ask
+    ask = WorkerProcess.ask
 
     def dies_when_profiled(self, *words):
-        if words[0] == "profile" and self.contestant.kind == "ours":
+        if words[0] == "profile" and self.competitor.kind == "ours":
             self._process.kill()
         return ask(self, *words)
 
-    monkeypatch.setattr(Racer, "ask", dies_when_profiled)
+    monkeypatch.setattr(WorkerProcess, "ask", dies_when_profiled)
     lines = []
     record = run_benchmark(
         ["linear"],
-        contestants=[Contestant("ours"), Contestant("tensors")],
+        competitors=[Competitor("ours"), Competitor("tensors")],
         out=tmp_path / "record.json",
         rounds=1,
         seconds=0.01,
-        report=lines.append,
+        log=lines.append,
     )
     entry = record["models"]["linear"]
     assert set(entry["train"]) == {"pytorch-tensors", "ours-torch"}
@@ -348,7 +348,7 @@ def test_the_picture_shows_every_contestant(tmp_path):
 
 def test_growth_goes_over_batches_and_sides(tmp_path):
     settings = {
-        "contestants": [Contestant("ours"), Contestant("tensors")],
+        "contestants": [Competitor("ours"), Competitor("tensors")],
         "out": tmp_path / "record.json",
         "rounds": 1,
         "seconds": 0.01,
@@ -357,26 +357,26 @@ def test_growth_goes_over_batches_and_sides(tmp_path):
         "augmentations": ("none", "all"),
     }
     lines = []
-    record = run_growth(["linear"], report=lines.append, **settings)
+    record = run_scaling(["linear"], log=lines.append, **settings)
     assert json.loads((tmp_path / "record.json").read_text()) == record
     assert len(lines) == 5 and "35 x 35 pixels" in lines[-2]
     entry = record["models"]["linear"]
     assert list(entry["batch"]) == ["16", "40"] and list(entry["side"]) == ["28", "35"]
     assert entry["batch"]["40"]["ours-torch"]["images"] % 40 == 0
     assert entry["side"]["35"]["pytorch-tensors"]["median"] > 0
-    rows = cells(growth_table(record))
+    rows = cells(scaling_table(record))
     assert rows[0] == ["network", "size", "torch", "plain"]
     assert [row[1] for row in rows[2:]][1:3] == ["batches of 40", "28 x 28 pixels"]
     rows = cells(augmentation_table(record))
     assert rows[0] == ["network", "ours on", "all"]
     assert rows[2][:2] == ["`linear`", "torch"] and rows[2][2].endswith("%")
     assert len(rows) == 3
-    plot_growth(record, tmp_path / "growth.svg")
+    plot_scaling(record, tmp_path / "growth.svg")
     assert (tmp_path / "growth.svg").stat().st_size > 10_000
-    run_growth(["linear"], report=lines.append, **settings)
+    run_scaling(["linear"], log=lines.append, **settings)
     assert lines[5:] == ["linear: measured before"]
     with pytest.raises(UserError, match="resnet18 resizes all images to 96 x 96"):
-        run_growth(["resnet18"], **settings)
+        run_scaling(["resnet18"], **settings)
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -390,7 +390,7 @@ def test_the_twins_take_larger_images(name):
 
 
 def test_labels_name_kind_backend_and_precision():
-    labels = [c.label for c in default_contestants(("torch", "jax"))]
+    labels = [c.label for c in default_competitors(("torch", "jax"))]
     assert labels == [
         "ours-torch",
         "ours-torch-bfloat16",
@@ -402,9 +402,9 @@ def test_labels_name_kind_backend_and_precision():
         "pytorch-tensors",
         "pytorch-tuned",
     ]
-    labels = [c.label for c in default_contestants(("jax",), device="gpu")]
+    labels = [c.label for c in default_competitors(("jax",), device="gpu")]
     assert labels[:3] == ["ours-jax", "ours-jax-bfloat16", "keras-fit-jax"]
-    labels = [c.label for c in quick_contestants(("jax",))]
+    labels = [c.label for c in quick_competitors(("jax",))]
     assert labels == ["ours-jax", "pytorch-tensors"]
 
 
@@ -442,11 +442,11 @@ def test_whole_runs_take_turns_and_the_first_does_not_count(monkeypatch):
         return next(took[label])
 
     monkeypatch.setattr(end_to_end, "_run", run)
-    found = end_to_end.measure_whole_runs("data")
+    found = end_to_end.measure_end_to_end("data")
     assert turns == ["ours", "plain"] * 4
     assert found == {"ours": [3.0, 2.0, 4.0], "plain": [2.0, 1.0, 9.0], "ratio": 1.5}
 
 
 def test_a_whole_run_that_fails_says_why(tmp_path):
     with pytest.raises(UserError, match="A training run failed.*is not in"):
-        end_to_end.measure_whole_runs(tmp_path / "nothing")
+        end_to_end.measure_end_to_end(tmp_path / "nothing")

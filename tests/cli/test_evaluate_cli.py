@@ -10,7 +10,7 @@ import pytest
 
 from fmkeras.__main__ import main
 from fmkeras.artifacts.keras_file import save_artifact
-from fmkeras.artifacts.lookup import card_of, held_back
+from fmkeras.artifacts.lookup import card_or_empty, validation_subset
 from fmkeras.cli.session import expand_patterns, split_words
 from fmkeras.datasets import load_dataset
 from fmkeras.errors import UserError
@@ -105,15 +105,15 @@ def test_a_path_with_a_space(capsys, dataset):
 
 
 def test_images_that_were_trained_on_are_not_held_back(dataset):
-    card = card_of("seed0-garments")
-    assert len(held_back(card, dataset)) == 30
+    card = card_or_empty("seed0-garments")
+    assert len(validation_subset(card, dataset)) == 30
     for change in (
         {"recipe": {"data_split": "full"}},
         {"recipe": {"data_split": "fashionnet"}},
         {"dataset": {"checksum": "of others"}},
     ):
-        assert held_back(card | change, dataset) is None
-    assert held_back({}, dataset) is None
+        assert validation_subset(card | change, dataset) is None
+    assert validation_subset({}, dataset) is None
 
 
 def test_compare(capsys):

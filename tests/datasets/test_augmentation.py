@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from fmkeras.datasets.augmentation import Augmentation
-from fmkeras.datasets.splits import Part, epoch_order
+from fmkeras.datasets.splits import Subset, epoch_order
 from fmkeras.engines import create_engine
 from fmkeras.models import build_model
 from fmkeras.recipes import Recipe
@@ -20,16 +20,16 @@ def some_images(count=40):
     return np.random.default_rng(0).integers(1, 256, (count, 28, 28), np.uint8)
 
 
-def applied(augmentation, images, draws):
+def applied(augmentation, images, params):
     engine = create_engine(build_model("linear"), augmentation=augmentation)
-    tensors = [keras.ops.convert_to_tensor(array) for array in (images, draws)]
+    tensors = [keras.ops.convert_to_tensor(array) for array in (images, params)]
     return keras.ops.convert_to_numpy(engine.augmented(*tensors))
 
 
-def expected(images, draws):
+def expected(images, params):
     """The whole-pixel case in plain loops."""
     out = np.zeros(images.shape, np.float32)
-    for number, draw in enumerate(draws):
+    for number, draw in enumerate(params):
         _, _, y0, _, xx, x0, top, left, bottom, right, value = draw
         for y in range(28):
             for x in range(28):
@@ -43,16 +43,18 @@ def expected(images, draws):
 
 def test_images_are_moved_mirrored_and_painted_over_alike():
     images = some_images()
-    draws = ALL.draw(len(images), seed=1, epoch=2)
-    np.testing.assert_array_equal(applied(ALL, images, draws), expected(images, draws))
+    params = ALL.draw(len(images), seed=1, epoch=2)
+    np.testing.assert_array_equal(
+        applied(ALL, images, params), expected(images, params)
+    )
 
 
 def test_erasing_alone():
     images = some_images()
     augmentation = Augmentation(erasing=1.0)
-    draws = augmentation.draw(len(images), 0, 0)
-    changed = applied(augmentation, images, draws)
-    np.testing.assert_array_equal(changed, expected(images, draws))
+    params = augmentation.draw(len(images), 0, 0)
+    changed = applied(augmentation, images, params)
+    np.testing.assert_array_equal(changed, expected(images, params))
     share = (changed != images).mean(axis=(1, 2))
     assert share.min() > 0 and 0.1 < share.mean() < 0.35
 
@@ -62,9 +64,9 @@ def test_a_turned_image_agrees_with_scipy():
 
     images = some_images(6)
     augmentation = Augmentation(rotation=20.0, flip=True, crop_padding=2)
-    draws = augmentation.draw(len(images), 3, 0)
-    changed = applied(augmentation, images, draws)
-    for image, draw, one in zip(images, draws, changed, strict=True):
+    params = augmentation.draw(len(images), 3, 0)
+    changed = applied(augmentation, images, params)
+    for image, draw, one in zip(images, params, changed, strict=True):
         yy, yx, y0, xy, xx, x0 = draw[:6].astype(float)
         # Zeros around, so that a border pixel fades out in both.
         wide = np.pad(image.astype(float), 3)
@@ -76,38 +78,38 @@ def test_a_turned_image_agrees_with_scipy():
 def test_a_right_angle_is_a_turn():
     image = some_images(1)
     augmentation = Augmentation(rotation=180.0)
-    draws = augmentation.draw(1, 0, 0)
+    params = augmentation.draw(1, 0, 0)
     # A quarter: the value of (y, x) comes from (x, 27 - y).
-    draws[0, :6] = (0, 1, 0, -1, 0, 27)
-    changed = applied(augmentation, image, draws)
+    params[0, :6] = (0, 1, 0, -1, 0, 27)
+    changed = applied(augmentation, image, params)
     np.testing.assert_allclose(changed[0], np.rot90(image[0]), atol=0.01)
 
 
 def test_draws_depend_on_seed_and_epoch_alone():
-    draws = ALL.draw(50, 0, 1)
-    np.testing.assert_array_equal(draws, ALL.draw(50, 0, 1))
-    assert not np.array_equal(draws, ALL.draw(50, 0, 2))
-    assert not np.array_equal(draws, ALL.draw(50, 1, 1))
+    params = ALL.draw(50, 0, 1)
+    np.testing.assert_array_equal(params, ALL.draw(50, 0, 1))
+    assert not np.array_equal(params, ALL.draw(50, 0, 2))
+    assert not np.array_equal(params, ALL.draw(50, 1, 1))
     assert Augmentation().draw(50, 0, 0).shape == (50, 0)
 
 
 def test_draws_are_spread_as_the_settings_say():
-    draws = ALL.draw(20_000, 0, 0)
-    mirrored = draws[:, 4] < 0
+    params = ALL.draw(20_000, 0, 0)
+    mirrored = params[:, 4] < 0
     assert mirrored.mean() == pytest.approx(0.5, abs=0.02)
-    shifts = draws[:, 2]
+    shifts = params[:, 2]
     assert sorted(set(shifts)) == [-3, -2, -1, 0, 1, 2, 3]
     assert np.unique(shifts, return_counts=True)[1].min() > 20_000 / 7 * 0.9
-    painted = draws[:, 8] > draws[:, 6]
+    painted = params[:, 8] > params[:, 6]
     assert painted.mean() == pytest.approx(0.5, abs=0.02)
-    assert draws[:, 6:10].min() >= 0 and draws[:, 6:10].max() <= 28
+    assert params[:, 6:10].min() >= 0 and params[:, 6:10].max() <= 28
 
 
 def test_the_compiled_step_trains_on_the_changed_images():
     recipe = Recipe(optimizer="sgd", crop_padding=2, flip=True, erasing=0.5)
     augmentation = build_augmentation(recipe)
     rng = np.random.default_rng(0)
-    part = Part(some_images(50), rng.integers(0, 10, 50))
+    part = Subset(some_images(50), rng.integers(0, 10, 50))
     model = build_model("mlp", seed=0)
     other = keras.models.clone_model(model)
     other.set_weights(model.get_weights())
@@ -122,8 +124,8 @@ def test_the_compiled_step_trains_on_the_changed_images():
     losses = []
     for epoch in range(2):
         order = epoch_order(50, 5, epoch)
-        draws = augmentation.draw(50, 5, epoch)
-        images = expected(part.images[order], draws)[..., None]
+        params = augmentation.draw(50, 5, epoch)
+        images = expected(part.images[order], params)[..., None]
         targets = np.eye(10)[part.labels[order]]
         total = 0.0
         for start in range(0, 50, 16):

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from fmkeras.datasets.splits import Part, epoch_order
+from fmkeras.datasets.splits import Subset, epoch_order
 from fmkeras.engines import create_engine, predict
 from fmkeras.engines.engine import evaluation_batch
 from fmkeras.errors import UserError
@@ -39,7 +39,7 @@ def make_model(dropout=0.0, scale=1.0):
 def part():
     generator = np.random.default_rng(0)
     images = generator.integers(0, 256, (COUNT, 28, 28)).astype(np.uint8)
-    return Part(images, generator.integers(0, 10, COUNT))
+    return Subset(images, generator.integers(0, 10, COUNT))
 
 
 def make_engine(model, recipe=None, **changes):
@@ -154,7 +154,7 @@ def test_training_counts_every_image_once(part):
 
 @pytest.mark.parametrize("batch_size", [1, 130, 10_000])
 def test_any_batch_size_trains(part, batch_size):
-    small = Part(part.images[:130], part.labels[:130])
+    small = Subset(part.images[:130], part.labels[:130])
     history = make_engine(make_model()).fit(
         small, small, epochs=1, batch_size=batch_size
     )
@@ -180,7 +180,7 @@ def test_dropout_differs_from_step_to_step(part):
     # One image again and again, nothing learned: only the masks can differ.
     model = make_model(0.5)
     recipe = Recipe(optimizer="sgd", momentum=0.0, learning_rate=1e-12)
-    one = Part(part.images[:1].repeat(4, axis=0), part.labels[:1].repeat(4))
+    one = Subset(part.images[:1].repeat(4, axis=0), part.labels[:1].repeat(4))
     seen = []
 
     class Watch(keras.callbacks.Callback):

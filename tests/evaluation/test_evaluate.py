@@ -158,8 +158,8 @@ def test_the_errors_of_the_highest_confidence():
 
 def test_a_temperature_is_fitted_on_other_images():
     evaluation = evaluate(5 * LOGITS[:200], IMAGES[:200], LABELS[:200])
-    held_back = softmax(5 * LOGITS[200:])
-    fitted = fit_on_validation(evaluation, held_back, LABELS[200:])
+    validation_subset = softmax(5 * LOGITS[200:])
+    fitted = fit_on_validation(evaluation, validation_subset, LABELS[200:])
     assert 2 < fitted.value < 10 and fitted.fitted_on == 100
     assert fitted.error < evaluation.calibration.error
     expected = sklearn.metrics.log_loss(

@@ -38,7 +38,7 @@ def run(tmp_path, monkeypatch):
             "out",
             seconds / 60,
             records=campaign.Path("records"),
-            report=lines.append,
+            log=lines.append,
         )
         with tarfile.open("out/records.tar.gz") as archive:
             return code, lines, archive.getnames()

@@ -127,11 +127,11 @@ def test_the_leaderboard_says_what_the_cards_say(made):
 
 
 def test_a_net_whose_epoch_the_test_images_chose_is_marked(made, dataset):
-    [subject] = entries.saved_subjects(
+    [entry] = entries.saved_entries(
         [made[1][0].artifact], "", dataset, [], made[0] / "site/cache"
     )
-    subject.card["recipe"]["data_split"] = "fashionnet"
-    [row] = leaderboard([subject], made[0] / "records", dataset.name)
+    entry.card["recipe"]["data_split"] = "fashionnet"
+    [row] = leaderboard([entry], made[0] / "records", dataset.name)
     assert row["note"].endswith("these images chose its epoch, as in its source")
     assert row["published"] == 0.83 and row["seeds"] is None
 
@@ -143,14 +143,14 @@ def test_seeds_are_those_of_the_same_recipe_and_backend(made, dataset, tmp_path)
         (tmp_path / "study").mkdir(exist_ok=True)
         path = tmp_path / f"study/{seed}.json"
         path.write_text(json.dumps(content))
-    [subject] = entries.saved_subjects(
+    [entry] = entries.saved_entries(
         [made[1][0].artifact], "", dataset, [], made[0] / "site/cache"
     )
-    [row] = leaderboard([subject], tmp_path, dataset.name)
+    [row] = leaderboard([entry], tmp_path, dataset.name)
     assert row["seeds"]["mean"] == pytest.approx(0.55)
-    assert leaderboard([subject], tmp_path, "fashion-mnist")[0]["seeds"] is None
-    subject.card["recipe"]["epochs"] = 7
-    assert leaderboard([subject], tmp_path, dataset.name)[0]["seeds"] is None
+    assert leaderboard([entry], tmp_path, "fashion-mnist")[0]["seeds"] is None
+    entry.card["recipe"]["epochs"] = 7
+    assert leaderboard([entry], tmp_path, dataset.name)[0]["seeds"] is None
 
 
 def test_the_page_of_a_net(made):
@@ -247,7 +247,7 @@ def test_a_run_without_its_weights_is_refused(made, tmp_path, dataset):
     shutil.copy(run.folder / "record.json", tmp_path)
     np.savez(tmp_path / "checkpoint.npz", state=np.array("{}"))
     with pytest.raises(UserError, match="no finished run"):
-        entries.run_subject(tmp_path, dataset, tmp_path / "cache")
+        entries.run_entry(tmp_path, dataset, tmp_path / "cache")
 
 
 @pytest.mark.parametrize(
@@ -271,7 +271,7 @@ def test_two_models_of_one_name_are_refused(made, tmp_path, dataset):
     path = made[1][0].artifact
     shutil.copy(path, tmp_path / path.name)
     with pytest.raises(UserError, match="the same name"):
-        entries.saved_subjects(
+        entries.saved_entries(
             [path, tmp_path / path.name], tmp_path, dataset, [], tmp_path / "cache"
         )
 

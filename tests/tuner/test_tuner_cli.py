@@ -145,16 +145,16 @@ def test_no_chief_answers(monkeypatch):
 
 def test_settings_of_every_published_search_are_read_again(tmp_path):
     from tuner.cli import build_parser, make_settings
-    from tuner.settings import claim, read_settings
+    from tuner.settings import read_settings, save_or_check
 
     for model in ("lenet_relu", "mlp"):
         for space in ("batch-lr-grid", "standardise-grid", "wide"):
             words = ["search", "--model", model, "--space", space]
             settings = make_settings(build_parser().parse_args(words))
             folder = tmp_path / model / space
-            claim(folder, settings)
+            save_or_check(folder, settings)
             assert read_settings(folder).to_dict() == settings.to_dict()
-            claim(folder, settings)
+            save_or_check(folder, settings)
 
 
 def test_help_names_every_command(capsys):

@@ -16,7 +16,7 @@ from tuner import oracles
 from tuner import search as searching
 from tuner.results import plots as pictures
 from tuner.results import summary
-from tuner.trials import files as outcomes
+from tuner.trials import files as trial_files
 from tuner.trials import run as trials
 
 KINDS = {
@@ -73,8 +73,8 @@ def arguments_of(kind, folder, name):
 
 
 MOMENTS = [
-    (outcomes, "write_plan"),
-    (outcomes, "write_outcome"),
+    (trial_files, "write_plan"),
+    (trial_files, "write_outcome"),
     (searching.Search, "run_trial"),
     (oracles.DurableOracle, "end_trial"),
     (oracles.DurableOracle, "save"),

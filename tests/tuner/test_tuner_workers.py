@@ -14,11 +14,11 @@ from fmkeras.errors import UserError
 from tuner.cli import build_parser, make_settings
 from tuner.distributed import heartbeat
 from tuner.distributed.chief import Chief
-from tuner.distributed.heartbeat import Heart, trial_of
+from tuner.distributed.heartbeat import Heartbeat, trial_of
 from tuner.distributed.workers import Workers, share_of_cores
 from tuner.search import Search, build_oracle
-from tuner.settings import claim
-from tuner.trials import files as outcomes
+from tuner.settings import save_or_check
+from tuner.trials import files as trial_files
 
 
 @pytest.fixture
@@ -27,21 +27,21 @@ def begun(tmp_path):
     words = search_arguments(tmp_path, "g", GRID, "--search", "grid")
     settings = make_settings(build_parser().parse_args(words))
     folder = tmp_path / "tune-g"
-    claim(folder, settings)
+    save_or_check(folder, settings)
     return settings, folder
 
 
 def trained(self, trial):
     """Stand in for the training of a trial."""
-    values = outcomes.read_plan(self.folder, trial.trial_id)["values"]
+    values = trial_files.read_plan(self.folder, trial.trial_id)["values"]
     outcome = {
-        "state": outcomes.FINISHED,
+        "state": trial_files.FINISHED,
         "kept_epoch": 1,
         # No float of 32 bits: figures must not go through KerasTuner's messages.
         "val_accuracy": values["batch_size"] / 1000,
         "val_loss": values["learning_rate"],
     }
-    outcomes.write_outcome(self.folder, trial.trial_id, outcome)
+    trial_files.write_outcome(self.folder, trial.trial_id, outcome)
 
 
 def join_as(monkeypatch, chief, name):
@@ -81,8 +81,8 @@ def test_the_trial_of_a_silent_worker_goes_to_another(begun, monkeypatch):
     monkeypatch.setattr(heartbeat, "SECONDS", 0.05)
     oracle = build_oracle(settings, folder)
     lost = oracle.create_trial("lost")
-    heart = Heart(folder, "a")
-    with Chief(oracle, "127.0.0.1:0", silence=0.5) as chief, heart.beating():
+    heart = Heartbeat(folder, "a")
+    with Chief(oracle, "127.0.0.1:0", silence=0.5) as chief, heart.running():
         assert not chief.is_done()
         join_as(monkeypatch, chief, "a")
         worker = Search(build_oracle(settings, folder), settings, None, folder, heart)
@@ -139,14 +139,14 @@ def test_an_error_of_the_oracle_ends_the_chief(begun, monkeypatch):
 
 def test_a_trial_that_kills_its_worker_again_and_again_has_failed(tmp_path, capsys):
     workers = Workers(tmp_path, "127.0.0.1:1", ["a"], [])
-    heart = Heart(tmp_path, "a")
+    heart = Heartbeat(tmp_path, "a")
     heart.trial = "7"
     heart.beat()
     assert trial_of(tmp_path, "a") == "7"
     for count in range(3):
-        assert outcomes.read_outcome(tmp_path, "7") is None, count
+        assert trial_files.read_outcome(tmp_path, "7") is None, count
         workers._note_death("a", -9)
-    outcome = outcomes.read_outcome(tmp_path, "7")
+    outcome = trial_files.read_outcome(tmp_path, "7")
     assert outcome["state"] == "failed"
     assert outcome["reason"] == "its process died 3 times at epoch 1 (SIGKILL)"
     assert "[a] died (SIGKILL); started again." in capsys.readouterr().out
@@ -184,7 +184,7 @@ def test_two_workers_one_killed_in_the_middle_of_a_trial(tmp_path):
         time.sleep(0.02)
         for path in folder.glob("workers/*.json"):
             worker = json.loads(path.read_text())
-            if len(outcomes.read_history(folder, worker["trial"] or "none")) > 20:
+            if len(trial_files.read_history(folder, worker["trial"] or "none")) > 20:
                 os.kill(worker["process"], signal.SIGKILL)
                 killed = worker["trial"]
                 break

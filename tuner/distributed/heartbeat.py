@@ -15,7 +15,7 @@ WORKERS = "workers"
 SECONDS = 2.0
 
 
-class Heart:
+class Heartbeat:
     """Beats in a thread; `trial` is what the worker trains."""
 
     def __init__(self, search: Path, name: str) -> None:
@@ -25,7 +25,7 @@ class Heart:
         self._ended = threading.Event()
 
     @contextlib.contextmanager
-    def beating(self) -> Iterator[None]:
+    def running(self) -> Iterator[None]:
         """Beat until the block ends."""
         thread = threading.Thread(target=self._beat_on, daemon=True)
         thread.start()

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from fmkeras.errors import UserError
 from tuner.distributed.heartbeat import trial_of
-from tuner.trials import files as outcomes
+from tuner.trials import files as trial_files
 
 # So often may a worker die at one epoch of a trial; then the trial has failed.
 DEATHS = 3
@@ -55,7 +55,7 @@ class Workers:
         for reader in self._readers:
             reader.join()
 
-    def tend(self) -> bool:
+    def supervise(self) -> bool:
         """Start dead workers again; return whether any is left at work.
 
         Raises `UserError` where a worker cannot work at all.
@@ -79,7 +79,7 @@ class Workers:
 
     def _note_death(self, name: str, code: int) -> None:
         trial = trial_of(self.search, name)
-        epochs = len(outcomes.read_history(self.search, trial)) if trial else 0
+        epochs = len(trial_files.read_history(self.search, trial)) if trial else 0
         place, count = self._deaths.get(name, (None, 0))
         count = count + 1 if place == (trial, epochs) else 1
         self._deaths[name] = ((trial, epochs), count)
@@ -93,9 +93,9 @@ class Workers:
                 f"work: see its messages above. Received: {what} of {name}"
             )
         reason = f"its process died {count} times at epoch {epochs + 1} ({what})"
-        failed = {"state": outcomes.FAILED, "reason": reason}
-        if outcomes.read_outcome(self.search, trial) is None:
-            outcomes.write_outcome(self.search, trial, failed)
+        failed = {"state": trial_files.FAILED, "reason": reason}
+        if trial_files.read_outcome(self.search, trial) is None:
+            trial_files.write_outcome(self.search, trial, failed)
 
     def _start(self, name: str) -> None:
         cores = share_of_cores(self.names.index(name), len(self.names))
@@ -131,7 +131,7 @@ def share_of_cores(number: int, count: int) -> list[int]:
     return cores[number::count] or [cores[number % len(cores)]]
 
 
-def live_with_parent() -> None:
+def die_with_parent() -> None:
     """Let the system kill this process when the one that started it dies."""
     parent = int(os.environ["FMKERAS_PARENT"])
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -143,7 +143,7 @@ def live_with_parent() -> None:
 def run_workers(workers: Workers) -> None:
     """Tend the workers of a chief elsewhere until all have ended."""
     with workers:
-        while workers.tend():
+        while workers.supervise():
             time.sleep(0.2)
 
 

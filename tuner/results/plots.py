@@ -8,7 +8,7 @@ import numpy as np
 from fmkeras.report.plots.figures import new_figure, write_figure
 from tuner.settings import Settings
 from tuner.spaces.space import Hyperparameter
-from tuner.trials import files as outcomes
+from tuner.trials import files as trial_files
 
 HEAT_MAP = "heat-map.png"
 COORDINATES = "parallel-coordinates.png"
@@ -19,7 +19,7 @@ PANELS = 9
 
 def draw_pictures(folder: Path, settings: Settings, rows: list[dict]) -> list[Path]:
     """Draw what the trials of a search allow; return the files."""
-    finished = [row for row in rows if row["state"] == outcomes.FINISHED]
+    finished = [row for row in rows if row["state"] == trial_files.FINISHED]
     made = []
     if panels(settings) and rows:
         made.append(folder / HEAT_MAP)
@@ -75,7 +75,7 @@ def draw_heat_map(settings: Settings, rows: list[dict], path: Path) -> None:
             )
             if row["val_accuracy"] is not None:
                 cells[place] = row["val_accuracy"]
-            elif row["state"] == outcomes.FAILED:
+            elif row["state"] == trial_files.FAILED:
                 _write_cell(axes, place, "failed", "0.4")
         image = axes.imshow(_shades(cells), cmap="Greys", aspect="auto", **limits)
         for place, accuracy in np.ndenumerate(cells):

@@ -9,7 +9,7 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 from tuner.oracles import DurableOracle
 from tuner.results.summary import best_row, trial_rows
 from tuner.settings import Settings
-from tuner.trials import files as outcomes
+from tuner.trials import files as trial_files
 
 RECENT = 5
 
@@ -21,11 +21,11 @@ class Progress:
         self,
         oracle: DurableOracle,
         settings: Settings,
-        say: Callable[[str], None] = lambda line: print(line, flush=True),
+        log: Callable[[str], None] = lambda line: print(line, flush=True),
     ) -> None:
         self.oracle = oracle
         self.settings = settings
-        self.say = say
+        self.log = log
         # When the last trials ended: with the batch size, the pace changes.
         self._ends = deque([time.monotonic()], maxlen=RECENT + 1)
 
@@ -35,27 +35,27 @@ class Progress:
         values = describe_values(plan["values"])
         if trial.status == TrialStatus.RUNNING:
             epochs = f", {plan['epochs']} epochs" if "epochs" in plan else ""
-            self.say(f"Trial {trial.trial_id}: {values}{epochs}")
+            self.log(f"Trial {trial.trial_id}: {values}{epochs}")
             return
         self._ends.append(time.monotonic())
-        outcome = outcomes.read_outcome(self.oracle.folder, trial.trial_id)
-        if outcome["state"] == outcomes.FAILED:
-            self.say(f"Trial {trial.trial_id} failed: {outcome['reason']}")
+        outcome = trial_files.read_outcome(self.oracle.folder, trial.trial_id)
+        if outcome["state"] == trial_files.FAILED:
+            self.log(f"Trial {trial.trial_id} failed: {outcome['reason']}")
         else:
             objective = self.settings.objective
-            self.say(
+            self.log(
                 f"Trial {trial.trial_id}: {objective} {outcome[objective]:.4f} "
                 f"at epoch {outcome['kept_epoch']}"
             )
-        self.say(self.standing())
+        self.log(self.standing())
 
     def standing(self) -> str:
         """Return the line of the whole search."""
         rows = trial_rows(self.oracle)
         states = [row["state"] for row in rows]
-        failed = states.count(outcomes.FAILED)
-        done = states.count(outcomes.FINISHED) + failed
-        running = states.count(outcomes.RUNNING)
+        failed = states.count(trial_files.FAILED)
+        done = states.count(trial_files.FINISHED) + failed
+        running = states.count(trial_files.RUNNING)
         left = max(self.oracle.planned() - len(rows), 0)
         words = f"{done} done" + (f" ({failed} failed)" if failed else "")
         words += f", {running} running, {left} left"

@@ -10,12 +10,12 @@ from fmkeras.files import replacing, write_json
 from fmkeras.training.run import CHECKPOINT
 from tuner.oracles import DurableOracle
 from tuner.settings import Settings
-from tuner.trials import files as outcomes
+from tuner.trials import files as trial_files
 from tuner.trials.run import trial_recipe
 
 _STATES = {
-    TrialStatus.COMPLETED: outcomes.FINISHED,
-    TrialStatus.FAILED: outcomes.FAILED,
+    TrialStatus.COMPLETED: trial_files.FINISHED,
+    TrialStatus.FAILED: trial_files.FAILED,
 }
 
 
@@ -28,15 +28,15 @@ def trial_rows(oracle: DurableOracle) -> list[dict]:
     rows = []
     for trial_id in sorted(oracle.trials, key=int):
         trial = oracle.trials[trial_id]
-        history = outcomes.read_history(oracle.folder, trial_id)
-        outcome = outcomes.read_outcome(oracle.folder, trial_id) or {}
+        history = trial_files.read_history(oracle.folder, trial_id)
+        outcome = trial_files.read_outcome(oracle.folder, trial_id) or {}
         accuracies = [row["val_accuracy"] for row in history]
         seconds = sum(row["seconds"] for row in history)
         images = sum(row["seconds"] * row["examples_per_second"] for row in history)
         rows.append(
             {
                 "trial": trial_id,
-                "state": _STATES.get(trial.status, outcomes.RUNNING),
+                "state": _STATES.get(trial.status, trial_files.RUNNING),
                 "reason": outcome.get("reason"),
                 "values": oracle.plan(trial)["values"],
                 "val_accuracy": outcome.get("val_accuracy"),
@@ -56,7 +56,7 @@ def trial_rows(oracle: DurableOracle) -> list[dict]:
 
 def best_row(rows: list[dict], settings: Settings) -> dict | None:
     """Return the finished trial of the best objective, the first of equals."""
-    finished = [row for row in rows if row["state"] == outcomes.FINISHED]
+    finished = [row for row in rows if row["state"] == trial_files.FINISHED]
     sign = -1 if settings.objective == "val_loss" else 1
     return max(finished, key=lambda r: sign * r[settings.objective], default=None)
 
@@ -130,11 +130,15 @@ def _best(oracle: DurableOracle, settings: Settings, row: dict) -> dict:
 
 def _prune(oracle: DurableOracle, rows: list[dict], best: dict | None) -> None:
     """Remove the checkpoints that no trial will go on from, but the best's."""
-    running = [row["trial"] for row in rows if row["state"] == outcomes.RUNNING]
+    running = [row["trial"] for row in rows if row["state"] == trial_files.RUNNING]
     plans = [oracle.plan(oracle.trials[trial_id]) for trial_id in running]
-    kept = {*running, *(plan.get("earlier") for plan in plans), *oracle.needed()}
+    kept = {
+        *running,
+        *(plan.get("earlier") for plan in plans),
+        *oracle.protected_trials(),
+    }
     kept |= {best["trial"]} if best else set()
     for row in rows:
         if row["trial"] not in kept:
-            folder = outcomes.trial_folder(oracle.folder, row["trial"])
+            folder = trial_files.trial_folder(oracle.folder, row["trial"])
             (folder / CHECKPOINT).unlink(missing_ok=True)

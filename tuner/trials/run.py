@@ -15,7 +15,7 @@ from fmkeras.training.run import CHECKPOINT, fit
 from fmkeras.training.run_dir import CONFIG
 from tuner.settings import Settings
 from tuner.spaces.space import apply_values
-from tuner.trials import files as outcomes
+from tuner.trials import files as trial_files
 from tuner.trials.tensorboard import write_hyperparameters
 
 
@@ -28,7 +28,7 @@ def run_trial(
     is no number, no memory) is its outcome, state failed; a file that cannot be
     written ends the search.
     """
-    outcome = outcomes.read_outcome(search, trial_id)
+    outcome = trial_files.read_outcome(search, trial_id)
     if outcome is not None:
         return outcome
     try:
@@ -36,8 +36,8 @@ def run_trial(
     except OSError:
         raise
     except Exception as error:  # A backend's own errors have no common type.
-        outcome = {"state": outcomes.FAILED, "reason": describe_error(error)}
-    outcomes.write_outcome(search, trial_id, outcome)
+        outcome = {"state": trial_files.FAILED, "reason": describe_error(error)}
+    trial_files.write_outcome(search, trial_id, outcome)
     # Or weights and compiled steps of many trials would pile up.
     keras.utils.clear_session()
     return outcome
@@ -62,12 +62,12 @@ def describe_error(error: BaseException) -> str:
 
 
 def _train(settings, dataset, search, trial_id) -> dict:
-    plan = outcomes.read_plan(search, trial_id)
+    plan = trial_files.read_plan(search, trial_id)
     recipe, options = trial_recipe(settings, plan)
-    folder = outcomes.trial_folder(search, trial_id)
+    folder = trial_files.trial_folder(search, trial_id)
     write_hyperparameters(folder / "tensorboard", trial_id, plan["values"])
     if plan.get("earlier"):
-        earlier = outcomes.trial_folder(search, plan["earlier"])
+        earlier = trial_files.trial_folder(search, plan["earlier"])
         _go_on_from(earlier, folder, recipe)
     fitted = fit(
         settings.model,
@@ -81,7 +81,7 @@ def _train(settings, dataset, search, trial_id) -> dict:
     if not math.isfinite(row[settings.objective]):
         raise ValueError(f"{settings.objective} is no number at the kept epoch")
     return {
-        "state": outcomes.FINISHED,
+        "state": trial_files.FINISHED,
         "kept_epoch": fitted.kept_epoch,
         "val_accuracy": row["val_accuracy"],
         "val_loss": row["val_loss"],

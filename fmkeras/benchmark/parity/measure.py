@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from fmkeras.benchmark.parity.run import BARS
+from fmkeras.benchmark.parity.run import TOLERANCES
 from fmkeras.benchmark.pytorch.build import build_twin
 from fmkeras.benchmark.pytorch.weights import entries, export_to_torch
 from fmkeras.datasets.garments.draw import draw_garments
@@ -111,7 +111,7 @@ def compare(model, twin, expected_parameters, *, batch, steps, seed=0) -> Parity
     )
 
     draws: list[float] = []
-    while len(draws) < MOST_DRAWS and min(draws, default=1) > BARS["gradients"]:
+    while len(draws) < MOST_DRAWS and min(draws, default=1) > TOLERANCES["gradients"]:
         _draw_both(model, twin, _CLEAR_RANGES, seed + len(draws))
         loss, _ = _backward(twin, first, first_labels)
         gradients = step(first, first_labels).gradients

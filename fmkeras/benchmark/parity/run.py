@@ -15,7 +15,7 @@ from fmkeras.models import list_models, model_info
 from fmkeras.provenance import provenance
 
 RECORD = Path("saved_models/records/parity.json")
-BARS = {"inference": 1e-4, "training": 1e-4, "gradients": 1e-3, "losses": 1e-3}
+TOLERANCES = {"inference": 1e-4, "training": 1e-4, "gradients": 1e-3, "losses": 1e-3}
 
 
 def run_parity(
@@ -23,7 +23,7 @@ def run_parity(
     *,
     backends: Sequence[str] = BACKENDS,
     out: str | os.PathLike | None = RECORD,
-    report: Callable[[str], None] = print,
+    log: Callable[[str], None] = print,
 ) -> dict:
     """Compare networks with their twins, one process a backend; return the record.
 
@@ -46,26 +46,26 @@ def run_parity(
     origin = provenance() | {"cores": os.cpu_count()}
     for backend in backends:
         for measured in _measure(backend, names):
-            result = measured | {"proven": is_proven(measured)} | origin
+            result = measured | {"proven": has_passed(measured)} | origin
             results[measured["name"], backend] = result
-            report(_line(result))
+            log(_line(result))
     order = [*list_models(variants=True)]
     ranked = sorted(
         results.values(),
         key=lambda row: (BACKENDS.index(row["backend"]), order.index(row["name"])),
     )
     proven = all(row["proven"] for row in ranked)
-    record = {"bars": BARS, "proven": proven, "results": ranked}
+    record = {"bars": TOLERANCES, "proven": proven, "results": ranked}
     if out is not None:
         write_json(out, record)
     return record
 
 
-def is_proven(result: dict) -> bool:
+def has_passed(result: dict) -> bool:
     """Tell whether one result keeps to the bars and to the count of parameters."""
     # 'at most' rather than 'not above': a NaN fails.
     return result["parameters"] == result["expected_parameters"] and all(
-        result[measure] <= bar for measure, bar in BARS.items()
+        result[measure] <= bar for measure, bar in TOLERANCES.items()
     )
 
 
@@ -108,7 +108,7 @@ def _measure(backend: str, names: list[str]) -> Iterator[dict]:
 
 
 def _line(result: dict) -> str:
-    figures = ", ".join(f"{measure} {result[measure]:.1e}" for measure in BARS)
+    figures = ", ".join(f"{measure} {result[measure]:.1e}" for measure in TOLERANCES)
     return (
         f"{result['backend']:10} {result['name']:20} {figures}; "
         f"{result['seconds']:.0f} s; {'proven' if result['proven'] else 'NOT PROVEN'}"

@@ -34,7 +34,7 @@ class PillowImages(Dataset):
         return pixels.unsqueeze(0).float(), int(self.labels[number])
 
 
-class Peer:
+class Baseline:
     """A plain loop over tensors in memory: (b) of the measurement.
 
     images: uint8 (n, side, side); labels: (n,). One step trains on `batch_size` of
@@ -90,7 +90,7 @@ class Peer:
             raise FloatingPointError("the loss is no number")
 
 
-class LoaderPeer(Peer):
+class LoaderPeer(Baseline):
     """A DataLoader in the same process, one image at a time: (a)."""
 
     def __init__(self, name, images, labels, batch_size) -> None:
@@ -122,7 +122,7 @@ class LoaderPeer(Peer):
         return DataLoader(part, batch_size, shuffle=shuffle)
 
 
-class TunedPeer(Peer):
+class TunedPeer(Baseline):
     """What PyTorch offers for speed: (c)."""
 
     fused = True
@@ -145,7 +145,7 @@ class TunedPeer(Peer):
             return self.compiled(batch)
 
 
-PEERS = {"loader": LoaderPeer, "tensors": Peer, "tuned": TunedPeer}
+PEERS = {"loader": LoaderPeer, "tensors": Baseline, "tuned": TunedPeer}
 
 
 def product_rate(dtype: str, size: int = 2048, seconds: float = 0.5) -> float:

@@ -13,7 +13,7 @@ from fmkeras.errors import UserError
 ROUNDS = 3
 
 
-def measure_whole_runs(data_dir: str | os.PathLike, rounds: int = ROUNDS) -> dict:
+def measure_end_to_end(data_dir: str | os.PathLike, rounds: int = ROUNDS) -> dict:
     """Train lenet for one epoch as a command and as a plain script, in turns.
 
     `data_dir` holds the four files of Fashion-MNIST. Returns the seconds of each round

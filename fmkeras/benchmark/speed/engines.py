@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fmkeras.datasets.splits import Part
+from fmkeras.datasets.splits import Subset
 from fmkeras.engines import create_engine
 from fmkeras.recipes import Recipe
 from fmkeras.training.builders import build_augmentation, build_loss, build_optimizer
@@ -17,7 +17,7 @@ CHANGES = {
 }
 
 
-class Ours:
+class EngineCase:
     """One network in our engine, with everything a run does but its files.
 
     images: uint8 (n, side, side); labels: (n,).
@@ -47,7 +47,7 @@ class Ours:
     def train(self, count: int) -> None:
         """Train one epoch on the first `count` images."""
         self.engine.fit(
-            Part(self.images[:count], self.labels[:count]),
+            Subset(self.images[:count], self.labels[:count]),
             epochs=self.epoch + 1,
             initial_epoch=self.epoch,
             batch_size=self.batch_size,

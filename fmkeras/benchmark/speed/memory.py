@@ -1,4 +1,4 @@
-"""How much memory the machine has left for one more contestant."""
+"""How much memory the machine has left for one more competitor."""
 
 from pathlib import Path
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from fmkeras.errors import UserError
 
 
-def begun_record(path: Path, settings: dict) -> dict:
+def load_or_create_record(path: Path, settings: dict) -> dict:
     """Return the record that is there, if of the same settings, or a new one.
 
     Raises `UserError` where it cannot be read.

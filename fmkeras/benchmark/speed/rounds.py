@@ -1,4 +1,4 @@
-"""Contestants as processes, and rounds in which one after another has its turn."""
+"""Competitors as processes, and rounds in which one after another has its turn."""
 
 import json
 import os
@@ -20,7 +20,7 @@ def most_images(side: int) -> int:
 
 
 @dataclass(frozen=True)
-class Contestant:
+class Competitor:
     """Who takes part: `kind` as in `fmkeras.benchmark.speed.worker`, on a backend."""
 
     kind: str
@@ -41,11 +41,11 @@ class Contestant:
 
 
 class ContestantFailed(Exception):
-    """A contestant's process ended, or gave no answer; the text says why."""
+    """A competitor's process ended, or gave no answer; the text says why."""
 
 
-class Racer:
-    """One contestant's process; a context that ends it.
+class WorkerProcess:
+    """One competitor's process; a context that ends it.
 
     It trains `model` on images of `side` pixels a side, in batches of `batch_size`
     unless told otherwise; `device` is cpu or gpu.
@@ -53,27 +53,27 @@ class Racer:
 
     def __init__(
         self,
-        contestant: Contestant,
+        competitor: Competitor,
         model: str,
         batch_size: int,
         device: str,
         side: int = 28,
     ) -> None:
-        self.contestant = contestant
+        self.competitor = competitor
         self.most_images = most_images(side)
         command = [
             sys.executable,
             "-m",
             "fmkeras.benchmark.speed.worker",
-            contestant.kind,
+            competitor.kind,
         ]
-        command += [model, str(batch_size), contestant.precision, str(side)]
-        command += ["yes" if contestant.compiled else "no", contestant.augmentation]
+        command += [model, str(batch_size), competitor.precision, str(side)]
+        command += ["yes" if competitor.compiled else "no", competitor.augmentation]
         # No compiler finds what it made in another process.
         self._cache = tempfile.TemporaryDirectory()
         environment = os.environ | {
             "TORCHINDUCTOR_CACHE_DIR": self._cache.name,
-            "KERAS_BACKEND": contestant.backend,
+            "KERAS_BACKEND": competitor.backend,
             "TF_CPP_MIN_LOG_LEVEL": "3",
             # jax takes three quarters of a GPU when it starts; others wait beside it.
             "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
@@ -91,7 +91,7 @@ class Racer:
             text=True,
         )
 
-    def __enter__(self) -> "Racer":
+    def __enter__(self) -> "WorkerProcess":
         return self
 
     def __exit__(self, *exception) -> None:
@@ -119,29 +119,29 @@ class Racer:
         raise ContestantFailed(f"exit code {self._process.returncode}: {last[:200]}")
 
 
-def let_all(
-    racers: list[Racer],
-    act: Callable[[Racer], None],
+def for_each_worker(
+    workers: list[WorkerProcess],
+    act: Callable[[WorkerProcess], None],
     failed: dict[str, str] | None = None,
     first: int = 0,
 ) -> None:
-    """Let one racer after another act, beginning with number `first`.
+    """Let one worker after another act, beginning with number `first`.
 
-    Who fails leaves `racers`, and `failed` has its label and the reason; without
+    Who fails leaves `workers`, and `failed` has its label and the reason; without
     `failed` that is an error.
     """
-    for racer in racers[first:] + racers[:first]:
+    for worker in workers[first:] + workers[:first]:
         try:
-            act(racer)
+            act(worker)
         except ContestantFailed as error:
             if failed is None:
                 raise
-            failed[racer.contestant.label] = str(error)
-            racers.remove(racer)
+            failed[worker.competitor.label] = str(error)
+            workers.remove(worker)
 
 
 def run_rounds(
-    racers: list[Racer],
+    workers: list[WorkerProcess],
     command: str,
     unit: int,
     seconds: float,
@@ -149,42 +149,44 @@ def run_rounds(
     *further,
     failed: dict[str, str] | None = None,
 ) -> dict[str, dict]:
-    """Let `racers` take turns; return median and rates, images a second, by label.
+    """Let `workers` take turns; return median and rates, images a second, by label.
 
     Each does `command` on as many images, a multiple of `unit`, as take it about
-    `seconds`; who begins changes from round to round. `failed` is as in `let_all`.
+    `seconds`; who begins changes from round to round. `failed`: see `for_each_worker`.
     """
-    counts: dict[Racer, int] = {}
-    rates: dict[Racer, list[float]] = {racer: [] for racer in racers}
+    counts: dict[WorkerProcess, int] = {}
+    rates: dict[WorkerProcess, list[float]] = {worker: [] for worker in workers}
 
-    def begin(racer):
-        counts[racer] = _count(racer, command, unit, seconds, *further)
+    def begin(worker):
+        counts[worker] = _count(worker, command, unit, seconds, *further)
 
-    def take_turn(racer):
-        took = racer.ask(command, counts[racer], *further)["seconds"]
-        rates[racer].append(counts[racer] / took)
+    def take_turn(worker):
+        took = worker.ask(command, counts[worker], *further)["seconds"]
+        rates[worker].append(counts[worker] / took)
 
-    let_all(racers, begin, failed)
+    for_each_worker(workers, begin, failed)
     for number in range(rounds):
-        let_all(racers, take_turn, failed, first=number % max(len(racers), 1))
+        for_each_worker(workers, take_turn, failed, first=number % max(len(workers), 1))
     return {
-        racer.contestant.label: {
-            "median": round(statistics.median(rates[racer]), 1),
-            "rates": [round(rate, 1) for rate in rates[racer]],
-            "images": counts[racer],
+        worker.competitor.label: {
+            "median": round(statistics.median(rates[worker]), 1),
+            "rates": [round(rate, 1) for rate in rates[worker]],
+            "images": counts[worker],
         }
-        for racer in racers
+        for worker in workers
     }
 
 
-def _count(racer: Racer, command: str, unit: int, seconds: float, *further) -> int:
+def _count(
+    worker: WorkerProcess, command: str, unit: int, seconds: float, *further
+) -> int:
     """Find how many images take about `seconds`, and warm up for them."""
-    most = racer.most_images // unit * unit or unit
+    most = worker.most_images // unit * unit or unit
 
     def timed(count: int) -> float:
         # Batches, or data, of a new size are traced or compiled the first time.
-        racer.ask(command, count, *further)
-        return max(racer.ask(command, count, *further)["seconds"], 1e-6)
+        worker.ask(command, count, *further)
+        return max(worker.ask(command, count, *further)["seconds"], 1e-6)
 
     count, took = unit, timed(unit)
     while took < seconds / 2 and count < most:
@@ -193,5 +195,5 @@ def _count(racer: Racer, command: str, unit: int, seconds: float, *further) -> i
         took = timed(count)
     found = min(max(round(count * seconds / took / unit), 1) * unit, most)
     if found != count:
-        racer.ask(command, found, *further)
+        worker.ask(command, found, *further)
     return found

@@ -1,6 +1,6 @@
 """How fast networks train and predict here, beside PyTorch and Keras's own `fit`.
 
-All contestants of a network are measured in the same run, in turns; what counts is the
+All competitors of a network are measured in the same run, in turns; what counts is the
 ratio of their medians, not the seconds.
 """
 
@@ -10,14 +10,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from fmkeras.backends import BACKENDS
-from fmkeras.benchmark.speed.end_to_end import measure_whole_runs
+from fmkeras.benchmark.speed.end_to_end import measure_end_to_end
 from fmkeras.benchmark.speed.memory import available_memory
-from fmkeras.benchmark.speed.record import begun_record
+from fmkeras.benchmark.speed.record import load_or_create_record
 from fmkeras.benchmark.speed.rounds import (
-    Contestant,
+    Competitor,
     ContestantFailed,
-    Racer,
-    let_all,
+    WorkerProcess,
+    for_each_worker,
     run_rounds,
 )
 from fmkeras.errors import UserError
@@ -33,17 +33,17 @@ EXPECTED_SHARE = 0.25
 # Whose steps are taken apart, and over how many of them.
 PROFILED = ("ours-torch", "ours-torch-bfloat16", "pytorch-tensors")
 PROFILED_STEPS = 10
-# All contestants of a network live at once; where memory is short, who goes first.
+# All competitors of a network live at once; where memory is short, who goes first.
 STARTING = ("tensors", "tuned", "ours", "keras-fit", "loader")
 # They grow after their first step.
 MEMORY_MARGIN = 2.5
 
 
-def default_contestants(
+def default_competitors(
     backends: Sequence[str] = BACKENDS,
     precisions: Sequence[str] = PRECISIONS,
     device: str = "cpu",
-) -> list[Contestant]:
+) -> list[Competitor]:
     """Return our engine on each backend, Keras's `fit`, and the three PyTorch loops.
 
     On a CPU jax computes bfloat16 in float32, with copies to and fro: left out. Also
@@ -51,30 +51,30 @@ def default_contestants(
     other way.
     """
     ours = [
-        Contestant("ours", backend, precision)
+        Competitor("ours", backend, precision)
         for backend in backends
         for precision in precisions
         if (backend, precision, device) != ("jax", "bfloat16", "cpu")
     ]
     ours += [
-        Contestant("ours", backend, precision, compiled=True)
+        Competitor("ours", backend, precision, compiled=True)
         for backend in backends
         for precision in precisions
         if backend == "torch" or (backend, precision) == ("tensorflow", "float32")
     ]
-    peers = [Contestant(kind) for kind in ("loader", "tensors", "tuned")]
-    return [*ours, Contestant("keras-fit", backends[0]), *peers]
+    peers = [Competitor(kind) for kind in ("loader", "tensors", "tuned")]
+    return [*ours, Competitor("keras-fit", backends[0]), *peers]
 
 
-def quick_contestants(backends: Sequence[str] = BACKENDS) -> list[Contestant]:
+def quick_competitors(backends: Sequence[str] = BACKENDS) -> list[Competitor]:
     """Return our engine on each backend in float32, and the plain PyTorch loop."""
-    return [*(Contestant("ours", name) for name in backends), Contestant("tensors")]
+    return [*(Competitor("ours", name) for name in backends), Competitor("tensors")]
 
 
 def run_benchmark(
     names: Sequence[str] | None = None,
     *,
-    contestants: Sequence[Contestant] = (),
+    competitors: Sequence[Competitor] = (),
     out: str | os.PathLike,
     device: str = "cpu",
     batch_size: int = 128,
@@ -82,63 +82,63 @@ def run_benchmark(
     seconds: float = 0.5,
     step_limit: float = 10.0,
     data_dir: str | os.PathLike | None = None,
-    report: Callable[[str], None] = print,
+    log: Callable[[str], None] = print,
 ) -> dict:
     """Measure networks one after another and return the record.
 
     Args:
         names: all by default.
-        contestants: `default_contestants()` if none are given.
+        competitors: `default_competitors()` if none are given.
         out: the JSON file, written after each network; networks that it holds
             already, measured with the same settings, are not measured again.
         device: cpu, or gpu for the one that the backends find.
         batch_size: of training.
-        rounds: turns of each contestant.
+        rounds: turns of each competitor.
         seconds: about how long a turn takes.
         step_limit: a network whose step would take longer is left out, by estimate.
         data_dir: the folder of Fashion-MNIST's files: a whole training run is timed
             too, beside a plain script; not where None.
-        report: takes lines of progress.
+        log: takes lines of progress.
 
     Raises `UserError` for an unknown network, or a record that cannot be read.
     """
     names = list(names or list_models())
     for name in names:
         model_info(name)
-    contestants = list(contestants or default_contestants())
+    competitors = list(competitors or default_competitors())
     settings = {
         "device": device,
         "batch_size": batch_size,
         "rounds": rounds,
         "seconds_a_round": seconds,
-        "contestants": [contestant.label for contestant in contestants],
+        "contestants": [competitor.label for competitor in competitors],
     }
-    record = begun_record(Path(out), settings)
+    record = load_or_create_record(Path(out), settings)
     record["machine"] = _machine(device)
     if data_dir is not None and "whole_run" not in record:
-        report("lenet, one epoch, from command to end")
-        record["whole_run"] = measure_whole_runs(data_dir) | provenance()
+        log("lenet, one epoch, from command to end")
+        record["whole_run"] = measure_end_to_end(data_dir) | provenance()
         write_json(out, record)
-        report(f"  {record['whole_run']['ratio']:.2f} times a plain script's time")
+        log(f"  {record['whole_run']['ratio']:.2f} times a plain script's time")
     costs = _multiply_adds(names)
     for number, name in enumerate(names):
         if name in record["models"]:
-            report(f"{name}: measured before")
+            log(f"{name}: measured before")
             continue
-        report(f"{name} ({number + 1} of {len(names)})")
+        log(f"{name} ({number + 1} of {len(names)})")
         operations = STEP_OPERATIONS * costs[name] * batch_size
         estimate = operations / (EXPECTED_SHARE * record["machine"]["float32"])
         if estimate > step_limit:
             entry = {"left_out": f"a step would take about {estimate:.0f} s"}
-            report(f"  left out: {entry['left_out']}")
+            log(f"  left out: {entry['left_out']}")
         else:
-            entry = _measure(name, contestants, settings, report)
+            entry = _measure(name, competitors, settings, log)
         record["models"][name] = {"multiply_adds": costs[name], **entry, **provenance()}
         write_json(out, record)
     return record
 
 
-def _measure(name: str, contestants, settings: dict, report) -> dict:
+def _measure(name: str, competitors, settings: dict, log) -> dict:
     from fmkeras.engines.engine import evaluation_batch
     from fmkeras.models.registry import build_graph
 
@@ -146,69 +146,71 @@ def _measure(name: str, contestants, settings: dict, report) -> dict:
     batch_size, device = settings["batch_size"], settings["device"]
     entry: dict = {"first_step": {}, "first_prediction": {}, "failed": {}}
     with contextlib.ExitStack() as stack:
-        racers: list[Racer] = []
+        workers: list[WorkerProcess] = []
         largest = 0
-        for contestant in sorted(contestants, key=lambda c: STARTING.index(c.kind)):
+        for competitor in sorted(competitors, key=lambda c: STARTING.index(c.kind)):
             free = available_memory()
             if free < MEMORY_MARGIN * largest:
                 reason = (
                     f"not started: {free / 1e9:.1f} GB of memory left beside the "
                     f"others, of whom one took {largest / 1e9:.1f} GB"
                 )
-                entry["failed"][contestant.label] = reason
+                entry["failed"][competitor.label] = reason
                 continue
-            racer = stack.enter_context(Racer(contestant, name, batch_size, device))
+            worker = stack.enter_context(
+                WorkerProcess(competitor, name, batch_size, device)
+            )
             try:
-                answer = racer.ask("warm", unit)
+                answer = worker.ask("warm", unit)
             except ContestantFailed as error:
-                entry["failed"][contestant.label] = str(error)
+                entry["failed"][competitor.label] = str(error)
                 continue
             largest = max(largest, 1024 * answer["peak_memory"])
-            entry["first_step"][contestant.label] = round(answer["first_step"], 2)
-            entry["first_prediction"][contestant.label] = round(
+            entry["first_step"][competitor.label] = round(answer["first_step"], 2)
+            entry["first_prediction"][competitor.label] = round(
                 answer["first_prediction"], 2
             )
-            racers.append(racer)
+            workers.append(worker)
         turns = settings["seconds_a_round"], settings["rounds"]
         failed = entry["failed"]
-        entry["train"] = run_rounds(racers, "train", batch_size, *turns, failed=failed)
+        entry["train"] = run_rounds(workers, "train", batch_size, *turns, failed=failed)
         # The compiler works on the training step alone.
-        others = [racer for racer in racers if not racer.contestant.compiled]
+        others = [worker for worker in workers if not worker.competitor.compiled]
         entry["predict"] = run_rounds(
             others, "predict", unit, *turns, unit, failed=failed
         )
-        racers = [r for r in racers if r.contestant.label not in failed]
+        workers = [r for r in workers if r.competitor.label not in failed]
         entry |= {"profile": {}, "peak_memory_mb": {}}
 
-        def take_apart(racer):
-            label = racer.contestant.label
+        def profile(worker):
+            label = worker.competitor.label
             if label in PROFILED:
-                answer = racer.ask("profile", PROFILED_STEPS * batch_size)
+                answer = worker.ask("profile", PROFILED_STEPS * batch_size)
                 entry["profile"][label] = answer["profile"]
 
-        def weigh(racer):
-            kilobytes = racer.ask("predict", unit, unit)["peak_memory"]
-            entry["peak_memory_mb"][racer.contestant.label] = kilobytes // 1024
+        def measure_memory(worker):
+            kilobytes = worker.ask("predict", unit, unit)["peak_memory"]
+            entry["peak_memory_mb"][worker.competitor.label] = kilobytes // 1024
 
-        let_all(racers, take_apart, failed)
-        let_all(racers, weigh, failed)
+        for_each_worker(workers, profile, failed)
+        for_each_worker(workers, measure_memory, failed)
         for label in failed:
-            report(f"  {label} failed: {failed[label]}")
+            log(f"  {label} failed: {failed[label]}")
     for what in ("train", "predict"):
         line = ", ".join(
             f"{label} {figures['median']:,.0f}"
             for label, figures in entry[what].items()
         )
-        report(f"  {what}, images/s: {line}")
+        log(f"  {what}, images/s: {line}")
     return entry
 
 
 def _machine(device: str) -> dict:
     """Return cores and the measured rates of a matrix product, operations a second."""
-    with Racer(Contestant("tensors"), "linear", 1, device) as racer:
+    with WorkerProcess(Competitor("tensors"), "linear", 1, device) as worker:
         try:
             rates = {
-                kind: racer.ask("product", kind)["rate"]
+                kind: worker.ask("product", kind)["rate"]
                 for kind in ("float32", "bfloat16")
             }
         except ContestantFailed as error:

@@ -6,11 +6,11 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from fmkeras.benchmark.speed.record import begun_record
+from fmkeras.benchmark.speed.record import load_or_create_record
 from fmkeras.benchmark.speed.rounds import (
-    Contestant,
+    Competitor,
     ContestantFailed,
-    Racer,
+    WorkerProcess,
     run_rounds,
 )
 from fmkeras.errors import UserError
@@ -25,10 +25,10 @@ AUGMENTATIONS = ("none", "crop-flip", "all")
 BATCH = 128
 
 
-def run_growth(
+def run_scaling(
     names: Sequence[str] | None = None,
     *,
-    contestants: Sequence[Contestant],
+    competitors: Sequence[Competitor],
     out: str | os.PathLike,
     device: str = "cpu",
     rounds: int = 5,
@@ -36,22 +36,22 @@ def run_growth(
     batches: Sequence[int] = BATCHES,
     sides: Sequence[int] = SIDES,
     augmentations: Sequence[str] = AUGMENTATIONS,
-    report: Callable[[str], None] = print,
+    log: Callable[[str], None] = print,
 ) -> dict:
     """Measure training over batches, image sizes and augmentation; return the record.
 
     Args:
         names: `GROWTH_NETS` by default; of networks that do not resize their images.
-        contestants: who takes turns at each point.
+        competitors: who takes turns at each point.
         out: the JSON file, written after each network; networks that it holds
             already, measured with the same settings, are not measured again.
         device: cpu, or gpu for the one that the backends find.
-        rounds: turns of each contestant at each point.
+        rounds: turns of each competitor at each point.
         seconds: about how long a turn takes.
         batches: images a step, of 28 x 28 pixels.
         sides: pixels a side of the images, in batches of 128.
         augmentations: of ours alone: none, crop-flip, all; in batches of 128.
-        report: takes lines of progress.
+        log: takes lines of progress.
 
     Raises `UserError` for an unknown network, one that resizes its images, or a
     record that cannot be read.
@@ -72,73 +72,73 @@ def run_growth(
         "sides": list(sides),
         "augmentations": list(augmentations),
         "batch_size": BATCH,
-        "contestants": [contestant.label for contestant in contestants],
+        "contestants": [competitor.label for competitor in competitors],
     }
-    record = begun_record(Path(out), settings)
+    record = load_or_create_record(Path(out), settings)
     record["machine"] = {"cores": os.cpu_count()}
     for name in names:
         if name in record["models"]:
-            report(f"{name}: measured before")
+            log(f"{name}: measured before")
             continue
         entry: dict = {"batch": {}, "side": {}, "augmentation": {}}
         with contextlib.ExitStack() as stack:
-            racers = _racers(stack, contestants, name, device, 28)
+            workers = _racers(stack, competitors, name, device, 28)
             for batch in batches:
                 turns = batch, seconds, rounds, batch
-                entry["batch"][str(batch)] = _train(racers, *turns)
-                report(_line(name, f"batches of {batch}", entry["batch"][str(batch)]))
+                entry["batch"][str(batch)] = _train(workers, *turns)
+                log(_line(name, f"batches of {batch}", entry["batch"][str(batch)]))
         for side in sides:
             with contextlib.ExitStack() as stack:
-                racers = _racers(stack, contestants, name, device, side)
+                workers = _racers(stack, competitors, name, device, side)
                 turns = BATCH, seconds, rounds
-                entry["side"][str(side)] = _train(racers, *turns)
+                entry["side"][str(side)] = _train(workers, *turns)
                 pixels = f"{side} x {side} pixels"
-                report(_line(name, pixels, entry["side"][str(side)]))
+                log(_line(name, pixels, entry["side"][str(side)]))
         changed = [
-            dataclasses.replace(contestant, augmentation=augmentation)
-            for contestant in contestants
-            if contestant.kind == "ours"
+            dataclasses.replace(competitor, augmentation=augmentation)
+            for competitor in competitors
+            if competitor.kind == "ours"
             for augmentation in augmentations
         ]
         with contextlib.ExitStack() as stack:
-            racers = _racers(stack, changed, name, device, 28)
-            entry["augmentation"] = _train(racers, BATCH, seconds, rounds)
-            report(_line(name, "augmented", entry["augmentation"]))
+            workers = _racers(stack, changed, name, device, 28)
+            entry["augmentation"] = _train(workers, BATCH, seconds, rounds)
+            log(_line(name, "augmented", entry["augmentation"]))
         record["models"][name] = entry | provenance()
         write_json(out, record)
     return record
 
 
-def _train(racers: list[Racer], *turns) -> dict:
+def _train(workers: list[WorkerProcess], *turns) -> dict:
     try:
-        return run_rounds(racers, "train", *turns)
+        return run_rounds(workers, "train", *turns)
     except ContestantFailed as error:
         raise UserError(
-            "A contestant stopped while it trained; expected it to go on, on a machine "
+            "A competitor stopped while it trained; expected it to go on, on a machine "
             f"with memory for all of them at once. Received: {error}"
         ) from error
 
 
-def _racers(stack, contestants, name, device, side) -> list[Racer]:
+def _racers(stack, competitors, name, device, side) -> list[WorkerProcess]:
     from fmkeras.engines.engine import evaluation_batch
     from fmkeras.models.registry import build_graph
 
     # After a large prediction the C library keeps more memory, so that a plain loop
     # trains faster: each has predicted first, as in the speeds of all networks.
     unit = evaluation_batch(build_graph(name)) * 28**2 // side**2
-    racers = []
-    for contestant in contestants:
-        racer = Racer(contestant, name, BATCH, device, side)
-        stack.enter_context(racer)
+    workers = []
+    for competitor in competitors:
+        worker = WorkerProcess(competitor, name, BATCH, device, side)
+        stack.enter_context(worker)
         try:
-            racer.ask("warm", max(unit, BATCH))
+            worker.ask("warm", max(unit, BATCH))
         except ContestantFailed as error:
             raise UserError(
-                f"{contestant.label} does not train {name} on images of {side} "
+                f"{competitor.label} does not train {name} on images of {side} "
                 f"pixels; expected it to. Received: {error}"
             ) from error
-        racers.append(racer)
-    return racers
+        workers.append(worker)
+    return workers
 
 
 def _line(name: str, what: str, figures: dict) -> str:

@@ -1,4 +1,4 @@
-"""One contestant in a process of its own, which runs when it is told to.
+"""One competitor in a process of its own, which runs when it is told to.
 
 `python -m fmkeras.benchmark.speed.worker CONTESTANT MODEL BATCH PRECISION SIDE COMPILED
 AUGMENTATION` answers each line of its input with one line of JSON; images have SIDE
@@ -24,19 +24,19 @@ import numpy as np
 from fmkeras.benchmark.speed.rounds import most_images
 
 
-def make_contestant(
+def make_competitor(
     kind: str, model: str, batch: int, side: int, **settings: str | bool
 ):
-    """Return a contestant: 'ours', 'keras-fit', 'loader', 'tensors' or 'tuned'."""
+    """Return a competitor: 'ours', 'keras-fit', 'loader', 'tensors' or 'tuned'."""
     # Of noise: what is on the images changes nothing of the time.
     generator = np.random.default_rng(0)
     count = most_images(side)
     images = generator.integers(0, 256, (count, side, side), np.uint8)
     labels = generator.integers(0, 10, count)
     if kind == "ours":
-        from fmkeras.benchmark.speed.engines import Ours
+        from fmkeras.benchmark.speed.engines import EngineCase
 
-        return Ours(model, images, labels, batch, **settings)
+        return EngineCase(model, images, labels, batch, **settings)
     if kind == "keras-fit":
         from fmkeras.benchmark.speed.engines import KerasFit
 
@@ -58,7 +58,7 @@ def main(
     """Answer the lines of the standard input until it ends."""
     settings = {"precision": precision, "augmentation": augmentation}
     settings["compiled"] = compiled == "yes"
-    contestant = None
+    competitor = None
     for line in sys.stdin:
         words = line.split()
         started = time.perf_counter()
@@ -68,23 +68,23 @@ def main(
 
             answer["rate"] = product_rate(words[1])
         elif words[0] == "warm":
-            contestant = make_contestant(kind, model, int(batch), int(side), **settings)
-            contestant.train(int(batch))
+            competitor = make_competitor(kind, model, int(batch), int(side), **settings)
+            competitor.train(int(batch))
             answer["first_step"] = time.perf_counter() - started
             started = time.perf_counter()
-            contestant.predict(int(words[1]), int(words[1]))
+            competitor.predict(int(words[1]), int(words[1]))
             answer["first_prediction"] = time.perf_counter() - started
         elif words[0] == "profile":
             from fmkeras.benchmark.speed.profile import profile_steps
 
             count = int(words[1])
-            train = partial(contestant.train, count)
+            train = partial(competitor.train, count)
             answer["profile"] = profile_steps(train, count // int(batch))
         elif words[0] == "train":
-            contestant.batch_size = int((*words[2:], batch)[0])
-            contestant.train(int(words[1]))
+            competitor.batch_size = int((*words[2:], batch)[0])
+            competitor.train(int(words[1]))
         else:
-            contestant.predict(int(words[1]), int(words[2]))
+            competitor.predict(int(words[1]), int(words[2]))
         answer["seconds"] = time.perf_counter() - started
         # Kilobytes on Linux.
         answer["peak_memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

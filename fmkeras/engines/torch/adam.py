@@ -96,7 +96,7 @@ class FusedAdam:
 
 
 def _tensors(variables) -> list[torch.Tensor]:
-    # As they lie in memory: of others the kernel makes a copy first.
+    # As they lie in memory: of non_trainable the kernel makes a copy first.
     return [outputs_first(variable.value.detach()) for variable in variables]
 
 

@@ -40,14 +40,14 @@ class RecordedStep:
         """
         self._run = run
         self._kept, self._written = kept, written
-        self._calls = 0
+        self._step_chunks = 0
         self._refused = False
         self._addresses: list[int] = []
 
     def __call__(self, *inputs: torch.Tensor) -> Sequence[torch.Tensor]:
         """Run the step; on a GPU the results are overwritten by the next call."""
-        self._calls += 1
-        if self._refused or self._calls <= WARM_UP:
+        self._step_chunks += 1
+        if self._refused or self._step_chunks <= WARM_UP:
             return self._run(*inputs)
         kept, passing = inputs[: self._kept], inputs[self._kept :]
         addresses = [tensor.data_ptr() for tensor in kept]

@@ -8,7 +8,7 @@ def draw_mask(x, rate: float):
 
     Where the bytes cannot say the rate exactly, theirs errs by less than 1e-5.
     """
-    # A byte is enough for rates such as 0.5; others take two.
+    # A byte is enough for rates such as 0.5; non_trainable take two.
     kind, wide = torch.uint8, torch.int16
     if rate * 256 % 1:
         kind, wide = torch.int16, torch.int32

@@ -10,13 +10,13 @@ import torch
 from keras.src.backend.torch.core import get_device
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from fmkeras.datasets.splits import Part
+from fmkeras.datasets.splits import Subset
 from fmkeras.engines.engine import Engine, one_hot_labels
 from fmkeras.engines.torch.adam import fuse_adam
 from fmkeras.engines.torch.cuda_graph import RecordedStep
 from fmkeras.engines.torch.inductor import compile_graph
 from fmkeras.engines.torch.layers import TorchForward, lower_loss
-from fmkeras.engines.torch.layout import lay_out
+from fmkeras.engines.torch.layout import to_output_first
 from fmkeras.engines.torch.sampling import sample_images
 from fmkeras.engines.torch.simplify import simplify
 
@@ -44,9 +44,9 @@ class TorchEngine(Engine):
         if self.optimizer is not None:
             self._fused = fuse_adam(self.optimizer, self.l2)
             for variable in self.model.trainable_variables + self.optimizer.variables:
-                lay_out(variable)
+                to_output_first(variable)
 
-    def _place(self, part: Part) -> _Data:
+    def _to_device(self, part: Subset) -> _Data:
         one_hot = one_hot_labels(part.labels, self.num_classes)
         device = get_device()
         return _Data(
@@ -55,9 +55,9 @@ class TorchEngine(Engine):
             np.asarray(part.labels),
         )
 
-    def _train_steps(self, data, batches, draws):
-        draws = torch.from_numpy(draws).to(data.images.device)
-        return self._run(self._train_step, "train", data, batches, draws)
+    def _train_steps(self, data, batches, params):
+        params = torch.from_numpy(params).to(data.images.device)
+        return self._run(self._train_step, "train", data, batches, params)
 
     def _evaluate_steps(self, data, batches):
         return self._run(self._evaluate_step, "evaluate", data, batches)
@@ -70,8 +70,8 @@ class TorchEngine(Engine):
             graph = self._graph(key, self._predict_step, *state, [images])
             return graph(*state[0], *state[1], images).cpu().numpy()
 
-    def _sample(self, images, maps, between):
-        return sample_images(images, maps, between)
+    def _sample(self, images, maps, bilinear):
+        return sample_images(images, maps, bilinear)
 
     def _seed_backend(self, seed):
         torch.manual_seed(seed)
@@ -129,16 +129,16 @@ class TorchEngine(Engine):
         """The variables' own tensors: the graph writes its results into them."""
         return [[v.value.detach() for v in group] for group in self._variables()]
 
-    def _train_step(self, trainable, others, slots, batch, row):
-        images, targets, draws = batch
+    def _train_step(self, trainable, non_trainable, slots, batch, row):
+        images, targets, params = batch
         loss_sum, predicted = row
         leaves = [t.detach().requires_grad_(True) for t in trainable]
-        changed = self.augmented(images, draws)
-        logits, new_others = self._logits(leaves, others, changed, training=True)
+        changed = self.augmented(images, params)
+        logits, new_others = self._logits(leaves, non_trainable, changed, training=True)
         loss = self._loss(targets, logits)
         gradients = torch.autograd.grad(loss, leaves)
         with torch.no_grad():
-            _write(others, new_others)
+            _write(non_trainable, new_others)
             loss_sum.copy_(loss.detach() * len(images))
             predicted.copy_(logits.detach().argmax(-1))
             if self._fused:
@@ -152,30 +152,30 @@ class TorchEngine(Engine):
             _write(slots, new_slots)
         return ()
 
-    def _evaluate_step(self, trainable, others, batch, row):
+    def _evaluate_step(self, trainable, non_trainable, batch, row):
         images, targets = batch
         loss_sum, predicted = row
         with torch.no_grad():
-            logits, _ = self._logits(trainable, others, images, training=False)
+            logits, _ = self._logits(trainable, non_trainable, images, training=False)
             loss_sum.copy_(self._loss(targets, logits) * len(images))
             predicted.copy_(logits.argmax(-1))
         return ()
 
-    def _predict_step(self, trainable, others, batch):
+    def _predict_step(self, trainable, non_trainable, batch):
         with torch.no_grad():
-            return self._logits(trainable, others, batch[0], training=False)[0]
+            return self._logits(trainable, non_trainable, batch[0], training=False)[0]
 
-    def _logits(self, trainable, others, images, training):
+    def _logits(self, trainable, non_trainable, images, training):
         images = images.to(torch.float32).unsqueeze(-1)
         variables = self._variables()
         mapping = [
             *zip(variables[0], trainable, strict=True),
-            *zip(variables[1], others, strict=True),
+            *zip(variables[1], non_trainable, strict=True),
         ]
         with keras.StatelessScope(mapping) as scope:
             logits = self._forward_layers(images, training)
-        others = [scope.get_current_value(v) for v in variables[1]]
-        return logits.to(torch.float32), others
+        non_trainable = [scope.get_current_value(v) for v in variables[1]]
+        return logits.to(torch.float32), non_trainable
 
 
 def _on_cpu() -> bool:
@@ -191,7 +191,7 @@ def _trace(step: Callable, groups) -> torch.fx.GraphModule:
         return step(*(flat[a:b] for a, b in zip(starts, ends, strict=True)))
 
     with torch.enable_grad():
-        # Fake tensors: a trace neither trains nor draws random numbers.
+        # Fake tensors: a trace neither trains nor params random numbers.
         trace = make_fx(flat_step, tracing_mode="fake")
         return simplify(trace(*(tensor for group in groups for tensor in group)))
 

@@ -82,7 +82,7 @@ def norms_of_convolutions(model) -> dict:
     return found
 
 
-def activations_of_maxima(model) -> dict:
+def activations_after_pool(model) -> dict:
     """Return the layer whose activation each max pooling can do after it.
 
     A function that never falls has the largest value where its argument is largest:
@@ -104,22 +104,22 @@ def activations_of_maxima(model) -> dict:
     return found
 
 
-def norms_of_maxima(model) -> dict:
+def norms_before_pool(model) -> dict:
     """Return the normalisation before each max pooling, an activation between or not.
 
     Of those whose pixels all stand in a window of two by two.
     """
     found = {}
-    pools = {layer: pool for pool, layer in activations_of_maxima(model).items()}
+    pools = {layer: pool for pool, layer in activations_after_pool(model).items()}
     for layer in _inner_layers(model):
         if type(layer) is not layers.BatchNormalization:
             continue
-        between = _only_reader(layer, (layers.ReLU, layers.LeakyReLU))
-        pool = pools.get(between) or _only_reader(layer, (layers.MaxPooling2D,))
+        activation = _only_reader(layer, (layers.ReLU, layers.LeakyReLU))
+        pool = pools.get(activation) or _only_reader(layer, (layers.MaxPooling2D,))
         if (
             pool is not None
             and plain_pooling(pool)
-            and halves(pool)
+            and is_2x2_pool(pool)
             and not any(side % 2 for side in pool.input.shape[1:3])
             and plain_normalization(layer)
             and layer.scale
@@ -130,7 +130,7 @@ def norms_of_maxima(model) -> dict:
     return found
 
 
-def halves(layer) -> bool:
+def is_2x2_pool(layer) -> bool:
     """Whether a pooling layer is of two by two pixels, each in one window."""
     return tuple(layer.pool_size) == tuple(layer.strides) == (2, 2)
 

@@ -20,10 +20,10 @@ from fmkeras.engines.torch import pooling
 from fmkeras.engines.torch.batch_norm import NARROW, BatchNorm
 from fmkeras.engines.torch.dropout import draw_mask
 from fmkeras.engines.torch.fusion import (
-    activations_of_maxima,
-    halves,
+    activations_after_pool,
+    is_2x2_pool,
+    norms_before_pool,
     norms_of_convolutions,
-    norms_of_maxima,
     paddings_of_convolutions,
     plain_convolution,
     plain_normalization,
@@ -57,9 +57,9 @@ class TorchForward:
         self._padding = paddings_of_convolutions(model)
         self._norms = norms_of_convolutions(model)
         self._folded = set(self._norms.values())
-        self._later = activations_of_maxima(model)
+        self._later = activations_after_pool(model)
         self._postponed = set(self._later.values())
-        self._norms_of_maxima = norms_of_maxima(model)
+        self._norms_of_maxima = norms_before_pool(model)
         self._pooled = set(self._norms_of_maxima.values())
 
     def __call__(self, images: torch.Tensor, training: bool) -> torch.Tensor:
@@ -80,11 +80,11 @@ class TorchForward:
         later = self._later.get(layer)
         handled, function = _LOWERED.get(type(layer), (None, None))
         if padding and isinstance(layer, layers.ZeroPadding2D):
-            function = _nothing
+            function = _identity
         elif layer in self._folded and not training:
-            function = _nothing
+            function = _identity
         elif layer in self._postponed and not isinstance(layer, layers.Conv2D):
-            function = _nothing
+            function = _identity
         elif padding or norm or layer in self._postponed:
             function = partial(
                 _convolve,
@@ -94,7 +94,7 @@ class TorchForward:
             )
         elif handled is None or not handled(layer):
             return own
-        if training and self.fusible and function is not _nothing:
+        if training and self.fusible and function is not _identity:
             function = self._fusible(layer, function)
 
         def call(x, **arguments):
@@ -103,20 +103,20 @@ class TorchForward:
             if any(value is not None for value in arguments.values()):
                 return own(x, **arguments)
             x = function(layer, _cast(x, layer), training)
-            return x if later is None else _late(later, x)
+            return x if later is None else _deferred_activation(later, x)
 
         return call
 
     def _fusible(self, layer, function) -> Callable:
         """Return instead of a function one that Inductor fuses with what is around."""
         if layer in self._pooled:
-            return _nothing
+            return _identity
         if layer in self._norms_of_maxima:
             return partial(_norm_max_pooling, norm=self._norms_of_maxima[layer])
         if isinstance(layer, _KNOWS_FUSIBLE):
             return partial(function, fusible=True)
         simple = _FUSIBLE.get(type(layer))
-        return simple if simple and halves(layer) else function
+        return simple if simple and is_2x2_pool(layer) else function
 
 
 def _call(layer, train, *inputs, **arguments):
@@ -125,11 +125,11 @@ def _call(layer, train, *inputs, **arguments):
     return layer(*inputs, **arguments)
 
 
-def _nothing(layer, x, training):
+def _identity(layer, x, training):
     return x
 
 
-def _late(layer, x):
+def _deferred_activation(layer, x):
     """Return what a layer before a max pooling was to do to its outputs."""
     if isinstance(layer, layers.Conv2D):
         return _activated(layer, x)

@@ -9,7 +9,7 @@ import keras
 import torch
 
 
-def lay_out(variable: keras.Variable) -> None:
+def to_output_first(variable: keras.Variable) -> None:
     """Put the last axis of a variable first in memory; its values stay as they are."""
     tensor = variable.value
     if tensor.ndim > 1:
@@ -22,7 +22,7 @@ def outputs_first(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.movedim(-1, 0) if tensor.ndim > 1 else tensor
 
 
-def as_laid_out(gradient: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+def match_layout(gradient: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     """Return the gradient in the memory layout of its weight."""
     sides = zip(weight.shape, gradient.stride(), weight.stride(), strict=True)
     if all(one == other for size, one, other in sides if size > 1):

@@ -8,7 +8,7 @@ product. Everything here is contiguous, but for kernels, which lie as torch has 
 import torch
 
 from fmkeras.engines.torch.dropout import draw_mask
-from fmkeras.engines.torch.layout import as_laid_out
+from fmkeras.engines.torch.layout import match_layout
 
 _library = torch.library.Library("fmkeras", "DEF")
 _library.define("product(Tensor x, Tensor kernel, Tensor? bias=None) -> Tensor")
@@ -105,7 +105,7 @@ def _convolve_backward(gradient, x, kernel, strides, padding, wanted):
     # What is not wanted is empty; no two results share their memory.
     to_x = to_x.permute(0, 2, 3, 1).contiguous() if wanted[0] else x.new_empty(0)
     to_kernel = (
-        as_laid_out(to_kernel.permute(2, 3, 1, 0), kernel)
+        match_layout(to_kernel.permute(2, 3, 1, 0), kernel)
         if wanted[1]
         else x.new_empty(0)
     )

@@ -41,7 +41,7 @@ class _MaxPool(torch.autograd.Function):
     @staticmethod
     def backward(ctx, gradient):
         (winner,) = ctx.saved_tensors
-        return _fitted(_to_winners(gradient, winner), ctx.shape)
+        return crop_or_pad(scatter_to_max(gradient, winner), ctx.shape)
 
 
 class _NormMaxPool(torch.autograd.Function):
@@ -66,7 +66,7 @@ class _NormMaxPool(torch.autograd.Function):
         count = x.numel() // x.shape[-1]
         wide = gradient.to(gamma.dtype)
         centred = x.to(gamma.dtype) - mean
-        first, second, third, fourth = _quarters(centred)
+        first, second, third, fourth = window_pixels(centred)
         at_winner = torch.where(
             winner < 2,
             torch.where(winner < 1, first, second),
@@ -77,7 +77,7 @@ class _NormMaxPool(torch.autograd.Function):
         slope = gamma * inverse
         level, pull = to_beta / -count, inverse * to_gamma / -count
         windows = centred.view(_windows(x.shape))
-        result = _to_winners(wide, winner) + torch.addcmul(level, windows, pull)
+        result = scatter_to_max(wide, winner) + torch.addcmul(level, windows, pull)
         result = (slope * result).to(x.dtype)
         return result.view(x.shape), to_gamma, to_beta, None
 
@@ -85,21 +85,21 @@ class _NormMaxPool(torch.autograd.Function):
 class _AveragePool(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x):
-        first, second, third, fourth = _quarters(x)
+        first, second, third, fourth = window_pixels(x)
         ctx.shape = x.shape
         return (first + second + third + fourth) * 0.25
 
     @staticmethod
     def backward(ctx, gradient):
-        shares = _spread(gradient * 0.25)
+        shares = expand_window(gradient * 0.25)
         count, height, _, width, _, channels = shares.shape
         shares = shares.expand(count, height, 2, width, 2, channels)
-        return _fitted(shares, ctx.shape)
+        return crop_or_pad(shares, ctx.shape)
 
 
 def _largest(x):
     """Return the largest pixel of each window, and its number, 0 to 3, of x's type."""
-    first, second, third, fourth = _quarters(x)
+    first, second, third, fourth = window_pixels(x)
     top, bottom = torch.maximum(first, second), torch.maximum(third, fourth)
 
     def number(value):
@@ -114,11 +114,13 @@ def _largest(x):
     return torch.maximum(top, bottom), winner
 
 
-def _to_winners(x, winner):
+def scatter_to_max(x, winner):
     """Return windows, (n, h, 2, w, 2, c), of x at the winner's place and zeros."""
     places = torch.arange(4, dtype=winner.dtype, device=winner.device)
-    won = _spread(winner) == places.view(1, 1, 2, 1, 2, 1)
-    return torch.where(won, _spread(x), torch.zeros((), dtype=x.dtype, device=x.device))
+    won = expand_window(winner) == places.view(1, 1, 2, 1, 2, 1)
+    return torch.where(
+        won, expand_window(x), torch.zeros((), dtype=x.dtype, device=x.device)
+    )
 
 
 def _windows(shape) -> tuple[int, ...]:
@@ -126,18 +128,18 @@ def _windows(shape) -> tuple[int, ...]:
     return count, height // 2, 2, width // 2, 2, channels
 
 
-def _quarters(x) -> list[torch.Tensor]:
+def window_pixels(x) -> list[torch.Tensor]:
     """Return the four pixels of each window, each (n, height / 2, width / 2, c)."""
     height, width = x.shape[1] // 2 * 2, x.shape[2] // 2 * 2
     return [x[:, i:height:2, j:width:2] for i in (0, 1) for j in (0, 1)]
 
 
-def _spread(x):
+def expand_window(x):
     """Turn (n, h, w, c) to (n, h, 1, w, 1, c), to go with each pixel of a window."""
     return x[:, :, None, :, None, :]
 
 
-def _fitted(windows, shape):
+def crop_or_pad(windows, shape):
     """Turn (n, h, 2, w, 2, c) to images of `shape`, zero where no window was."""
     count, height, _, width, _, channels = windows.shape
     images = windows.reshape(count, 2 * height, 2 * width, channels)

@@ -8,7 +8,7 @@ from fmkeras.labels import IMAGE_SHAPE
 HEIGHT, WIDTH = IMAGE_SHAPE[:2]
 
 
-def sample_images(images, maps, between: bool):
+def sample_images(images, maps, bilinear: bool):
     """Return `datasets.augmentation.sample_images` in float32, without `gather`."""
     # Where a pixel comes from is linear in the six numbers of a map, so one product
     # computes it for all pixels.
@@ -18,7 +18,7 @@ def sample_images(images, maps, between: bool):
     return torch.nn.functional.grid_sample(
         images.to(torch.float32).unsqueeze(1),
         places,
-        mode="bilinear" if between else "nearest",
+        mode="bilinear" if bilinear else "nearest",
         padding_mode="zeros",
         align_corners=True,
     ).squeeze(1)

@@ -1,11 +1,11 @@
-"""The pictures of a benchmark: contestants side by side, and curves over size."""
+"""The pictures of a benchmark: competitors side by side, and curves over size."""
 
 import os
 
 from matplotlib.ticker import LogLocator
 
 from fmkeras.report.plots.figures import new_figure, write_figure
-from fmkeras.report.tables.speed import PLAIN, ratios
+from fmkeras.report.tables.speed import BASELINE, ratios
 
 # Colours that the colour-blind tell apart; ours are filled, the others are not.
 _COLOURS = {"torch": "#d55e00", "tensorflow": "#0072b2", "jax": "#009e73"}
@@ -26,7 +26,7 @@ def plot_speed(record: dict, path: str | os.PathLike) -> None:
     SVG.
     """
     names = [n for n, entry in record["models"].items() if "left_out" not in entry]
-    labels = [n for n in record["settings"]["contestants"] if n != PLAIN]
+    labels = [n for n in record["settings"]["contestants"] if n != BASELINE]
     figure = new_figure(10.0, 1.9 + 0.36 * max(len(names), 1))
     panels = figure.subplots(1, 2, sharey=True)
     for axes, what, title in zip(
@@ -34,7 +34,7 @@ def plot_speed(record: dict, path: str | os.PathLike) -> None:
     ):
         axes.axvline(1.0, color="0.4", linewidth=1)
         for label in labels:
-            found = ratios(record, [label], PLAIN, what)
+            found = ratios(record, [label], BASELINE, what)
             rows = [row for row, name in enumerate(names) if name in found]
             values = [found[names[row]] for row in rows]
             axes.plot(values, rows, linestyle="none", label=label, **_marker(label))
@@ -53,7 +53,7 @@ def plot_speed(record: dict, path: str | os.PathLike) -> None:
     write_figure(figure, path)
 
 
-def plot_growth(record: dict, path: str | os.PathLike) -> None:
+def plot_scaling(record: dict, path: str | os.PathLike) -> None:
     """Draw images a second over batch size and image size, one row a network.
 
     All axes are logarithmic. Raises `UserError` for a file that is neither PNG nor SVG.
@@ -92,7 +92,7 @@ def plot_growth(record: dict, path: str | os.PathLike) -> None:
 
 
 def _curve(label: str) -> dict:
-    if label == PLAIN:
+    if label == BASELINE:
         return {"color": "0.25", "marker": "s", "linestyle": "--"}
     style = ":" if label.endswith("-bfloat16") else "-"
     return _marker(label) | {"linestyle": style}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from fmkeras.datasets import Dataset
 from fmkeras.evaluation.compare import compare, over_seeds
-from fmkeras.report.site.entries import run_subject, saved_subjects
+from fmkeras.report.site.entries import run_entry, saved_entries
 from fmkeras.report.site.leaderboard import leaderboard
 from fmkeras.report.site.pages import Site, navigation, read_audit
 from fmkeras.report.site.searches import read_searches
@@ -29,7 +29,7 @@ def report_on_saved(
     test image whose feature maps are shown.
     """
     out = Path(out)
-    subjects = saved_subjects(
+    entries = saved_entries(
         names,
         models_dir,
         dataset,
@@ -42,18 +42,18 @@ def report_on_saved(
     searches = read_searches(records)
     site = Site(out, dataset)
     site.navigation = navigation(
-        subjects, len(subjects) > 1, bool(searches), findings is not None
+        entries, len(entries) > 1, bool(searches), findings is not None
     )
     site.write_assets()
-    rows = leaderboard(subjects, records, dataset.name)
+    rows = leaderboard(entries, records, dataset.name)
     site.write_index(rows, device)
-    for subject in subjects:
-        site.write_net(subject, image)
-    if len(subjects) > 1:
-        predictions = {s.name: s.evaluation.predictions for s in subjects}
+    for entry in entries:
+        site.write_net(entry, image)
+    if len(entries) > 1:
+        predictions = {s.name: s.evaluation.predictions for s in entries}
         comparison = compare(predictions, dataset.y_test)
-        networks = {s.name: s.card.get("model", s.name) for s in subjects}
-        accuracies = {s.name: s.evaluation.accuracy for s in subjects}
+        networks = {s.name: s.card.get("model", s.name) for s in entries}
+        accuracies = {s.name: s.evaluation.accuracy for s in entries}
         site.write_comparison(comparison, over_seeds(networks, accuracies))
     if searches:
         site.write_searches(searches)
@@ -66,9 +66,9 @@ def report_on_run(
     folder: str | Path, dataset: Dataset, *, out: str | Path, image: int = 0
 ) -> Path:
     """Report on the net of one finished run; return the path of its page."""
-    subject = run_subject(folder, dataset, Path(out) / "cache")
+    entry = run_entry(folder, dataset, Path(out) / "cache")
     site = Site(out, dataset)
-    site.navigation = [{"file": "index.html", "title": subject.name}]
+    site.navigation = [{"file": "index.html", "title": entry.name}]
     site.write_assets()
-    site.write_net(subject, image, "index.html")
+    site.write_net(entry, image, "index.html")
     return Path(out) / "index.html"

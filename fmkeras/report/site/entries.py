@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from fmkeras.artifacts import keras_file
-from fmkeras.artifacts.lookup import card_of, held_back
+from fmkeras.artifacts.lookup import card_or_empty, validation_subset
 from fmkeras.datasets import Dataset
 from fmkeras.engines import predict
 from fmkeras.errors import UserError
@@ -28,7 +28,7 @@ from fmkeras.files import replacing
 
 
 @dataclass(frozen=True, eq=False)
-class Subject:
+class ReportEntry:
     """One net of a report.
 
     Attributes:
@@ -52,14 +52,14 @@ class Subject:
     per_class: list[dict]
 
 
-def saved_subjects(
+def saved_entries(
     names: Iterable[str],
     models_dir: str | Path,
     dataset: Dataset,
     runs: Iterable[str | Path],
     cache: str | Path,
-    tell: Callable[[str], None] = lambda name: None,
-) -> list[Subject]:
+    log: Callable[[str], None] = lambda name: None,
+) -> list[ReportEntry]:
     """Return saved models, the most accurate first.
 
     Their outputs are kept in `cache` and not computed again while the file and the
@@ -67,13 +67,13 @@ def saved_subjects(
     are looked for. Raises `UserError` for two models of one name.
     """
     folders = _run_folders(runs)
-    subjects = []
+    entries = []
     for name in names:
-        tell(name)
+        log(name)
         path = keras_file.find_artifact(name, models_dir)
-        card = card_of(path)
+        card = card_or_empty(path)
         run = folders.get(_identity(card))
-        subject = _subject(
+        entry = _entry(
             name=path.stem,
             card=card,
             model=keras_file.load_artifact(path),
@@ -82,17 +82,17 @@ def saved_subjects(
             dataset=dataset,
             cache=cache,
         )
-        subjects.append(_with_history(subject, run))
-    stems = [subject.name for subject in subjects]
+        entries.append(_with_history(entry, run))
+    stems = [entry.name for entry in entries]
     if len(set(stems)) < len(stems):
         raise UserError(
             "Two models have the same name, and a report needs a page for each; "
             f"rename one of the files. Received: {', '.join(stems)}"
         )
-    return sorted(subjects, key=lambda subject: -subject.evaluation.accuracy)
+    return sorted(entries, key=lambda entry: -entry.evaluation.accuracy)
 
 
-def run_subject(folder: str | Path, dataset: Dataset, cache: str | Path) -> Subject:
+def run_entry(folder: str | Path, dataset: Dataset, cache: str | Path) -> ReportEntry:
     """Return the net of one run, with the weights that the run kept.
 
     Raises `UserError` where the folder holds no finished run.
@@ -122,16 +122,16 @@ def run_subject(folder: str | Path, dataset: Dataset, cache: str | Path) -> Subj
     digest = hashlib.sha256()
     for weight in weights:
         digest.update(weight.tobytes())
-    subject = _subject(
+    entry = _entry(
         name=folder.name,
         card=record,
-        model=keras_file.publishable(model),
+        model=keras_file.to_inference_model(model),
         digest=digest.hexdigest(),
         size=4 * model.count_params(),
         dataset=dataset,
         cache=cache,
     )
-    return _with_history(subject, folder)
+    return _with_history(entry, folder)
 
 
 def count_trainable(model) -> int:
@@ -139,18 +139,18 @@ def count_trainable(model) -> int:
     return sum(math.prod(variable.shape) for variable in model.trainable_variables)
 
 
-def _subject(*, name, card, model, digest, size, dataset, cache) -> Subject:
+def _entry(*, name, card, model, digest, size, dataset, cache) -> ReportEntry:
     def outputs(part: str, images: np.ndarray):
         return _outputs(Path(cache), digest, dataset.checksum, part, model, images)
 
     found, seconds = outputs("test", dataset.x_test)
     evaluation = evaluate_outputs(found, dataset.y_test, seconds)
-    part, temperature = held_back(card, dataset), None
+    part, temperature = validation_subset(card, dataset), None
     if part is not None:
         found, seconds = outputs(f"validation{card['seed']}", part.images)
         seen = evaluate_outputs(found, part.labels, seconds)
         temperature = fit_on_validation(evaluation, seen.probabilities, part.labels)
-    return Subject(name, card, model, size, evaluation, temperature, [], [])
+    return ReportEntry(name, card, model, size, evaluation, temperature, [], [])
 
 
 def _outputs(cache, digest, checksum, part, model, images):
@@ -197,12 +197,12 @@ def _identity(record: dict) -> tuple:
     return tuple(record.get(key) for key in ("model", "seed", "time", "command"))
 
 
-def _with_history(subject: Subject, folder: Path | None) -> Subject:
-    history, classes = _rows(subject.card.get("history")), []
+def _with_history(entry: ReportEntry, folder: Path | None) -> ReportEntry:
+    history, classes = _rows(entry.card.get("history")), []
     if folder is not None:
         history = _read_csv(folder / "history.csv") or history
         classes = _read_csv(folder / "per_class.csv")
-    return dataclasses.replace(subject, history=history, per_class=classes)
+    return dataclasses.replace(entry, history=history, per_class=classes)
 
 
 def _rows(columns: dict | None) -> list[dict]:

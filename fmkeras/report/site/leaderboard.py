@@ -8,12 +8,12 @@ from fmkeras.models import model_info
 from fmkeras.models.summary import count_multiply_adds
 from fmkeras.records import read_records, summarise
 from fmkeras.report.plots.charts import inline_svg, scatter_figure
-from fmkeras.report.site.entries import Subject, count_trainable
+from fmkeras.report.site.entries import ReportEntry, count_trainable
 from fmkeras.report.site.model_page import page_name
 
 
 def leaderboard(
-    subjects: Iterable[Subject], records: str | Path, data: str
+    entries: Iterable[ReportEntry], records: str | Path, data: str
 ) -> list[dict]:
     """Return one row a net.
 
@@ -22,8 +22,8 @@ def leaderboard(
     """
     studies = _studies(records, data)
     rows = []
-    for subject in subjects:
-        card, evaluation = subject.card, subject.evaluation
+    for entry in entries:
+        card, evaluation = entry.card, entry.evaluation
         published, note = _published(card.get("model", ""))
         recipe = card.get("recipe", {})
         if recipe.get("data_split") == "fashionnet":
@@ -32,18 +32,18 @@ def leaderboard(
         key = (card.get("model"), recipe.get("name"), recipe.get("epochs"))
         rows.append(
             {
-                "name": subject.name,
-                "page": page_name(subject.name),
+                "name": entry.name,
+                "page": page_name(entry.name),
                 "accuracy": evaluation.accuracy,
                 "interval": evaluation.interval,
                 "loss": evaluation.loss,
                 "calibration_error": evaluation.calibration.error,
                 "published": published,
                 "note": note,
-                "parameters": count_trainable(subject.model),
-                "multiply_adds": count_multiply_adds(subject.model),
+                "parameters": count_trainable(entry.model),
+                "multiply_adds": count_multiply_adds(entry.model),
                 "speed": evaluation.examples_per_second,
-                "bytes": subject.bytes,
+                "bytes": entry.bytes,
                 "seeds": studies.get((*key, card.get("backend"))),
             }
         )

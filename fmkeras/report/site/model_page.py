@@ -11,7 +11,7 @@ from fmkeras.evaluation.metrics import most_confused
 from fmkeras.labels import CLASS_NAMES, NUM_CLASSES
 from fmkeras.report.plots.charts import classes_figure, inline_svg, reliability_figure
 from fmkeras.report.plots.figures import history_figure
-from fmkeras.report.site.entries import Subject, count_trainable
+from fmkeras.report.site.entries import ReportEntry, count_trainable
 from fmkeras.report.site.images import (
     TILES_ACROSS,
     filter_pictures,
@@ -27,20 +27,20 @@ EXPLAINED = 8
 SHOWN_RIGHT = 40
 
 
-def net_context(subject: Subject, dataset: Dataset, image: int) -> dict:
+def net_context(entry: ReportEntry, dataset: Dataset, image: int) -> dict:
     """Return everything the page of a net shows.
 
     `image` is the number of the test image whose feature maps are shown.
     """
-    evaluation = subject.evaluation
+    evaluation = entry.evaluation
     return {
-        "subject": subject,
-        "card": subject.card,
+        "entry": entry,
+        "card": entry.card,
         "evaluation": evaluation,
-        "title": subject.name,
-        "facts": _facts(subject),
-        "recipe": subject.card.get("recipe", {}),
-        "curves": _curves(subject),
+        "title": entry.name,
+        "facts": _facts(entry),
+        "recipe": entry.card.get("recipe", {}),
+        "curves": _curves(entry),
         "classes": _classes(evaluation),
         "confusion": _confusion(evaluation),
         "pairs": most_confused(evaluation.confusion, CLASS_NAMES),
@@ -52,9 +52,9 @@ def net_context(subject: Subject, dataset: Dataset, image: int) -> dict:
             "Reliability diagram: accuracy against confidence in 15 bins; expected "
             f"calibration error {evaluation.calibration.error:.4f}",
         ),
-        "filters": _filters(subject),
-        "maps": _maps(subject, dataset, image),
-        "explained": _explained(subject, dataset),
+        "filters": _filters(entry),
+        "maps": _maps(entry, dataset, image),
+        "explained": _explained(entry, dataset),
     }
 
 
@@ -102,10 +102,10 @@ def gallery(evaluation, labels: np.ndarray) -> dict:
     return {"classes": CLASS_NAMES, "across": TILES_ACROSS, "cells": cells}
 
 
-def _facts(subject: Subject) -> list[tuple[str, str]]:
-    card, evaluation = subject.card, subject.evaluation
+def _facts(entry: ReportEntry) -> list[tuple[str, str]]:
+    card, evaluation = entry.card, entry.evaluation
     low, high = evaluation.interval
-    temperature = subject.temperature
+    temperature = entry.temperature
     facts = [
         ("Test accuracy", percent(evaluation.accuracy)),
         ("95 % interval (Wilson)", f"{percent(low)} to {percent(high)}"),
@@ -120,8 +120,8 @@ def _facts(subject: Subject) -> list[tuple[str, str]]:
                 f"loss {temperature.loss:.4f}",
             )
         )
-    facts.append(("Parameters", f"{count_trainable(subject.model):,}"))
-    facts.append(("Size", f"{subject.bytes / 1e6:,.2f} MB"))
+    facts.append(("Parameters", f"{count_trainable(entry.model):,}"))
+    facts.append(("Size", f"{entry.bytes / 1e6:,.2f} MB"))
     told = card.get("dataset", {})
     versions = card.get("versions", {})
     backend = card.get("backend", "")
@@ -143,22 +143,22 @@ def _facts(subject: Subject) -> list[tuple[str, str]]:
     return facts
 
 
-def _curves(subject: Subject) -> dict[str, str]:
+def _curves(entry: ReportEntry) -> dict[str, str]:
     curves = {"history": "", "classes": ""}
-    if subject.history:
-        last = subject.history[-1]
+    if entry.history:
+        last = entry.history[-1]
         figures = ", ".join(
             f"{name.replace('val_', 'validation ')} {float(last[name]):.4f}"
             for name in ("loss", "accuracy", "val_loss", "val_accuracy")
             if name in last
         )
         curves["history"] = inline_svg(
-            history_figure(subject.history),
-            f"Loss and accuracy over {len(subject.history)} epochs, last: {figures}",
+            history_figure(entry.history),
+            f"Loss and accuracy over {len(entry.history)} epochs, last: {figures}",
         )
-    if subject.per_class:
+    if entry.per_class:
         curves["classes"] = inline_svg(
-            classes_figure(subject.per_class),
+            classes_figure(entry.per_class),
             "Precision, recall and F1 of each class over the epochs",
         )
     return curves
@@ -185,8 +185,8 @@ def _confusion(evaluation) -> list[list[dict]]:
     ]
 
 
-def _filters(subject: Subject) -> dict | None:
-    found = first_filters(subject.model)
+def _filters(entry: ReportEntry) -> dict | None:
+    found = first_filters(entry.model)
     if found is None:
         return None
     layer, filters = found
@@ -198,8 +198,8 @@ def _filters(subject: Subject) -> dict | None:
     }
 
 
-def _maps(subject: Subject, dataset: Dataset, image: int) -> dict | None:
-    found = feature_maps(subject.model, dataset.x_test[image])
+def _maps(entry: ReportEntry, dataset: Dataset, image: int) -> dict | None:
+    found = feature_maps(entry.model, dataset.x_test[image])
     if found is None:
         return None
     layer, maps = found
@@ -214,18 +214,18 @@ def _maps(subject: Subject, dataset: Dataset, image: int) -> dict | None:
     }
 
 
-def _explained(subject: Subject, dataset: Dataset) -> dict | None:
-    errors = subject.evaluation.confident_errors(EXPLAINED)
+def _explained(entry: ReportEntry, dataset: Dataset) -> dict | None:
+    errors = entry.evaluation.confident_errors(EXPLAINED)
     if not errors:
         return None
     numbers = np.array([error["image"] for error in errors])
     images, truth = dataset.x_test[numbers], dataset.y_test[numbers]
-    guesses = subject.evaluation.predictions[numbers]
+    guesses = entry.evaluation.predictions[numbers]
     # Without feature maps, as in a net of dense layers, the pixels' gradients serve.
-    cams = grad_cam(subject.model, images, guesses)
+    cams = grad_cam(entry.model, images, guesses)
     explain = saliency if cams is None else grad_cam
-    guessed = saliency(subject.model, images, guesses) if cams is None else cams
-    true = explain(subject.model, images, truth)
+    guessed = saliency(entry.model, images, guesses) if cams is None else cams
+    true = explain(entry.model, images, truth)
     return {
         "kind": "saliency" if cams is None else "Grad-CAM",
         "errors": [

@@ -12,7 +12,7 @@ from fmkeras.evaluation.compare import Comparison
 from fmkeras.files import make_folder, replacing
 from fmkeras.labels import CLASS_NAMES, NUM_CLASSES
 from fmkeras.provenance import provenance
-from fmkeras.report.site.entries import Subject
+from fmkeras.report.site.entries import ReportEntry
 from fmkeras.report.site.images import picture_data, write_sheet
 from fmkeras.report.site.leaderboard import leaderboard_charts
 from fmkeras.report.site.model_page import net_context, page_name
@@ -66,7 +66,9 @@ class Site:
             device=device,
         )
 
-    def write_net(self, subject: Subject, image: int, file: str | None = None) -> None:
+    def write_net(
+        self, entry: ReportEntry, image: int, file: str | None = None
+    ) -> None:
         """Write the page of a net, with the feature maps of test image `image`."""
         count = len(self.dataset.y_test)
         if not 0 <= image < count:
@@ -74,9 +76,9 @@ class Site:
                 "There is no such test image; expected a number from 0 to "
                 f"{count - 1}. Received: {image}"
             )
-        context = net_context(subject, self.dataset, image)
-        file = file or page_name(subject.name)
-        self._page(file, subject.name, template="net.html", **context)
+        context = net_context(entry, self.dataset, image)
+        file = file or page_name(entry.name)
+        self._page(file, entry.name, template="net.html", **context)
 
     def write_comparison(self, comparison: Comparison, seeds: list[dict]) -> None:
         """Write the page of all pairs; `seeds` are the rows of `over_seeds`."""
@@ -164,14 +166,14 @@ class Site:
 
 
 def navigation(
-    subjects: Sequence[Subject], comparison: bool, searches: bool, audit: bool
+    entries: Sequence[ReportEntry], comparison: bool, searches: bool, audit: bool
 ) -> list[dict]:
     """Return the links that every page begins with."""
     pages = [("index.html", "Leaderboard")]
     pages += [("compare.html", "Comparison")] if comparison else []
     pages += [("searches.html", "Searches")] if searches else []
     pages += [("audit.html", "Label audit")] if audit else []
-    pages += [(page_name(subject.name), subject.name) for subject in subjects]
+    pages += [(page_name(entry.name), entry.name) for entry in entries]
     return [{"file": file, "title": title} for file, title in pages]
 
 

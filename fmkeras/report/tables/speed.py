@@ -7,7 +7,7 @@ from fmkeras.models import model_info
 from fmkeras.models.summary import STEP_OPERATIONS
 from fmkeras.report.tables.markdown import markdown_table
 
-PLAIN = "pytorch-tensors"
+BASELINE = "pytorch-tensors"
 
 
 def ratio_table(record: dict, what: str) -> str:
@@ -20,9 +20,9 @@ def ratio_table(record: dict, what: str) -> str:
     ours = [label for label in labels if label.startswith("ours-")]
     exact = [label for label in ours if "-bfloat16" not in label]
     torch = [label for label in ours if label.startswith("ours-torch")]
-    columns = {f"{_short(label)} / plain": ([label], PLAIN) for label in torch}
-    columns["best torch / plain"] = (torch, PLAIN)
-    columns["best float32 / plain"] = (exact, PLAIN)
+    columns = {f"{_short(label)} / plain": ([label], BASELINE) for label in torch}
+    columns["best torch / plain"] = (torch, BASELINE)
+    columns["best float32 / plain"] = (exact, BASELINE)
     columns |= {
         f"best / {_short(peer)}": (ours, peer) for peer in labels if peer not in ours
     }
@@ -46,7 +46,7 @@ def ratio_table(record: dict, what: str) -> str:
 
 
 def rate_table(record: dict, what: str) -> str:
-    """Return one row a network: images a second of every contestant.
+    """Return one row a network: images a second of every competitor.
 
     For `what` predict also the figure that the network's source names.
     """
@@ -75,7 +75,7 @@ def cost_table(record: dict) -> str:
     PyTorch loop beside it.
     """
     found = record["settings"]["contestants"]
-    pair = [n for n in ("ours-torch", PLAIN) if n in found]
+    pair = [n for n in ("ours-torch", BASELINE) if n in found]
     compiled = [n for n in found if n.startswith("ours-torch") and "-compiled" in n]
     columns = (
         ("first step", "first_step", " s", [*pair, *compiled]),
@@ -105,7 +105,7 @@ def profile_table(record: dict) -> str:
     Of our engine on torch in float32 and in bfloat16, and of the plain PyTorch loop;
     none of them compiled.
     """
-    labels = ("ours-torch", "ours-torch-bfloat16", PLAIN)
+    labels = ("ours-torch", "ours-torch-bfloat16", BASELINE)
     rows, kinds = [], []
     for name, entry in record["models"].items():
         found = [entry.get("profile", {}).get(label) for label in labels]
@@ -118,8 +118,8 @@ def profile_table(record: dict) -> str:
     return markdown_table(["network", *kinds], rows, "l" + "r" * len(kinds))
 
 
-def growth_table(record: dict) -> str:
-    """Return one row a network and size: images a second of every contestant."""
+def scaling_table(record: dict) -> str:
+    """Return one row a network and size: images a second of every competitor."""
     labels = record["settings"]["contestants"]
     rows = []
     for name, entry in record["models"].items():
@@ -194,7 +194,7 @@ def geometric_mean(values: Sequence[float]) -> float:
 
 
 def _short(label: str) -> str:
-    if label == PLAIN:
+    if label == BASELINE:
         return "plain"
     return label.removeprefix("ours-").removeprefix("pytorch-").replace("-", " ")
 

@@ -24,10 +24,10 @@ from fmkeras.report.tables.speed import (
     augmentation_table,
     benchmark_note,
     cost_table,
-    growth_table,
     profile_table,
     rate_table,
     ratio_table,
+    scaling_table,
 )
 from fmkeras.report.tables.tuning import tuning_table
 
@@ -185,7 +185,7 @@ def speed_table(root: Path, argument: str) -> str:
     if what in ("cost", "profile"):
         return {"cost": cost_table, "profile": profile_table}[what](record)
     if growth:
-        tables = {"growth": growth_table, "augmentation": augmentation_table}
+        tables = {"growth": scaling_table, "augmentation": augmentation_table}
         return tables[what](record)
     tables = {"ratios": ratio_table, "rates": rate_table}
     return tables[kind[0]](record, what)

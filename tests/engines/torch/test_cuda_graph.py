@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from fmkeras.datasets.garments.draw import draw_garments
-from fmkeras.datasets.splits import Part
+from fmkeras.datasets.splits import Subset
 from fmkeras.engines.torch import cuda_graph
 from fmkeras.engines.torch import engine as torch_engine
 from fmkeras.engines.torch.cuda_graph import WARM_UP, RecordedStep
@@ -97,7 +97,7 @@ def test_a_step_that_cannot_be_recorded_runs_as_it_is(monkeypatch):
 @pytest.mark.parametrize("optimizer", ["adam", "ranger21"])
 def test_an_engine_trains_by_recorded_steps_as_without(monkeypatch, optimizer):
     recipe = Recipe(optimizer=optimizer, crop_padding=2, flip=True)
-    part = Part(*draw_garments(100, seed=0))
+    part = Subset(*draw_garments(100, seed=0))
     record = stand_in(
         monkeypatch, lambda: [x for group in engine._state() for x in group]
     )

@@ -10,7 +10,7 @@ from keras import layers
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from fmkeras.datasets.garments.draw import draw_garments
-from fmkeras.datasets.splits import Part
+from fmkeras.datasets.splits import Subset
 from fmkeras.engines.torch.engine import TorchEngine
 from fmkeras.engines.torch.layers import TorchForward
 from fmkeras.engines.torch.simplify import simplify
@@ -199,7 +199,7 @@ def test_two_dropouts_of_one_size_draw_masks_of_their_own(fusible):
 
 
 def test_a_compiled_step_keeps_what_an_uncompiled_one_keeps():
-    part = Part(*draw_garments(64, seed=0))
+    part = Subset(*draw_garments(64, seed=0))
     # Steps too small to matter: the losses differ by the masks alone, where Adam would
     # make a step of the sign of a gradient that is rounding.
     recipe = Recipe(optimizer="sgd", momentum=0.0, learning_rate=1e-6)
@@ -255,7 +255,7 @@ def test_the_fused_update_is_that_of_keras(recipe):
         assert engine._fused is not None
         if not fused:
             engine._fused = None
-        engine.fit(Part(images, labels), None, epochs=4, batch_size=32)
+        engine.fit(Subset(images, labels), None, epochs=4, batch_size=32)
         values = [v.numpy() for v in engine.optimizer.variables]
         results.append([*model.get_weights(), *values, *engine.weights_to_keep()])
     for one, other in zip(*results, strict=True):
@@ -272,7 +272,7 @@ def test_the_fused_update_is_given_what_it_need_not_copy(monkeypatch):
     monkeypatch.setattr(torch, "_fused_adam_", watched)
     model, recipe = build_model("cnn", seed=0), Recipe(amsgrad=True)
     engine = TorchEngine(model, build_optimizer(recipe, 1), build_loss(recipe))
-    engine.fit(Part(*draw_garments(8, seed=0)), epochs=1, batch_size=8)
+    engine.fit(Subset(*draw_garments(8, seed=0)), epochs=1, batch_size=8)
     assert len(found) == 5 * len(model.trainable_variables)
     assert all(tensor.is_contiguous() for tensor in found)
 
@@ -320,7 +320,7 @@ def test_a_step_that_is_not_compiled_runs_as_it_is(monkeypatch):
         raise RuntimeError("No working C++ compiler found")
 
     monkeypatch.setattr(torch._inductor, "compile", fail)
-    part = Part(*draw_garments(16, seed=0))
+    part = Subset(*draw_garments(16, seed=0))
     weights = []
     for compile_step in (False, True):
         model = build_model("lenet_relu", seed=0)
