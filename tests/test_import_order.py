@@ -18,6 +18,7 @@ ORDER = (
     "seeds",
     "records",
     "provenance",
+    "locks",
     "datasets",
     "models",
     "optimizers",
