@@ -50,14 +50,14 @@ def pictures(args) -> None:
         )
 
     dataset = load_dataset("fashion-mnist", args.data_dir)
-    samples = Path("saved_models/pictures/samples.png")
+    samples = Path("docs/images/samples.png")
     plot_samples(dataset.x_train, dataset.y_train, samples)
     drawn = load_dataset("garments", train_size=1_000, test_size=10)
-    garments = Path("saved_models/pictures/garments.png")
+    garments = Path("docs/images/garments.png")
     plot_samples(drawn.x_train, drawn.y_train, garments)
     test = card["test"]
     title = f"{args.model}: {test['count']:,} test images of {dataset.name}"
-    confusion = Path("saved_models/pictures/confusion.png")
+    confusion = Path("docs/images/confusion.png")
     plot_confusion_matrix(np.array(test["confusion_matrix"]), confusion, title)
     print(f"Pictures: {samples}, {garments}, {confusion}")
     _draw_optimizers()
@@ -75,6 +75,6 @@ def _draw_optimizers() -> None:
         label = f"{recipe['optimizer']}, rate {recipe['learning_rate']:g}"
         runs[label] = record
     if runs:
-        path = Path("saved_models/pictures/optimizers.png")
+        path = Path("docs/images/optimizers.png")
         plot_runs(runs, path, f"{record['model']}, batch {recipe['batch_size']}")
         print(f"Picture: {path}")

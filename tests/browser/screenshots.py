@@ -8,7 +8,7 @@ from support.chromium import open_browser, resize
 
 ROOT = Path(__file__).parents[2]
 SITE = ROOT / "runs/report"
-PICTURES = ROOT / "saved_models/pictures"
+PICTURES = ROOT / "docs/images"
 NET, CELL = "mynet", "6-0"  # shirts taken for T-shirts
 
 

@@ -1,4 +1,4 @@
-"""The tables of README.md and saved_models/README.md, made from cards and records.
+"""The tables of the READMEs and of docs/, made from cards and records.
 
 A table stands between `<!-- table: NAME -->` and `<!-- end of table -->`; what is
 between them is replaced. Nothing in it is typed by hand.
@@ -32,7 +32,7 @@ from fmkeras.report.tables.speed import (
 from fmkeras.report.tables.tuning import tuning_table
 
 _TABLE = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
-READMES = ("README.md", "saved_models/README.md")
+PAGES = ("README.md", "saved_models/README.md", "docs/**/*.md")
 
 
 def update_tables(root: Path, write: bool = True) -> list[str]:
@@ -42,8 +42,8 @@ def update_tables(root: Path, write: bool = True) -> list[str]:
     `UserError` for a table of an unknown name.
     """
     changed = []
-    for name in READMES:
-        path = root / name
+    for path in find_pages(root):
+        name = path.relative_to(root).as_posix()
         before = path.read_text()
         after = _TABLE.sub(lambda match: _fill(match, root), before)
         if after != before:
@@ -52,6 +52,11 @@ def update_tables(root: Path, write: bool = True) -> list[str]:
                 with replacing(path) as temporary:
                     temporary.write_text(after)
     return changed
+
+
+def find_pages(root: Path) -> list[Path]:
+    """Return every Markdown page that may hold tables."""
+    return [path for pattern in PAGES for path in sorted(root.glob(pattern))]
 
 
 def _fill(match: re.Match, root: Path) -> str:
