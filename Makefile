@@ -7,7 +7,9 @@ TEST_BACKENDS ?= torch tensorflow jax
 
 ifeq ($(ACCELERATOR),cpu)
 VENV := .venv
-REQUIREMENTS := requirements.txt
+# With hashes pip takes the very files of PyPI and no others, not a CPU build of torch.
+REQUIREMENTS := $(if $(HASHES),requirements/hashes.txt,requirements.txt)
+PIP_HASHES := $(if $(HASHES),--require-hashes)
 else ifeq ($(ACCELERATOR),cuda)
 ifeq ($(filter $(BACKEND),torch tensorflow jax),)
 $(error Unknown BACKEND; expected torch, tensorflow or jax. Received: $(BACKEND))
@@ -24,15 +26,17 @@ TUNE := $(VENV)/bin/python -m tuner
 READY := $(VENV)/.ready
 READY_TO_TEST := $(VENV)/.ready-to-test
 
+# Nothing in a variable is a command of the shell; ARGS alone are words as typed there.
+quoted = '$(subst ','\'',$(1))'
 # A variable that is not set adds no flag. A path may hold spaces.
-flag = $(if $($(1)),$(2) $($(1)))
-path = $(if $($(1)),$(2) '$(subst ','\'',$(patsubst ~/%,$(HOME)/%,$($(1))))')
+flag = $(if $($(1)),$(2) $(foreach word,$($(1)),$(call quoted,$(word))))
+path = $(if $($(1)),$(2) $(call quoted,$(patsubst ~/%,$(HOME)/%,$($(1)))))
 DATA_FLAGS = $(call flag,DATA,--data) $(call path,DATA_DIR,--data-dir)
 MODEL_FLAG = $(call path,MODEL,--model)
 
 .DEFAULT_GOAL := help
 .PHONY: help venv quickstart train evaluate compare predict audit report data models show parity \
-	benchmark tensorboard repeat reproduce campaign tune tune-chief tune-worker results pictures lint format test test-slow test-browser clean
+	benchmark tensorboard repeat reproduce campaign tune tune-chief tune-worker results pictures lint lock audit-deps bom format test test-slow test-browser clean
 
 help: ## print this help
 	@echo 'make TARGET [VARIABLE=value ...]'
@@ -73,6 +77,7 @@ help: ## print this help
 	@echo '  FIGURE        evaluate, data: a picture to draw        FIGURE=lenet.png'
 	@echo '  ARGS          any further flags of the command         ARGS="--l2 0.001"'
 	@echo '  ACCELERATOR   cpu, or cuda for an NVIDIA GPU           ACCELERATOR=cuda'
+	@echo '  HASHES        venv: take files of known SHA-256 alone  HASHES=1'
 	@echo '  PYTHON        the Python, 3.11 to 3.13, of .venv       PYTHON=python3.12'
 	@echo '  TEST_BACKENDS those to run the tests on                TEST_BACKENDS=torch'
 	@echo
@@ -116,7 +121,7 @@ models: $(READY) ## list the networks
 	@$(FMKERAS) models $(call path,OUT,--json) $(ARGS)
 
 show: $(READY) ## show MODEL layer by layer
-	@$(FMKERAS) show $(MODEL) $(ARGS)
+	@$(FMKERAS) show $(call path,MODEL,) $(ARGS)
 
 benchmark: $(READY) ## measure speed beside PyTorch; QUICK=1 for two minutes of it
 	@$(FMKERAS) benchmark $(MODEL_FLAG) $(call flag,BACKENDS,--backends) \
@@ -164,19 +169,34 @@ pictures: $(READY) ## draw the README's pictures anew
 tensorboard: $(READY) ## watch the runs in a browser
 	@$(VENV)/bin/tensorboard --logdir runs
 
-lint: $(READY_TO_TEST) ## check the code's style
+lint: $(READY_TO_TEST) ## check the code's style, and the hashes of the packages
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/python requirements/check_hashes.py
+
+lock: $(READY_TO_TEST) ## write requirements/hashes.txt anew from requirements.txt
+	@$(VENV)/bin/uv pip compile --quiet --no-deps --generate-hashes --no-header --no-annotate \
+	--python-version 3.11 --output-file requirements/hashes.txt requirements.txt
+
+audit-deps: $(READY_TO_TEST) ## ask PyPI for known faults of the pinned packages
+	@$(VENV)/bin/uv tool run pip-audit==2.10.1 --requirement requirements/hashes.txt \
+	--require-hashes --disable-pip --strict $(ARGS)
+
+bom: $(READY_TO_TEST) ## write build/bom.json, the packages of a release (CycloneDX)
+	@mkdir -p build
+	@$(VENV)/bin/uv tool run --from cyclonedx-bom==7.5.0 cyclonedx-py requirements \
+	--pyproject pyproject.toml --mc-type application --output-reproducible \
+	--output-file build/bom.json requirements/hashes.txt
 
 format: $(READY_TO_TEST) ## put the code in its style
 	@$(VENV)/bin/ruff check --fix .
 	@$(VENV)/bin/ruff format .
 
 test: $(READY_TO_TEST) ## run the tests, in a process for each of TEST_BACKENDS
-	@$(VENV)/bin/python tests/run.py $(TEST_BACKENDS)
+	@$(VENV)/bin/python tests/run.py $(call flag,TEST_BACKENDS,)
 
 test-slow: $(READY_TO_TEST) ## run the minutes-long tests too
-	@$(VENV)/bin/python tests/run.py --slow $(TEST_BACKENDS)
+	@$(VENV)/bin/python tests/run.py --slow $(call flag,TEST_BACKENDS,)
 
 test-browser: $(READY_TO_TEST) ## test the pages of the report in chromium
 	@$(VENV)/bin/python tests/browser/run.py
@@ -186,12 +206,8 @@ clean: ## remove the environments and caches, not the runs
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): $(REQUIREMENTS)
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else f"make: Python 3.11 to 3.13 is needed; give one as PYTHON=python3.12. Received: {sys.version.split()[0]}")'
-	@echo 'Making $(VENV) from $(REQUIREMENTS): a few minutes, once.'
-	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
-	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r $(REQUIREMENTS)
-	@touch $@
+	@$(call quoted,$(PYTHON)) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else f"make: Python 3.11 to 3.13 is needed; give one as PYTHON=python3.12. Received: {sys.version.split()[0]}")'
+	@sh requirements/make_venv.sh $(VENV) $(call quoted,$(PYTHON)) $@ $(PIP_HASHES) -r $(REQUIREMENTS)
 
 $(READY_TO_TEST): $(READY) requirements/dev.txt
-	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/dev.txt
-	@touch $@
+	@sh requirements/make_venv.sh $(VENV) $(call quoted,$(PYTHON)) $@ -r $(REQUIREMENTS) -r requirements/dev.txt

@@ -69,9 +69,32 @@ def test_variables_become_flags():
         "ARGS=--l2 0.1",
     )
     assert "python -m fmkeras train --model 'cnn' --data-dir 'my data'" in command
-    assert "--batch-size 64 --out 'it'\\''s' --l2 0.1" in command
+    assert "--batch-size '64' --out 'it'\\''s' --l2 0.1" in command
     assert "--epochs" not in command
     assert "--data-dir '/" in commands_of("data", "DATA_DIR=~/fashion")
+
+
+@pytest.mark.parametrize(
+    "target", ["train", "repeat", "tune", "benchmark", "show", "test", "report"]
+)
+def test_a_variable_is_never_a_command_of_the_shell(target, tmp_path):
+    ran = tmp_path / "ran"
+    trick = f"1; touch {ran}; $$(touch {ran}) `touch {ran}` '; touch {ran}"
+    names = VARIABLES - {"ARGS", "ACCELERATOR", "BACKEND", "HASHES"}
+    answer = make(
+        "--just-print",
+        "--old-file=.venv/.ready",
+        "--old-file=.venv/.ready-to-test",
+        "FMKERAS=echo",
+        "TUNE=echo",
+        *(f"{name}={trick}" for name in names),
+        target,
+    )
+    assert "1;" in answer.stdout
+    commands = answer.stdout.replace(".venv/bin/python", "echo")
+    done = subprocess.run(["sh", "-c", commands], cwd=tmp_path, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert not ran.exists()
 
 
 @pytest.mark.parametrize(
