@@ -75,7 +75,5 @@ def write_search(saved_models: Path) -> None:
     content = {"model": "mlp", "backend": "jax", "search": "grid", "space": space}
     content |= {"planned": 4, "trials": trials}
     write_json(saved_models / "records/tune-first.json", content)
-    (saved_models / "pictures").mkdir()
-    Image.fromarray(np.zeros((60, 90), np.uint8)).save(
-        saved_models / "pictures/tune-first.png"
-    )
+    picture = Image.fromarray(np.zeros((60, 90), np.uint8))
+    picture.save(saved_models / "records/tune-first.png")

@@ -117,7 +117,7 @@ def test_the_record_of_a_search_makes_its_table(tmp_path):
     (folder / "trials.json").write_text(json.dumps(content))
     (folder / HEAT_MAP).write_bytes(b"picture")
     record, picture = keep_record(folder, "mine", tmp_path / "saved")
-    assert picture == tmp_path / "saved/pictures/tune-mine.png"
+    assert picture == tmp_path / "saved/records/tune-mine.png"
     assert picture.read_bytes() == b"picture"
     lines = tuning_table(json.loads(record.read_text())).splitlines()
     assert (

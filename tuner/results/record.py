@@ -17,7 +17,7 @@ def keep_record(folder: Path, name: str, saved: Path = SAVED) -> list[Path]:
     write_json(made[0], content)
     picture = folder / HEAT_MAP
     if picture.exists():
-        made.append(saved / "pictures" / f"tune-{name}.png")
+        made.append(made[0].with_suffix(".png"))
         with replacing(made[1]) as temporary:
             shutil.copyfile(picture, temporary)
     return made

@@ -20,7 +20,7 @@ def _search(path: Path) -> dict:
     record = json.loads(path.read_text())
     names = list(record["space"]["hyperparameters"])
     trials = sorted(record["trials"], key=lambda row: -(row["val_accuracy"] or 0))
-    picture = path.parent.with_name("pictures") / f"{path.stem}.png"
+    picture = path.with_suffix(".png")
     return {
         "name": path.stem.removeprefix("tune-"),
         "record": record,
