@@ -1,11 +1,32 @@
-"""The records of training runs: where they lie, and their summary over seeds."""
+"""Where saved models and records lie; the records of runs, and their summary."""
 
 import json
 import statistics
 from collections.abc import Iterable
 from pathlib import Path
 
-RECORDS = Path("saved_models/records")
+SAVED_MODELS = Path("saved_models")
+PICTURES = Path("docs/images")
+RECORDS = SAVED_MODELS / "records"
+PARITY = RECORDS / "parity.json"
+AUDIT = RECORDS / "audit.json"
+
+
+def speed_record(
+    device: str, scaling: bool = False, suffix: str = "", records: Path = RECORDS
+) -> Path:
+    """Return the record of `fmkeras benchmark` on a device, cpu or gpu.
+
+    `scaling` is over batch and image sizes; `suffix`, such as '-quick', tells other
+    settings apart.
+    """
+    name = "benchmark-growth" if scaling else "benchmark"
+    return records / f"{name}-{device}{suffix}.json"
+
+
+def search_record(name: str, records: Path = RECORDS) -> Path:
+    """Return the record of a finished search of the tuner."""
+    return records / f"tune-{name}.json"
 
 
 def summarise(records: Iterable[dict]) -> list[dict]:

@@ -15,8 +15,9 @@ from fmkeras.backends import block_imports
 from fmkeras.errors import UserError
 from fmkeras.files import replacing, write_json
 from fmkeras.labels import CLASS_NAMES, IMAGE_SHAPE, NUM_CLASSES
+from fmkeras.records import SAVED_MODELS
 
-FOLDER = "saved_models"
+FOLDER = str(SAVED_MODELS)
 INPUT = "28 x 28 grey images, (n, 28, 28) or (n, 28, 28, 1), uint8 or float, raw 0..255"
 
 

@@ -75,11 +75,12 @@ def _add_backends(parser) -> None:
 
 def parity(args) -> int:
     """Compare networks with their PyTorch twins on every backend."""
-    from fmkeras.benchmark.parity.run import RECORD, run_parity
+    from fmkeras.benchmark.parity.run import run_parity
+    from fmkeras.records import PARITY
 
     names = [args.model] if args.model else None
     # The record of all networks is not lost to a look at one.
-    out = args.json or (RECORD if not names and not args.backends else None)
+    out = args.json or (PARITY if not names and not args.backends else None)
     record = run_parity(
         names,
         backends=args.backends or BACKENDS,
@@ -173,12 +174,11 @@ def _measure_scaling(args, names, out) -> None:
 
 def _benchmark_record(args) -> Path:
     """The record of the usual settings is not lost to a measurement of others."""
-    from fmkeras.records import RECORDS
+    from fmkeras.records import speed_record
 
-    growth = "growth-" if args.growth else ""
     quick = "-quick" if args.quick else ""
     own = "" if _usual(args) else "-custom"
-    return RECORDS / f"benchmark-{growth}{args.device}{quick}{own}.json"
+    return speed_record(args.device, scaling=args.growth, suffix=quick + own)
 
 
 def _usual(args) -> bool:

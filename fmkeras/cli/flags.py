@@ -3,6 +3,8 @@
 import argparse
 import os
 
+from fmkeras.records import SAVED_MODELS
+
 DATASETS = ("fashion-mnist", "csv", "garments")
 
 
@@ -47,7 +49,7 @@ def add_data_name(parser) -> None:
 def add_models_dir(parser) -> None:
     parser.add_argument(
         "--models-dir",
-        default="saved_models",
+        default=str(SAVED_MODELS),
         metavar="DIR",
         help="where names are looked up (default: saved_models)",
     )

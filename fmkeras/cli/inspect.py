@@ -2,6 +2,7 @@
 
 from fmkeras.cli import flags
 from fmkeras.cli.session import import_keras
+from fmkeras.records import SAVED_MODELS
 
 
 def add_commands(add) -> None:
@@ -21,7 +22,7 @@ def add_commands(add) -> None:
     models_parser = add("models", models, "list the networks")
     models_parser.add_argument(
         "--models-dir",
-        default="saved_models",
+        default=str(SAVED_MODELS),
         metavar="DIR",
         help="where the sizes of files are read (default: saved_models)",
     )

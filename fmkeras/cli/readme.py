@@ -26,8 +26,11 @@ def add_commands(add) -> None:
 
 def results(args) -> int:
     from fmkeras.report.tables.update import update_tables
+    from fmkeras.training.auto_figures import FIGURES, update_figures
 
     changed = update_tables(Path("."), write=not args.check)
+    if update_figures(write=not args.check):
+        changed.append(str(FIGURES.relative_to(Path.cwd())))
     for name in changed:
         print(f"{name}: {'stale' if args.check else 'made anew'}")
     if not changed:
@@ -39,6 +42,7 @@ def pictures(args) -> None:
     import numpy as np
 
     from fmkeras.datasets import load_dataset
+    from fmkeras.records import PICTURES
     from fmkeras.report.plots.figures import plot_confusion_matrix, plot_samples
     from fmkeras.report.tables.update import saved_card
 
@@ -50,14 +54,14 @@ def pictures(args) -> None:
         )
 
     dataset = load_dataset("fashion-mnist", args.data_dir)
-    samples = Path("docs/images/samples.png")
+    samples = PICTURES / "samples.png"
     plot_samples(dataset.x_train, dataset.y_train, samples)
     drawn = load_dataset("garments", train_size=1_000, test_size=10)
-    garments = Path("docs/images/garments.png")
+    garments = PICTURES / "garments.png"
     plot_samples(drawn.x_train, drawn.y_train, garments)
     test = card["test"]
     title = f"{args.model}: {test['count']:,} test images of {dataset.name}"
-    confusion = Path("docs/images/confusion.png")
+    confusion = PICTURES / "confusion.png"
     plot_confusion_matrix(np.array(test["confusion_matrix"]), confusion, title)
     print(f"Pictures: {samples}, {garments}, {confusion}")
     _draw_optimizers()
@@ -65,7 +69,7 @@ def pictures(args) -> None:
 
 def _draw_optimizers() -> None:
     """Draw the runs of the studies optimizer-NAME, where there are any."""
-    from fmkeras.records import RECORDS, read_records
+    from fmkeras.records import PICTURES, RECORDS, read_records
     from fmkeras.report.plots.curves import plot_runs
 
     runs = {}
@@ -75,6 +79,6 @@ def _draw_optimizers() -> None:
         label = f"{recipe['optimizer']}, rate {recipe['learning_rate']:g}"
         runs[label] = record
     if runs:
-        path = Path("docs/images/optimizers.png")
+        path = PICTURES / "optimizers.png"
         plot_runs(runs, path, f"{record['model']}, batch {recipe['batch_size']}")
         print(f"Picture: {path}")

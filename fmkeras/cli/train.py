@@ -17,6 +17,7 @@ from fmkeras.recipes import (
     find_options,
     find_recipe,
 )
+from fmkeras.records import SAVED_MODELS
 
 # The short names that the Makefile uses.
 ALIASES = {"batch_size": ["--batch"], "learning_rate": ["--lr"]}
@@ -53,9 +54,9 @@ def train(args) -> None:
     # Before the data, whose loading may take a while.
     info = model_info(args.model)
     names = {"dropout": args.dropout, "hidden_units": args.hidden_units}
-    net_options = find_options(args.recipe, args.model)
-    net_options |= {name: value for name, value in names.items() if value is not None}
-    check_options(info, net_options)
+    model_options = find_options(args.recipe, args.model)
+    model_options |= {name: value for name, value in names.items() if value is not None}
+    check_options(info, model_options)
     fields = [
         field.name for field in dataclasses.fields(Recipe) if field.name != "name"
     ]
@@ -66,7 +67,7 @@ def train(args) -> None:
     if changes.get("data_split") == "full":
         changes = {"keep": "last"} | changes
     recipe = recipe.replace(**changes)
-    _run_training(args, recipe, load_data(args), net_options, args.out)
+    _run_training(args, recipe, load_data(args), model_options, args.out)
 
 
 def quickstart(args) -> None:
@@ -87,38 +88,58 @@ def quickstart(args) -> None:
     print(f"Measure it again: make evaluate MODEL={run.artifact}")
 
 
-def _run_training(args, recipe: Recipe, dataset, net_options: dict, out: str):
+def _run_training(args, recipe: Recipe, dataset, model_options: dict, out: str):
     print_device()
-    import keras
-
-    from fmkeras.engines.device import device_kind, multiplies_bfloat16
-    from fmkeras.training.auto import resolve_precision
+    from fmkeras.datasets.splits import split_dataset
+    from fmkeras.training.auto import resolve_execution
     from fmkeras.training.run import train as run_training
+    from fmkeras.training.run_dir import TrainingInterrupted
 
-    backend = keras.backend.backend()
-    precision = resolve_precision(
-        recipe, args.model, backend, device_kind(), multiplies_bfloat16
-    )
+    train_size = len(split_dataset(dataset, args.seed, recipe.data_split).train)
+    execution = resolve_execution(recipe, args.model, train_size)
     print(
         f"{args.model} on {dataset.name} ({dataset.source}), "
-        f"recipe {recipe.name}, {precision}, seed {args.seed}",
+        f"recipe {recipe.name}, {execution.precision}, seed {args.seed}",
         flush=True,
     )
-    run = run_training(
-        args.model,
-        recipe,
-        dataset,
-        seed=args.seed,
-        options=net_options,
-        out=out,
-        runs=args.runs,
-        resume=args.resume,
-    )
+    if execution.compile:
+        print(
+            "The training step is compiled first, which takes seconds to minutes; "
+            "--compile no skips it.",
+            flush=True,
+        )
+    try:
+        run = run_training(
+            args.model,
+            recipe,
+            dataset,
+            seed=args.seed,
+            model_options=model_options,
+            execution=execution,
+            out=out,
+            runs=args.runs,
+            resume=args.resume,
+        )
+    except TrainingInterrupted as interrupt:
+        print(_interrupt_message(interrupt), flush=True)
+        raise
     print(f"\nTest images, weights of epoch {run.record['kept_epoch']}:")
     print(run.evaluation.to_text())
     print(f"Model: {run.artifact} (card: {run.artifact.with_suffix('.json').name})")
     print(f"Run:   {run.folder}")
     return run
+
+
+def _interrupt_message(interrupt) -> str:
+    """Return how much of an interrupted training is kept, and what resumes it."""
+    if not interrupt.epochs_done:
+        return "\nInterrupted before the end of the first epoch: nothing was kept."
+    folder = interrupt.run_dir
+    return (
+        f"\nInterrupted. Kept up to epoch {interrupt.epochs_done} in {folder}.\n"
+        f"The same command with --resume {folder} goes on from there (make: "
+        f"ARGS='--resume {folder}')."
+    )
 
 
 def _add_training(parser) -> None:
@@ -127,7 +148,7 @@ def _add_training(parser) -> None:
     parser.add_argument(
         "--out",
         "--model-save",
-        default="saved_models",
+        default=str(SAVED_MODELS),
         metavar="DIR",
         help="where the .keras file and its card go (default: saved_models)",
     )

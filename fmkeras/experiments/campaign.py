@@ -17,7 +17,7 @@ from pathlib import Path
 
 from fmkeras.backends import BACKENDS
 from fmkeras.files import replacing
-from fmkeras.records import RECORDS
+from fmkeras.records import RECORDS, speed_record
 
 # The networks that take days on a few processor cores, those of least work first.
 LARGE = ("alexnet_tiny", "densenet", "resnet18", "googlenet", "nin", "alexnet", "vgg11")
@@ -36,11 +36,11 @@ def commands_of(part: str, device: str, records: Path = RECORDS) -> list[list[st
     if part == "speed":
         found = [name for name in BACKENDS if importlib.util.find_spec(name)]
         rates = ["benchmark", "--device", device, "--backends", *found, "--json"]
-        rates += [str(records / f"benchmark-{device}.json")]
+        rates += [str(speed_record(device, records=records))]
         # One network that is quickly measured says whether all is well.
         first = [*rates, "--model", "lenet"]
         growth = ["benchmark", "--growth", "--device", device, "--backends", *found]
-        growth += ["--json", str(records / f"benchmark-growth-{device}.json")]
+        growth += ["--json", str(speed_record(device, scaling=True, records=records))]
         return [first, rates, growth]
     quick = ["--", "--precision", "bfloat16", "--compile", "yes"]
     if part == "large":

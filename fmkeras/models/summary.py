@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fmkeras.models.registry import build_graph, list_models, model_info
+from fmkeras.records import SAVED_MODELS
 
 # Operations of a training step a multiply-add of the forward pass: two for itself, as
 # many again for the gradients of the weights, and of the layer's input.
@@ -64,7 +65,7 @@ def show_rows(rows: list[dict], markdown: bool = False) -> str:
 
 def model_rows(
     names: Sequence[str] | None = None,
-    models_dir: str | os.PathLike = "saved_models",
+    models_dir: str | os.PathLike = SAVED_MODELS,
 ) -> list[dict]:
     """Return one row a network: what it is, what it costs, what was published.
 

@@ -1,28 +1,56 @@
-"""Which precision `auto` is: bfloat16 where records show it faster and as accurate.
+"""What `auto` means: the precision and the compiler of a run, resolved once.
 
-And where the device has units for it: on another the records say nothing.
-Speed is from the record of `make benchmark` on the same kind of device, accuracy from
-runs of the network's default recipe in both precisions. Without records it is float32.
+bfloat16 where it was measured to be faster and as accurate, and where the device
+multiplies in it; compiled where the run saves more time than the compiler takes. The
+measurements are shipped inside the package (see `auto_figures`), so that a checkout
+and an installed package choose alike.
 """
 
-import json
 import statistics
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import dataclass
 
+import keras
+
+from fmkeras.engines.device import describe_device, device_kind, multiplies_bfloat16
 from fmkeras.recipes.recipe import Recipe
-from fmkeras.records import RECORDS as STUDIES
-from fmkeras.records import read_records
+from fmkeras.training.auto_figures import load_figures
 
-RECORDS = Path(__file__).parents[2] / STUDIES
-# Faster by less than a twentieth is within what two measurements differ by.
+# Faster by less than a twentieth is within the spread of two measurements.
 FASTER = 1.05
-# How far the mean test accuracy may fall, over how many seeds.
+# The largest loss of mean test accuracy, and over how many seeds it is measured.
 LOSS = 0.002
 SEEDS = 3
-ACCURACY_STUDIES = ("default", "default-bfloat16")
-# Another optimizer makes another step of which the record knows nothing.
+# The benchmark trains with these; another optimizer makes another step.
 _OPTIMIZERS = ("adam", "adamw")
+_LABELS = {"float32": "", "bfloat16": "-bfloat16"}
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How a run computes, resolved from a recipe before the model is built.
+
+    Attributes:
+        precision: float32 or bfloat16 (weights stay in float32).
+        compile: whether the training step is compiled.
+        device: the device in one line, such as 'CPU (Intel Xeon, 2 cores)'.
+    """
+
+    precision: str
+    compile: bool
+    device: str
+
+
+def resolve_execution(recipe: Recipe, model_name: str, train_size: int) -> Execution:
+    """Return how a recipe runs here; `train_size` is the training images an epoch."""
+    backend, device = keras.backend.backend(), device_kind()
+    precision = resolve_precision(
+        recipe, model_name, backend, device, multiplies_bfloat16
+    )
+    compile_step = resolve_compilation(
+        recipe, model_name, precision, train_size, backend, device
+    )
+    return Execution(precision, compile_step, describe_device())
 
 
 def resolve_precision(
@@ -31,38 +59,36 @@ def resolve_precision(
     backend: str,
     device: str,
     native: Callable[[], bool],
-    records: Path = RECORDS,
+    figures: dict | None = None,
 ) -> str:
     """Return float32 or bfloat16 for a recipe.
 
-    `device` is cpu or gpu; `native`, asked where the answer hangs on it alone, says
-    whether that multiplies in bfloat16 itself.
+    Args:
+        recipe: its `precision` decides, unless that is auto.
+        model_name, backend: what is trained, and on which backend.
+        device: cpu or gpu.
+        native: returns whether the device multiplies in bfloat16; called only where
+            the answer depends on it.
+        figures: as `load_figures()`, which is the default.
     """
     if recipe.precision != "auto":
         return recipe.precision
-    faster = _speed_ratio(model_name, backend, device, records) >= FASTER
-    pays = faster and _as_accurate(model_name, records) and native()
+    figures = load_figures() if figures is None else figures
+    faster = _speed_ratio(figures, model_name, backend, device) >= FASTER
+    pays = faster and _as_accurate(figures, model_name) and native()
     return "bfloat16" if pays else "float32"
-
-
-def measured(model_name: str, device: str, records: Path = RECORDS) -> dict:
-    """Return what the record of `make benchmark` has of a network; else nothing."""
-    path = records / f"benchmark-{device}.json"
-    if not path.exists():
-        return {}
-    return json.loads(path.read_text())["models"].get(model_name, {})
 
 
 def resolve_compilation(
     recipe: Recipe,
     model_name: str,
     precision: str,
-    images: int,
+    train_size: int,
     backend: str,
     device: str,
-    records: Path = RECORDS,
+    figures: dict | None = None,
 ) -> bool:
-    """Return whether to compile for a recipe that trains on `images` an epoch.
+    """Return whether a run of `train_size` images an epoch is compiled.
 
     `precision` is float32 or bfloat16, `device` cpu or gpu.
     """
@@ -70,30 +96,32 @@ def resolve_compilation(
         return recipe.compile == "yes"
     if recipe.optimizer not in _OPTIMIZERS:
         return False
-    entry = measured(model_name, device, records)
-    plain = f"ours-{backend}" + {"float32": "", "bfloat16": "-bfloat16"}[precision]
-    compiled = f"{plain}-compiled"
+    figures = load_figures() if figures is None else figures
+    entry = _measured(figures, model_name, device)
+    eager = f"ours-{backend}{_LABELS[precision]}"
+    compiled = f"{eager}-compiled"
     rates, starts = entry.get("train", {}), entry.get("first_step", {})
-    if plain not in rates or compiled not in rates:
+    if eager not in rates or compiled not in rates:
         return False
-    saved = 1 / rates[plain]["median"] - 1 / rates[compiled]["median"]
-    return recipe.epochs * images * saved > starts[compiled] - starts[plain]
+    saved = 1 / rates[eager] - 1 / rates[compiled]
+    return recipe.epochs * train_size * saved > starts[compiled] - starts[eager]
 
 
-def _speed_ratio(model_name, backend, device, records: Path) -> float:
+def _measured(figures: dict, model_name: str, device: str) -> dict:
+    models = figures["speed"].get(device, {}).get("models", {})
+    return models.get(model_name, {})
+
+
+def _speed_ratio(figures: dict, model_name: str, backend: str, device: str) -> float:
     """Return how many times as fast bfloat16 trains; 0 where it was not measured."""
-    rates = measured(model_name, device, records).get("train", {})
-    pair = [rates.get(f"ours-{backend}{kind}") for kind in ("-bfloat16", "")]
-    return pair[0]["median"] / pair[1]["median"] if all(pair) else 0.0
+    rates = _measured(figures, model_name, device).get("train", {})
+    pair = [rates.get(f"ours-{backend}{label}") for label in ("-bfloat16", "")]
+    return pair[0] / pair[1] if all(pair) else 0.0
 
 
-def _as_accurate(model_name, records: Path) -> bool:
-    found: dict[str, list[float]] = {"float32": [], "bfloat16": []}
-    for study in ACCURACY_STUDIES:
-        for record in read_records(study, records):
-            if record["model"] == model_name:
-                found[record["precision"]].append(record["test"]["accuracy"])
-    if min(map(len, found.values())) < SEEDS:
+def _as_accurate(figures: dict, model_name: str) -> bool:
+    found = figures["accuracy"].get(model_name, {})
+    plain, low = (found.get(precision, []) for precision in ("float32", "bfloat16"))
+    if min(len(plain), len(low)) < SEEDS:
         return False
-    means = {kind: statistics.mean(values) for kind, values in found.items()}
-    return means["bfloat16"] >= means["float32"] - LOSS
+    return statistics.mean(low) >= statistics.mean(plain) - LOSS

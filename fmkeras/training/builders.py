@@ -1,9 +1,10 @@
-"""From a recipe to Keras's optimizer and loss: one way, to train and to tune."""
+"""From a recipe to Keras's model, optimizer and loss: one way, to train and to tune."""
 
 import keras
 from keras import ops
 
 from fmkeras.datasets.augmentation import Augmentation
+from fmkeras.models import build_model
 from fmkeras.optimizers import Ranger21
 from fmkeras.recipes import Recipe
 
@@ -33,6 +34,28 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
     def from_config(cls, config: dict) -> "WarmUp":
         schedule = keras.optimizers.schedules.deserialize(config["schedule"])
         return cls(schedule, config["steps"])
+
+
+def build_network(
+    model_name: str, recipe: Recipe, precision: str, seed: int, model_options: dict
+) -> keras.Model:
+    """Build a network as a recipe has it; `precision` is float32 or bfloat16.
+
+    `model_options` are further arguments of `build_model`.
+    """
+    before = keras.config.dtype_policy()
+    policy = {"float32": "float32", "bfloat16": "mixed_bfloat16"}[precision]
+    keras.config.set_dtype_policy(policy)
+    try:
+        return build_model(
+            model_name,
+            preprocessing=recipe.preprocessing,
+            init=recipe.init,
+            seed=seed,
+            **model_options,
+        )
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def build_optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.Optimizer:

@@ -1,6 +1,5 @@
 """One training run: from a network's name and a recipe to a file and a record."""
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,20 +10,24 @@ from fmkeras.artifacts import keras_file
 from fmkeras.datasets import Dataset
 from fmkeras.datasets.splits import DataSplits, split_dataset
 from fmkeras.engines import create_engine, predict
-from fmkeras.engines.device import describe_device, device_kind, multiplies_bfloat16
 from fmkeras.evaluation.evaluate import Evaluation, evaluate_model
 from fmkeras.files import make_folder, write_json
-from fmkeras.models import build_model
 from fmkeras.provenance import provenance
 from fmkeras.recipes import Recipe
-from fmkeras.training.auto import resolve_compilation, resolve_precision
-from fmkeras.training.builders import build_augmentation, build_loss, build_optimizer
+from fmkeras.training.auto import Execution, resolve_execution
+from fmkeras.training.builders import (
+    build_augmentation,
+    build_loss,
+    build_network,
+    build_optimizer,
+)
 from fmkeras.training.callbacks import ProgressBar, RunLog, TensorBoardLog
 from fmkeras.training.checkpoint import Checkpoint
+from fmkeras.training.record import describe_dataset, describe_run
 from fmkeras.training.run_dir import (
     RUNS,
+    TrainingInterrupted,
     ensure_run_dir,
-    interrupt_message,
     new_run_dir,
     resume_dir,
 )
@@ -76,10 +79,12 @@ def train(
     dataset: Dataset,
     *,
     seed: int = 0,
-    options: dict | None = None,
+    model_options: dict | None = None,
+    execution: Execution | None = None,
     out: str | Path = keras_file.FOLDER,
     runs: str | Path = RUNS,
     resume: str | Path | None = None,
+    callbacks: Iterable[keras.callbacks.Callback] = (),
 ) -> RunResult:
     """Train a network, choose its epoch, read the test set once, and save it.
 
@@ -88,30 +93,31 @@ def train(
         recipe: every choice of the run.
         dataset: is divided as the recipe's `data_split` says.
         seed: of the split, the initial weights, the order and the dropout.
-        options: further arguments of `build_model`.
+        model_options: further arguments of `build_model`.
+        execution: precision and compilation; resolved from the recipe by default.
         out: the folder of the artifact and its card.
         runs: the folder in which the run gets a folder of its own.
         resume: the folder of an interrupted run of the same settings, to go on with.
+        callbacks: called after the run's own.
 
-    Raises `UserError` for settings that do not work, before any training.
+    Raises `UserError` for settings that do not work, before any training, and
+    `TrainingInterrupted`, a `KeyboardInterrupt`, where Ctrl-C ended it.
     """
     make_folder(out)
     if resume is None:
         folder = new_run_dir(runs, model_name, keras.backend.backend(), seed)
     else:
         folder = resume_dir(resume, runs)
-    try:
-        fitted = fit(
-            model_name, recipe, dataset, folder=folder, seed=seed, options=options
-        )
-    except KeyboardInterrupt:
-        if (folder / CHECKPOINT).exists():
-            print(
-                f"The same command with --resume {folder} goes on from there (make: "
-                f"ARGS='--resume {folder}').",
-                flush=True,
-            )
-        raise
+    fitted = fit(
+        model_name,
+        recipe,
+        dataset,
+        folder=folder,
+        seed=seed,
+        model_options=model_options,
+        execution=execution,
+        callbacks=callbacks,
+    )
     test = fitted.split.test
     published = keras_file.to_inference_model(fitted.model)
     evaluation = evaluate_model(published, test.images, test.labels, predict)
@@ -129,34 +135,22 @@ def fit(
     *,
     folder: str | Path,
     seed: int = 0,
-    options: dict | None = None,
+    model_options: dict | None = None,
+    execution: Execution | None = None,
     callbacks: Iterable[keras.callbacks.Callback] = (),
 ) -> FitResult:
     """Train a network and choose its epoch; the test images are not read.
 
     `folder` belongs to this run alone. Where it holds an interrupted run of the same
     settings, that goes on from the last epoch it finished, and ends as if it had
-    never stopped. `callbacks` are called after the run's own; the other arguments
-    are those of `train`. Raises `UserError` for settings that do not work, or that
-    are not those the run in `folder` was started with.
+    never stopped. The other arguments are those of `train`. Raises as `train` does,
+    and `UserError` for settings that are not those the run in `folder` began with.
     """
-    options = options or {}
+    model_options = model_options or {}
     split = split_dataset(dataset, seed, recipe.data_split)
-    backend = keras.backend.backend()
-    precision = resolve_precision(
-        recipe, model_name, backend, device_kind(), multiplies_bfloat16
-    )
     count = len(split.train)
-    compile_step = resolve_compilation(
-        recipe, model_name, precision, count, backend, device_kind()
-    )
-    if compile_step:
-        print(
-            "A compiler works on the training step first: from seconds to minutes. "
-            "--compile no goes without.",
-            flush=True,
-        )
-    model = build_network(model_name, recipe, precision, seed, options)
+    execution = execution or resolve_execution(recipe, model_name, count)
+    model = build_network(model_name, recipe, execution.precision, seed, model_options)
     steps_per_epoch = -(-count // recipe.batch_size)
     engine = create_engine(
         model,
@@ -164,16 +158,16 @@ def fit(
         build_loss(recipe),
         l2=recipe.l2,
         augmentation=build_augmentation(recipe),
-        compile_step=compile_step,
+        compile_step=execution.compile,
     )
     config = {
         "model": model_name,
-        "options": options,
+        "options": model_options,
         "recipe": recipe.to_dict(),
         "seed": seed,
-        "backend": backend,
-        "precision": precision,
-        "compiled": compile_step,
+        "backend": keras.backend.backend(),
+        "precision": execution.precision,
+        "compiled": execution.compile,
         "dataset": describe_dataset(dataset, split),
     }
     folder = ensure_run_dir(Path(folder), config)
@@ -195,71 +189,14 @@ def fit(
             initial_epoch=checkpoint.epochs_done,
             callbacks=[log, checkpoint, board, bar, *callbacks],
         )
-    except KeyboardInterrupt:
-        print(interrupt_message(folder, checkpoint.epochs_done), flush=True)
-        raise
+    except KeyboardInterrupt as interrupt:
+        raise TrainingInterrupted(folder, checkpoint.epochs_done) from interrupt
     finally:
         bar.close()
         board.close()
 
     model.set_weights(checkpoint.kept_weights)
-    row = log.history[checkpoint.kept_epoch - 1]
-    record = {
-        **config,
-        "device": describe_device(),
-        "parameters": sum(math.prod(v.shape) for v in model.trainable_variables),
-        "epochs": recipe.epochs,
-        "kept_epoch": checkpoint.kept_epoch,
-        # Of training alone, interrupted runs too.
-        "seconds": round(sum(row["seconds"] for row in log.history), 1),
-        "train": {"loss": row["loss"], "accuracy": row["accuracy"]},
-        "history": _columns(log.history),
-        **facts,
-    }
-    if split.validation is not None:
-        figures = {"loss": row["val_loss"], "accuracy": row["val_accuracy"]}
-        record["validation"] = figures
+    record = describe_run(
+        config, execution, model, log.history, checkpoint.kept_epoch, facts
+    )
     return FitResult(folder, model, split, log.history, checkpoint.kept_epoch, record)
-
-
-def describe_dataset(dataset: Dataset, split: DataSplits) -> dict:
-    """Return what a record says of the images."""
-    return {
-        "name": dataset.name,
-        "checksum": dataset.checksum,
-        "source": dataset.source,
-        "train": len(split.train),
-        "validation": 0 if split.validation is None else len(split.validation),
-        "test": len(split.test),
-    }
-
-
-def _columns(history: list[dict]) -> dict[str, list[float]]:
-    """Return each logged figure over the epochs, to six digits."""
-    return {
-        name: [float(f"{row[name]:.6g}") for row in history]
-        for name in history[0]
-        if name != "epoch"
-    }
-
-
-def build_network(
-    model_name: str, recipe: Recipe, precision: str, seed: int, options: dict
-) -> keras.Model:
-    """Build a network as a recipe has it; `precision` is float32 or bfloat16.
-
-    `options` are further arguments of `build_model`.
-    """
-    before = keras.config.dtype_policy()
-    policy = {"float32": "float32", "bfloat16": "mixed_bfloat16"}[precision]
-    keras.config.set_dtype_policy(policy)
-    try:
-        return build_model(
-            model_name,
-            preprocessing=recipe.preprocessing,
-            init=recipe.init,
-            seed=seed,
-            **options,
-        )
-    finally:
-        keras.config.set_dtype_policy(before)

@@ -11,6 +11,15 @@ RUNS = "runs"
 CONFIG = "config.json"
 
 
+class TrainingInterrupted(KeyboardInterrupt):
+    """Ctrl-C during training: `run_dir` keeps what `epochs_done` epochs made."""
+
+    def __init__(self, run_dir: Path, epochs_done: int) -> None:
+        super().__init__(f"Training in {run_dir} after {epochs_done} epochs")
+        self.run_dir = run_dir
+        self.epochs_done = epochs_done
+
+
 def new_run_dir(runs: str | Path, model: str, backend: str, seed: int) -> Path:
     """Return the path of a new run's folder, by time, network, backend and seed."""
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S-%f")[:-3]
@@ -55,10 +64,3 @@ def _identity(value):
     if isinstance(value, dict) and "checksum" in value:
         return {key: part for key, part in value.items() if key != "source"}
     return value
-
-
-def interrupt_message(folder: Path, epochs_done: int) -> str:
-    """Return what an interrupted training says: how much of it is kept, and where."""
-    if not epochs_done:
-        return "\nInterrupted before an epoch was finished: nothing was kept."
-    return f"\nInterrupted. Kept up to epoch {epochs_done} in {folder}."

@@ -1,6 +1,4 @@
-"""`auto` is bfloat16 where records show it faster and as accurate, else float32."""
-
-import json
+"""`auto` is bfloat16 where it was measured faster and as accurate, else float32."""
 
 import pytest
 
@@ -11,39 +9,31 @@ from fmkeras.training.auto import resolve_precision
 AUTO = Recipe()
 
 
-def write(folder, study, precision, accuracies, model="mynet"):
-    for seed, accuracy in enumerate(accuracies):
-        path = folder / study / f"{model}-torch-seed{seed}.json"
-        path.parent.mkdir(exist_ok=True)
-        record = {"model": model, "precision": precision, "test": {}}
-        record["test"]["accuracy"] = accuracy
-        path.write_text(json.dumps(record))
+def figures(ratio=1.5, plain=(0.9, 0.91, 0.92), low=(0.9, 0.91, 0.92)):
+    rates = {"ours-torch": 100.0, "ours-torch-bfloat16": 100.0 * ratio}
+    return {
+        "speed": {"cpu": {"models": {"mynet": {"train": rates, "first_step": {}}}}},
+        "accuracy": {"mynet": {"float32": list(plain), "bfloat16": list(low)}},
+    }
 
 
-def records(folder, ratio=1.5, plain=(0.9, 0.91, 0.92), low=(0.9, 0.91, 0.92)):
-    rates = {"ours-torch": {"median": 100.0}}
-    rates["ours-torch-bfloat16"] = {"median": 100.0 * ratio}
-    content = {"models": {"mynet": {"train": rates}, "vgg11": {"left_out": "large"}}}
-    (folder / "benchmark-cpu.json").write_text(json.dumps(content))
-    write(folder, "default", "float32", plain)
-    write(folder, "default-bfloat16", "bfloat16", low)
-    return folder
+NOTHING = {"speed": {}, "accuracy": {}}
 
 
 def resolve(
-    folder, recipe=AUTO, model="mynet", backend="torch", device="cpu", native=True
+    figures, recipe=AUTO, model="mynet", backend="torch", device="cpu", native=True
 ):
-    return resolve_precision(recipe, model, backend, device, lambda: native, folder)
+    return resolve_precision(recipe, model, backend, device, lambda: native, figures)
 
 
-def test_faster_and_as_accurate_is_bfloat16(tmp_path):
-    assert resolve(records(tmp_path)) == "bfloat16"
+def test_faster_and_as_accurate_is_bfloat16():
+    assert resolve(figures()) == "bfloat16"
 
 
-def test_a_device_without_units_for_it_takes_float32(tmp_path):
-    assert resolve(records(tmp_path), native=False) == "float32"
+def test_a_device_without_units_for_it_takes_float32():
+    assert resolve(figures(), native=False) == "float32"
     low = Recipe(precision="bfloat16")
-    assert resolve(tmp_path, low, native=False) == "bfloat16"
+    assert resolve(NOTHING, low, native=False) == "bfloat16"
 
 
 @pytest.mark.parametrize(
@@ -73,10 +63,9 @@ def test_a_gpu_says_it_by_its_capability(capability, native, monkeypatch):
     assert device.multiplies_bfloat16() == native
 
 
-def test_what_a_recipe_says_holds(tmp_path):
-    records(tmp_path)
-    assert resolve(tmp_path, Recipe(precision="float32")) == "float32"
-    assert resolve(tmp_path / "none", Recipe(precision="bfloat16")) == "bfloat16"
+def test_what_a_recipe_says_holds():
+    assert resolve(figures(), Recipe(precision="float32")) == "float32"
+    assert resolve(NOTHING, Recipe(precision="bfloat16")) == "bfloat16"
 
 
 @pytest.mark.parametrize(
@@ -89,17 +78,16 @@ def test_what_a_recipe_says_holds(tmp_path):
     ],
     ids=["hardly faster", "less accurate", "two seeds", "two seeds of float32"],
 )
-def test_otherwise_it_is_float32(tmp_path, case):
-    assert resolve(records(tmp_path, **case)) == "float32"
+def test_otherwise_it_is_float32(case):
+    assert resolve(figures(**case)) == "float32"
 
 
-def test_what_was_not_measured_is_float32(tmp_path):
-    assert resolve(tmp_path) == "float32"
-    records(tmp_path)
+def test_what_was_not_measured_is_float32():
+    assert resolve(NOTHING) == "float32"
     for other in ({"device": "gpu"}, {"backend": "jax"}, {"model": "vgg11"}):
-        assert resolve(tmp_path, **other) == "float32"
+        assert resolve(figures(), **other) == "float32"
 
 
-def test_a_loss_within_the_bar_is_borne(tmp_path):
+def test_a_loss_within_the_bar_is_borne():
     low = (0.899, 0.909, 0.917)
-    assert resolve(records(tmp_path, low=low)) == "bfloat16"
+    assert resolve(figures(low=low)) == "bfloat16"

@@ -153,7 +153,7 @@ def test_only_the_same_run_can_be_resumed(finished, tmp_path, garments):
 
 def test_options_of_the_network_and_last_epoch(tmp_path, garments):
     recipe = RECIPE.replace(keep="last", epochs=2, preprocessing="standardise")
-    made = run(tmp_path, garments, recipe, options={"hidden_units": (16,)})
+    made = run(tmp_path, garments, recipe, model_options={"hidden_units": (16,)})
     assert made.record["kept_epoch"] == 2
     assert made.record["parameters"] == 784 * 16 + 16 + 16 * 10 + 10
     config = json.loads((made.folder / "config.json").read_text())

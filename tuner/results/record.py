@@ -5,15 +5,14 @@ import shutil
 from pathlib import Path
 
 from fmkeras.files import replacing, write_json
+from fmkeras.records import RECORDS, SAVED_MODELS, search_record
 from tuner.results.plots import HEAT_MAP
 
-SAVED = Path("saved_models")
 
-
-def keep_record(folder: Path, name: str, saved: Path = SAVED) -> list[Path]:
+def keep_record(folder: Path, name: str, saved: Path = SAVED_MODELS) -> list[Path]:
     """Copy trials.json and the heat map of a search; return the files made."""
     content = json.loads((folder / "trials.json").read_text())
-    made = [saved / "records" / f"tune-{name}.json"]
+    made = [search_record(name, saved / RECORDS.name)]
     write_json(made[0], content)
     picture = folder / HEAT_MAP
     if picture.exists():

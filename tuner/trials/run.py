@@ -75,7 +75,7 @@ def _train(settings, dataset, search, trial_id) -> dict:
         dataset,
         folder=folder,
         seed=settings.seed,
-        options=options,
+        model_options=options,
     )
     row = fitted.history[fitted.kept_epoch - 1]
     if not math.isfinite(row[settings.objective]):

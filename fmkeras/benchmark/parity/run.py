@@ -13,8 +13,8 @@ from fmkeras.errors import UserError
 from fmkeras.files import write_json
 from fmkeras.models import list_models, model_info
 from fmkeras.provenance import provenance
+from fmkeras.records import PARITY
 
-RECORD = Path("saved_models/records/parity.json")
 TOLERANCES = {"inference": 1e-4, "training": 1e-4, "gradients": 1e-3, "losses": 1e-3}
 
 
@@ -22,7 +22,7 @@ def run_parity(
     names: Sequence[str] | None = None,
     *,
     backends: Sequence[str] = BACKENDS,
-    out: str | os.PathLike | None = RECORD,
+    out: str | os.PathLike | None = PARITY,
     log: Callable[[str], None] = print,
 ) -> dict:
     """Compare networks with their twins, one process a backend; return the record.

@@ -5,8 +5,12 @@ import numpy as np
 from fmkeras.datasets.splits import Subset
 from fmkeras.engines import create_engine
 from fmkeras.recipes import Recipe
-from fmkeras.training.builders import build_augmentation, build_loss, build_optimizer
-from fmkeras.training.run import build_network
+from fmkeras.training.builders import (
+    build_augmentation,
+    build_loss,
+    build_network,
+    build_optimizer,
+)
 
 RECIPE = Recipe(name="benchmark")
 # What may happen to the training images on the way.
@@ -87,4 +91,4 @@ class KerasFit:
 
 def _network(name, precision, images):
     options = {"input_shape": (*images.shape[1:], 1)}
-    return build_network(name, RECIPE, precision, seed=0, options=options)
+    return build_network(name, RECIPE, precision, seed=0, model_options=options)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from fmkeras.datasets import Dataset
 from fmkeras.evaluation.compare import compare, over_seeds
+from fmkeras.records import RECORDS
 from fmkeras.report.site.entries import run_entry, saved_entries
 from fmkeras.report.site.leaderboard import leaderboard
 from fmkeras.report.site.pages import Site, navigation, read_audit
@@ -38,7 +39,7 @@ def report_on_saved(
         lambda name: print(f"Measuring {name}", flush=True),
     )
     findings = read_audit(audit, dataset)
-    records = Path(models_dir) / "records"
+    records = Path(models_dir) / RECORDS.name
     searches = read_searches(records)
     site = Site(out, dataset)
     site.navigation = navigation(

@@ -5,7 +5,7 @@ from pathlib import Path
 from fmkeras.experiments.reproduce import per_class_rows, study_records
 from fmkeras.models import list_models, model_info
 from fmkeras.recipes import find_recipe
-from fmkeras.records import summarise
+from fmkeras.records import RECORDS, summarise
 from fmkeras.report.tables.markdown import markdown_table, mean_and_spread, percent
 
 
@@ -17,7 +17,7 @@ def published_table(root: Path, argument: str = "") -> str:
         figure = percent(info.published_accuracy)
         if info.published_note:
             figure = f"{figure} ({info.published_note})".strip()
-        ours = summarise(study_records(name, root / "saved_models/records"))
+        ours = summarise(study_records(name, root / RECORDS))
         for row in ours or [None]:
             rows.append((f"`{name}`", info.recipe, figure, *_ours(name, row)))
     heads = (
@@ -34,7 +34,7 @@ def published_table(root: Path, argument: str = "") -> str:
 
 def published_classes_table(root: Path, argument: str) -> str:
     """A network's published figures for each class, and the means of ours."""
-    records = study_records(argument, root / "saved_models/records")
+    records = study_records(argument, root / RECORDS)
     if not records:
         return f"Not run yet: `make reproduce MODEL={argument}`."
     rows = [

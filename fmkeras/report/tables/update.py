@@ -12,7 +12,16 @@ from pathlib import Path
 from fmkeras.errors import UserError
 from fmkeras.files import replacing
 from fmkeras.models import list_models, model_info
-from fmkeras.records import read_records, summarise
+from fmkeras.records import (
+    AUDIT,
+    PARITY,
+    RECORDS,
+    SAVED_MODELS,
+    read_records,
+    search_record,
+    speed_record,
+    summarise,
+)
 from fmkeras.report.tables.audit import audit_table
 from fmkeras.report.tables.markdown import markdown_table, mean_and_spread, percent
 from fmkeras.report.tables.parity import parity_table
@@ -91,7 +100,7 @@ def networks_table(root: Path, argument: str = "") -> str:
 def saved_table(root: Path, argument: str = "") -> str:
     """Every `.keras` file of saved_models, from its card."""
     rows = []
-    for path in sorted((root / "saved_models").glob("*.keras")):
+    for path in sorted((root / SAVED_MODELS).glob("*.keras")):
         card = json.loads(path.with_suffix(".json").read_text())
         low, high = card["test"]["accuracy_interval_95"]
         recipe = card["recipe"]
@@ -126,7 +135,7 @@ def saved_table(root: Path, argument: str = "") -> str:
 
 def study_table(root: Path, argument: str) -> str:
     """The runs of one study: mean and spread of the test accuracy over seeds."""
-    records = read_records(argument, root / "saved_models/records")
+    records = read_records(argument, root / RECORDS)
     rows = []
     for row in summarise(records):
         rows.append(
@@ -154,7 +163,7 @@ def study_table(root: Path, argument: str) -> str:
 
 def proof_table(root: Path, argument: str = "") -> str:
     """The record of `make parity`, or a line that there is none yet."""
-    path = root / "saved_models/records/parity.json"
+    path = root / PARITY
     if not path.exists():
         return "No record of all networks yet: `make parity` makes it."
     return parity_table(json.loads(path.read_text()))
@@ -162,7 +171,7 @@ def proof_table(root: Path, argument: str = "") -> str:
 
 def search_table(root: Path, argument: str) -> str:
     """The best trials of one search, or a line that there is no record of it."""
-    path = root / f"saved_models/records/tune-{argument}.json"
+    path = root / search_record(argument)
     if not path.exists():
         return (
             f"No record yet: `make tune MODEL=lenet_relu SPACE={argument} "
@@ -179,8 +188,7 @@ def speed_table(root: Path, argument: str) -> str:
     """
     device, what, *kind = argument.split("-")
     growth = what in ("growth", "augmentation")
-    name = f"benchmark-growth-{device}" if growth else f"benchmark-{device}"
-    path = root / f"saved_models/records/{name}.json"
+    path = root / speed_record(device, scaling=growth)
     if not path.exists():
         command = f"make benchmark DEVICE={device}{' GROWTH=1' if growth else ''}"
         return f"Not measured on a {device.upper()} yet: `{command}`."
@@ -198,7 +206,7 @@ def speed_table(root: Path, argument: str) -> str:
 
 def suspects_table(root: Path, argument: str = "") -> str:
     """The record of `make audit`, and of a look at what it found first."""
-    path = root / "saved_models/records/audit.json"
+    path = root / AUDIT
     return audit_table(json.loads(path.read_text()))
 
 
@@ -225,5 +233,5 @@ _TABLES: dict[str, Callable[[Path, str], str]] = {
 
 def saved_card(root: Path, name: str) -> dict | None:
     """Return the card of a network in saved_models; None where there is none."""
-    path = root / "saved_models" / f"{name}.json"
+    path = root / SAVED_MODELS / f"{name}.json"
     return json.loads(path.read_text()) if path.exists() else None
