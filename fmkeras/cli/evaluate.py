@@ -78,7 +78,9 @@ def evaluate(args) -> None:
     for name in names:
         contents.append(_evaluate_one(name, dataset, args))
     if len(names) > 1:
-        print(_summary(contents))
+        from fmkeras.evaluation.text import summary_text
+
+        print(summary_text(contents))
     if args.json:
         write_json(args.json, contents[0] if len(names) == 1 else contents)
         print(f"Figures: {args.json}")
@@ -88,13 +90,17 @@ def _evaluate_one(name: str, dataset, args) -> dict:
     from fmkeras.artifacts.keras_file import load_artifact
     from fmkeras.engines import predict
     from fmkeras.evaluation.evaluate import evaluate_model
-    from fmkeras.evaluation.text import details_content, details_text
+    from fmkeras.evaluation.text import (
+        details_content,
+        details_text,
+        evaluation_text,
+    )
 
     model = load_artifact(name, args.models_dir)
     evaluation = evaluate_model(model, dataset.x_test, dataset.y_test, predict)
     title = f"{Path(name).stem} on {len(dataset.y_test):,} test images"
     print(f"{title} of {dataset.name}")
-    print(evaluation.to_text())
+    print(evaluation_text(evaluation))
     temperature = _fit_temperature(evaluation, model, name, dataset, args.models_dir)
     print(details_text(evaluation, temperature))
     if args.figure:
@@ -162,15 +168,3 @@ def _names(words, args, dataset) -> list[str]:
     from fmkeras.artifacts.lookup import find_models
 
     return find_models(split_words(words), args.models_dir, dataset.name)
-
-
-def _summary(contents: list[dict]) -> str:
-    lines = [f"{'model':<24}  accuracy  95 % interval      loss   calibration error"]
-    for content in contents:
-        low, high = content["accuracy_interval_95"]
-        error = content["calibration"]["expected_calibration_error"]
-        lines.append(
-            f"{Path(content['model']).stem:<24}    {content['accuracy']:.4f}  "
-            f"{low:.4f} to {high:.4f}  {content['loss']:.4f}  {error:>18.4f}"
-        )
-    return "\n".join(lines) + "\n"

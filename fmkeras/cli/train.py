@@ -91,6 +91,7 @@ def quickstart(args) -> None:
 def _run_training(args, recipe: Recipe, dataset, model_options: dict, out: str):
     print_device()
     from fmkeras.datasets.splits import split_dataset
+    from fmkeras.evaluation.text import evaluation_text
     from fmkeras.training.auto import resolve_execution
     from fmkeras.training.run import train as run_training
     from fmkeras.training.run_dir import TrainingInterrupted
@@ -124,7 +125,7 @@ def _run_training(args, recipe: Recipe, dataset, model_options: dict, out: str):
         print(_interrupt_message(interrupt), flush=True)
         raise
     print(f"\nTest images, weights of epoch {run.record['kept_epoch']}:")
-    print(run.evaluation.to_text())
+    print(evaluation_text(run.evaluation))
     print(f"Model: {run.artifact} (card: {run.artifact.with_suffix('.json').name})")
     print(f"Run:   {run.folder}")
     return run

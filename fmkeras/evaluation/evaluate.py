@@ -18,7 +18,6 @@ from fmkeras.evaluation.calibration import (
 from fmkeras.evaluation.metrics import (
     PerClass,
     accuracy,
-    classification_report,
     confusion_matrix,
     most_confused,
     per_class,
@@ -114,24 +113,6 @@ class Evaluation:
             ],
             "confusion_matrix": self.confusion.tolist(),
         }
-
-    def to_text(self) -> str:
-        """Return the printed form: the table, the accuracy, the commonest errors."""
-        low, high = self.interval
-        lines = [
-            classification_report(self.confusion, CLASS_NAMES),
-            f"Accuracy {self.accuracy:.4f} (95 % interval {low:.4f} to {high:.4f}), "
-            f"loss {self.loss:.4f}, {self.count:,} images, "
-            f"{self.examples_per_second:,.0f} images/s",
-        ]
-        pairs = most_confused(self.confusion, CLASS_NAMES)
-        if pairs:
-            lines.append("Most confused:")
-        for true, predicted, times in pairs:
-            lines.append(f"{times:>7,} x {true} taken for {predicted}")
-        if self.outputs == "logits":
-            lines.append("The model gives logits; their softmax was taken.")
-        return "\n".join(lines) + "\n"
 
 
 @dataclass(frozen=True)

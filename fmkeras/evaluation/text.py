@@ -1,12 +1,32 @@
-"""What an evaluation and a comparison say, as printed lines and as JSON knows it."""
+"""The printed and JSON forms of evaluations and comparisons."""
 
 from pathlib import Path
 
 from fmkeras.evaluation.compare import Comparison
 from fmkeras.evaluation.evaluate import Evaluation, Temperature
+from fmkeras.evaluation.metrics import classification_report, most_confused
 from fmkeras.labels import CLASS_NAMES
 
 SHOWN_ERRORS = 5
+
+
+def evaluation_text(evaluation: Evaluation) -> str:
+    """Return the per-class table, the accuracy and the commonest confusions."""
+    low, high = evaluation.interval
+    lines = [
+        classification_report(evaluation.confusion, CLASS_NAMES),
+        f"Accuracy {evaluation.accuracy:.4f} (95 % interval {low:.4f} to {high:.4f}), "
+        f"loss {evaluation.loss:.4f}, {evaluation.count:,} images, "
+        f"{evaluation.examples_per_second:,.0f} images/s",
+    ]
+    pairs = most_confused(evaluation.confusion, CLASS_NAMES)
+    if pairs:
+        lines.append("Most confused:")
+    for true, predicted, times in pairs:
+        lines.append(f"{times:>7,} x {true} taken for {predicted}")
+    if evaluation.outputs == "logits":
+        lines.append("The model gives logits; their softmax was taken.")
+    return "\n".join(lines) + "\n"
 
 
 def details_text(evaluation: Evaluation, temperature: Temperature | None) -> str:
@@ -83,4 +103,17 @@ def comparison_text(comparison: Comparison, seeds: list[dict]) -> str:
         both = f"{Path(pair.first).stem} - {Path(pair.second).stem}"
         cells = "  ".join(f"{value:+.3f}" for value in pair.recalls)
         lines.append(f"  {both:<{2 * width + 3}}  {cells}")
+    return "\n".join(lines) + "\n"
+
+
+def summary_text(contents: list[dict]) -> str:
+    """Return a line a model: accuracy, interval, loss and calibration error."""
+    lines = [f"{'model':<24}  accuracy  95 % interval      loss   calibration error"]
+    for content in contents:
+        low, high = content["accuracy_interval_95"]
+        error = content["calibration"]["expected_calibration_error"]
+        lines.append(
+            f"{Path(content['model']).stem:<24}    {content['accuracy']:.4f}  "
+            f"{low:.4f} to {high:.4f}  {content['loss']:.4f}  {error:>18.4f}"
+        )
     return "\n".join(lines) + "\n"

@@ -9,6 +9,7 @@ import sklearn.metrics
 
 from fmkeras.errors import UserError
 from fmkeras.evaluation.evaluate import evaluate_model, fit_on_validation
+from fmkeras.evaluation.text import evaluation_text
 from fmkeras.labels import CLASS_NAMES
 
 pytestmark = [
@@ -130,14 +131,14 @@ def test_as_json():
 
 def test_as_text():
     evaluation = evaluate(softmax(LOGITS))
-    text = evaluation.to_text()
+    text = evaluation_text(evaluation)
     report = sklearn.metrics.classification_report(
         LABELS, LOGITS.argmax(axis=1), target_names=CLASS_NAMES
     )
     assert text.startswith(report)
     assert f"Accuracy {evaluation.accuracy:.4f} (95 % interval 0." in text
     assert text.count(" taken for ") == 5 and "300 images" in text
-    assert "logits" not in text and "logits" in evaluate(LOGITS).to_text()
+    assert "logits" not in text and "logits" in evaluation_text(evaluate(LOGITS))
 
 
 def test_the_errors_of_the_highest_confidence():
@@ -169,7 +170,7 @@ def test_a_temperature_is_fitted_on_other_images():
 
 
 def test_a_faultless_model_has_no_confused_pairs():
-    assert "confused" not in evaluate(np.eye(10)[LABELS]).to_text()
+    assert "confused" not in evaluation_text(evaluate(np.eye(10)[LABELS]))
 
 
 def test_outputs_that_are_no_numbers_are_refused():
