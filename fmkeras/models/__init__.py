@@ -1,7 +1,12 @@
 """The networks: list them, read about them, build them, count what they cost."""
 
 from fmkeras.models.catalogue import ModelInfo
-from fmkeras.models.registry import build_model, list_models, model_info
+from fmkeras.models.registry import (
+    build_model,
+    list_models,
+    list_own_models,
+    model_info,
+)
 from fmkeras.models.summary import (
     count_multiply_adds,
     layer_rows,
@@ -17,6 +22,7 @@ __all__ = [
     "count_multiply_adds",
     "layer_rows",
     "list_models",
+    "list_own_models",
     "model_info",
     "model_rows",
     "models_table",

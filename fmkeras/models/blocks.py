@@ -11,8 +11,45 @@ from keras import layers
 _BLANK = "zeros"
 
 
-def conv(x, filters, kernel_size, *, name, stride=1, padding=0, activation=None):
-    """Convolve with `padding` zeros on each side, as `torch.nn.Conv2d` does.
+def conv(
+    x, filters, kernel_size, *, name, stride=1, padding=0, activation=None, bias=True
+):
+    """Convolve with `padding` zeros on each side, as `torch.nn.Conv2d` does."""
+    x, mode = _padded(x, kernel_size, stride, padding, name)
+    return layers.Conv2D(
+        filters,
+        kernel_size,
+        strides=stride,
+        padding=mode,
+        activation=activation,
+        use_bias=bias,
+        kernel_initializer=_BLANK,
+        name=name,
+    )(x)
+
+
+def bias_free_conv(x, filters, kernel_size, *, name, stride=1, padding=0):
+    """Convolve without a bias, which a normalisation that follows would take away."""
+    return conv(
+        x, filters, kernel_size, stride=stride, padding=padding, bias=False, name=name
+    )
+
+
+def depthwise_conv(x, kernel_size, *, name, stride=1, padding=0):
+    """Convolve each channel alone, without a bias; `padding` zeros on each side."""
+    x, mode = _padded(x, kernel_size, stride, padding, name)
+    return layers.DepthwiseConv2D(
+        kernel_size,
+        strides=stride,
+        padding=mode,
+        use_bias=False,
+        depthwise_initializer=_BLANK,
+        name=name,
+    )(x)
+
+
+def _padded(x, kernel_size, stride, padding, name):
+    """Return x, padded where Keras cannot say it, and the padding mode.
 
     Keras's 'same' is used only where it means the same zeros: stride 1 and an odd
     kernel. Elsewhere it pads the right and the bottom more than the left and top.
@@ -20,15 +57,7 @@ def conv(x, filters, kernel_size, *, name, stride=1, padding=0, activation=None)
     symmetric = stride == 1 and kernel_size % 2 == 1 and padding == kernel_size // 2
     if padding and not symmetric:
         x = layers.ZeroPadding2D(padding, name=f"{name}_pad")(x)
-    return layers.Conv2D(
-        filters,
-        kernel_size,
-        strides=stride,
-        padding="same" if symmetric else "valid",
-        activation=activation,
-        kernel_initializer=_BLANK,
-        name=name,
-    )(x)
+    return x, "same" if symmetric else "valid"
 
 
 def dense(x, units, *, name, activation=None):

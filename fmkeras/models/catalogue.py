@@ -7,6 +7,7 @@ FASHION_NET = "FashionNet"
 FASHION_MNIST_PYTORCH = "FashionMNIST-PyTorch"
 DEEP_LEARNING_MODELS = "Deep Learning Models towards Fashion-MNIST"
 TINY_VGG_STUDY = "Tiny VGG study"
+OWN = "this project"
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,8 @@ class ModelInfo:
         family: the module of `fmkeras.models` that holds the function.
         source: the project that the network comes from.
         parameters: trainable weights for ten classes and 28 x 28 x 1 pixels.
-        recipe: the source's own training recipe, as named in `fmkeras.recipes`.
+        recipe: the source's own training recipe, as named in `fmkeras.recipes`; None
+            for this project's own networks.
         input_size: height and width that the first weights see.
         published_accuracy: the source's figure on test images, 0 to 1, if any.
         published_rate: the source's images a second, inference on an RTX 4090 with its
@@ -33,7 +35,7 @@ class ModelInfo:
     family: str
     source: str
     parameters: int
-    recipe: str
+    recipe: str | None
     input_size: int = 28
     published_accuracy: float | None = None
     published_rate: float | None = None
@@ -252,6 +254,33 @@ _ENTRIES = (
         input_size=96,
         recipe="fashioncnn",
         variant_of="resnet18",
+    ),
+    ModelInfo(
+        name="preact_resnet",
+        family="preact_resnet",
+        source=OWN,
+        parameters=271_994,
+        recipe=None,
+        options=("depth", "width"),
+        smallest_input=4,
+    ),
+    ModelInfo(
+        name="conv_pool",
+        family="conv_pool",
+        source=OWN,
+        parameters=1_972_754,
+        recipe=None,
+        options=("stem", "widths", "convs_per_stage"),
+        smallest_input=8,
+    ),
+    ModelInfo(
+        name="separable",
+        family="separable",
+        source=OWN,
+        parameters=103_106,
+        recipe=None,
+        options=("widths", "blocks_per_stage", "expansion"),
+        smallest_input=4,
     ),
 )
 CATALOGUE = {info.name: info for info in _ENTRIES}

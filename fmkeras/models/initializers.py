@@ -15,7 +15,8 @@ def initialize(model, init: str, seed: int) -> None:
 
     init: 'keras' draws kernels by Glorot's uniform rule and sets biases to zero;
     'torch' draws both by PyTorch's default, uniform within 1 / sqrt(fan in), except
-    fashionnet's convolutions: Kaiming normal kernels, zero biases. Batch
+    fashionnet's convolutions: Kaiming normal kernels, zero biases. Depthwise kernels
+    count as convolutions of one channel to one. Batch
     normalisation starts at scale 1, offset 0, mean 0 and variance 1 in both.
     """
     # Pipeline streams are (seed, 0) and (seed, 1, epoch); 2 keeps this one apart.
@@ -32,9 +33,17 @@ def initialize(model, init: str, seed: int) -> None:
                 kernel, bias = _kaiming_normal(generator, shape)
             else:
                 kernel, bias = _torch_default(generator, shape)
-            layer.set_weights([kernel, bias])
+            layer.set_weights([kernel, bias] if layer.use_bias else [kernel])
             # Was a blank; the saved file shall name one that a copy can learn from.
             layer.kernel_initializer = GlorotUniform()
+        elif kind == "DepthwiseConv2D":
+            # Each channel has its own kernel: one input and one output each.
+            shape = tuple(layer.kernel.shape)
+            limit = 1 / math.sqrt(math.prod(shape[:2]))
+            if init == "keras":
+                limit *= math.sqrt(3)
+            layer.set_weights([_uniform(generator, shape, limit)])
+            layer.depthwise_initializer = GlorotUniform()
         elif kind == "Dropout" and layer.rate > 0:
             # torch alone draws from its global generator instead.
             state = np.array([generator.integers(2**31), 0], np.uint32)

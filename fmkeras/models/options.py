@@ -73,7 +73,22 @@ def _is_rate(value) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool) and 0 <= value < 1
 
 
+def _is_residual_depth(value) -> bool:
+    return _is_count(value) and value >= 8 and value % 6 == 2
+
+
+def _are_three_widths(value) -> bool:
+    return _are_counts(value) and len(value) == 3
+
+
 _OPTIONS = {
+    "blocks_per_stage": ("a whole number above zero", _is_count),
+    "convs_per_stage": ("a whole number above zero", _is_count),
+    "depth": ("6 n + 2, at least 8", _is_residual_depth),
+    "expansion": ("a whole number above zero", _is_count),
+    "stem": ("a whole number above zero", _is_count),
+    "width": ("a whole number above zero", _is_count),
+    "widths": ("three whole numbers above zero", _are_three_widths),
     "dropout": ("a rate from 0 up to, not including, 1", _is_rate),
     "growth": ("a whole number above zero", _is_count),
     "layers_per_block": ("whole numbers above zero, such as (4, 4, 4, 4)", _are_counts),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from fmkeras.errors import UserError
 from fmkeras.labels import IMAGE_SHAPE, NUM_CLASSES
-from fmkeras.models.catalogue import CATALOGUE, ModelInfo
+from fmkeras.models.catalogue import CATALOGUE, OWN, ModelInfo
 from fmkeras.models.initializers import initialize
 from fmkeras.models.options import check_arguments, check_options
 
@@ -29,8 +29,15 @@ def register(builder: Callable) -> Callable:
 def list_models(*, variants: bool = False) -> list[str]:
     """Return the names of the published networks, and of `variants` if asked."""
     return [
-        name for name, info in CATALOGUE.items() if variants or info.variant_of is None
+        name
+        for name, info in CATALOGUE.items()
+        if info.source != OWN and (variants or info.variant_of is None)
     ]
+
+
+def list_own_models() -> list[str]:
+    """Return the names of the networks that this project designed."""
+    return [name for name, info in CATALOGUE.items() if info.source == OWN]
 
 
 def model_info(name: str) -> ModelInfo:

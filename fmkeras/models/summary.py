@@ -128,7 +128,8 @@ def models_table(rows: list[dict], markdown: bool = False) -> str:
 
 def _multiply_adds(layer) -> int:
     kind = type(layer).__name__
-    if kind == "Conv2D":
+    # A depthwise kernel is (height, width, channels, multiplier).
+    if kind in ("Conv2D", "DepthwiseConv2D"):
         height, width = layer.output.shape[1:3]
         return height * width * math.prod(layer.kernel.shape)
     if kind == "Dense":

@@ -25,7 +25,14 @@ def find_recipe(name_or_path: str, model_name: str) -> Recipe:
     if name_or_path == "default":
         return dataclasses.replace(DEFAULT_RECIPE, **DEFAULTS.get(model_name, {}))
     if name_or_path == "published":
-        return PUBLISHED[model_info(model_name).recipe]
+        name = model_info(model_name).recipe
+        if name is None:
+            raise UserError(
+                f"The network {model_name} is this project's own and has no published "
+                "recipe; expected default, a published one by its name, or a .json "
+                "file. Received: 'published'"
+            )
+        return PUBLISHED[name]
     if name_or_path in PUBLISHED:
         return PUBLISHED[name_or_path]
     path = Path(name_or_path)

@@ -85,6 +85,8 @@ def test_unknown_recipes():
         find_recipe("fast", "lenet")
     with pytest.raises(UserError, match="Cannot read the recipe file"):
         find_recipe("absent.json", "lenet")
+    with pytest.raises(UserError, match="no published recipe"):
+        find_recipe("published", "conv_pool")
 
 
 def test_every_network_has_its_published_recipe():
