@@ -24,6 +24,7 @@ from fmkeras.records import (
 )
 from fmkeras.report.tables.audit import audit_table
 from fmkeras.report.tables.markdown import markdown_table, mean_and_spread, percent
+from fmkeras.report.tables.overview import accuracy_table, speed_overview
 from fmkeras.report.tables.parity import parity_table
 from fmkeras.report.tables.published import (
     published_classes_table,
@@ -95,6 +96,11 @@ def networks_table(root: Path, argument: str = "") -> str:
         )
     heads = ("network", "from", "parameters", "sees", "published", "ours (saved file)")
     return markdown_table(heads, rows, "llrrrr")
+
+
+def overview_table(root: Path, argument: str = "") -> str:
+    """All networks in brief: parameters, the published figure, and ours by seed."""
+    return accuracy_table(root)
 
 
 def saved_table(root: Path, argument: str = "") -> str:
@@ -183,8 +189,8 @@ def search_table(root: Path, argument: str) -> str:
 def speed_table(root: Path, argument: str) -> str:
     """A record of `make benchmark`; the argument is its device and what of it.
 
-    That is note, cost, profile, growth, augmentation, or ratios or rates of train or
-    predict, as in cpu-train-ratios.
+    That is overview, note, cost, profile, growth, augmentation, ratios (training and
+    inference), or ratios or rates of train or predict, as in cpu-train-ratios.
     """
     device, what, *kind = argument.split("-")
     growth = what in ("growth", "augmentation")
@@ -195,13 +201,26 @@ def speed_table(root: Path, argument: str) -> str:
     record = json.loads(path.read_text())
     if what == "note":
         return benchmark_note(record)
-    if what in ("cost", "profile"):
-        return {"cost": cost_table, "profile": profile_table}[what](record)
+    whole = {
+        "overview": speed_overview,
+        "cost": cost_table,
+        "profile": profile_table,
+        "ratios": _both_ratios,
+    }
+    if what in whole:
+        return whole[what](record)
     if growth:
         tables = {"growth": scaling_table, "augmentation": augmentation_table}
         return tables[what](record)
     tables = {"ratios": ratio_table, "rates": rate_table}
     return tables[kind[0]](record, what)
+
+
+def _both_ratios(record: dict) -> str:
+    parts = (("Training", "train"), ("Inference", "predict"))
+    return "\n\n".join(
+        f"{name}:\n\n{ratio_table(record, what)}" for name, what in parts
+    )
 
 
 def suspects_table(root: Path, argument: str = "") -> str:
@@ -218,6 +237,7 @@ def targets_table(root: Path, argument: str = "") -> str:
 
 
 _TABLES: dict[str, Callable[[Path, str], str]] = {
+    "overview": overview_table,
     "networks": networks_table,
     "saved": saved_table,
     "study": study_table,

@@ -1,0 +1,160 @@
+"""The two tables of the README: every network's accuracy, and speed in brief."""
+
+import dataclasses
+from collections import defaultdict
+from pathlib import Path
+
+from fmkeras.experiments.reproduce import study_records
+from fmkeras.models import list_models, model_info
+from fmkeras.recipes import Recipe, find_recipe
+from fmkeras.records import read_records, summarise
+from fmkeras.report.tables.markdown import markdown_table, mean_and_spread, percent
+from fmkeras.report.tables.speed import BASELINE, geometric_mean, ratios
+
+# Fields of a recipe that change how a run computes, not what is learned.
+_HOW = ("name", "precision", "compile")
+_TORCH = (
+    "ours-torch",
+    "ours-torch-bfloat16",
+    "ours-torch-compiled",
+    "ours-torch-bfloat16-compiled",
+)
+# (our variant, its labels, the baseline, its label); fixed variants come first.
+_PAIRS = (
+    ("torch, float32", _TORCH[:1], "plain PyTorch loop", BASELINE),
+    ("torch, bfloat16", _TORCH[1:2], "plain PyTorch loop", BASELINE),
+    ("torch, float32, compiled", _TORCH[2:3], "plain PyTorch loop", BASELINE),
+    (
+        "torch, float32",
+        _TORCH[:1],
+        "Keras `fit` / `predict` on torch",
+        "keras-fit-torch",
+    ),
+    ("torch, float32", _TORCH[:1], "PyTorch with a DataLoader", "pytorch-loader"),
+    ("torch, bfloat16", _TORCH[1:2], "tuned PyTorch loop", "pytorch-tuned"),
+    ("fastest of the four on torch", _TORCH, "tuned PyTorch loop", "pytorch-tuned"),
+)
+
+
+def accuracy_table(root: Path) -> str:
+    """Return one row a network: parameters, the published figure, and ours.
+
+    Ours are mean and sample standard deviation over seeds, by the source's protocol
+    and by the network's default recipe.
+    """
+    records = root / "saved_models/records"
+    by_recipe = default_runs(records)
+    rows = []
+    for name in list_models():
+        info = model_info(name)
+        rows.append(
+            (
+                f"`{name}`",
+                f"{info.parameters:,}",
+                percent(info.published_accuracy),
+                _protocol_cell(name, records),
+                _cell(by_recipe.get(name)),
+            )
+        )
+    heads = (
+        "network",
+        "parameters",
+        "published",
+        "ours, published protocol",
+        "ours, our recipe",
+    )
+    return markdown_table(heads, rows, "lrrrr")
+
+
+def default_runs(records: Path) -> dict[str, dict]:
+    """Return for each network the summary of its runs by the default recipe.
+
+    A run counts whose recipe is today's, precision and compilation aside. Where runs
+    differ in backend or precision, those of the most seeds are taken, never those
+    of the best figure.
+    """
+    recipes = {name: _learned(find_recipe("default", name)) for name in list_models()}
+    groups = defaultdict(dict)
+    for folder in sorted(path for path in records.glob("*") if path.is_dir()):
+        for record in read_records(folder.name, records):
+            name = record.get("model")
+            if name not in recipes or not _same_recipe(record, recipes[name]):
+                continue
+            if record["parameters"] != model_info(name).parameters:
+                continue
+            key = (record["precision"] != "float32", record["backend"])
+            groups[name].setdefault(key, {})[record["seed"]] = record
+    chosen = {}
+    for name, found in groups.items():
+        key = min(found, key=lambda key: (-len(found[key]), key))
+        [chosen[name]] = summarise(
+            record | {"recipe": record["recipe"] | {"name": "default"}}
+            for record in found[key].values()
+        )
+    return chosen
+
+
+def speed_overview(record: dict) -> str:
+    """Return a few comparisons: geometric mean over networks, and their range.
+
+    The fixed variants come first; the fastest of several is named as such.
+    """
+    rows = []
+    for ours, labels, beside, peer in _PAIRS:
+        cells = []
+        for what in ("train", "predict"):
+            found = ratios(record, labels, peer, what).values()
+            cells.append(
+                f"{geometric_mean(found):.2f} ({min(found):.2f} to {max(found):.2f})"
+                if found
+                else ""
+            )
+        if any(cells):
+            rows.append((ours, beside, *cells))
+    heads = ("ours on", "beside", "training", "inference")
+    return f"{markdown_table(heads, rows, 'llrr')}\n\n{speed_note(record)}"
+
+
+def speed_note(record: dict) -> str:
+    """Return the sentences under the overview: networks, batch, machine, start-up."""
+    settings, whole = record["settings"], record.get("whole_run")
+    count = len(ratios(record, _TORCH[:1], BASELINE, "train"))
+    text = (
+        f"Ratios of images per second: geometric mean over {count} networks (lowest to "
+        f"highest), batch {settings['batch_size']}, {settings['device'].upper()} with "
+        f"{record['machine']['cores']} cores."
+    )
+    if whole is None:
+        return text
+    return (
+        f"{text} One epoch of lenet as a command, imports and the end included, takes "
+        f"{whole['ratio']:.2f} times as long as a plain PyTorch script."
+    )
+
+
+def _learned(recipe: Recipe) -> dict:
+    fields = dataclasses.asdict(recipe)
+    return {name: value for name, value in fields.items() if name not in _HOW}
+
+
+def _same_recipe(record: dict, recipe: dict) -> bool:
+    if record["dataset"]["name"] != "fashion-mnist":
+        return False
+    given = {k: v for k, v in record["recipe"].items() if k not in _HOW}
+    # Fields that came later had their defaults then.
+    base = {k: v for k, v in _learned(Recipe()).items() if k not in given}
+    return base | given == recipe
+
+
+def _protocol_cell(name: str, records: Path) -> str:
+    rows = summarise(study_records(name, records))
+    if not rows:
+        return ""
+    row = max(rows, key=lambda row: len(row["seeds"]))
+    epochs = find_recipe("published", name).epochs
+    short = "" if row["epochs"] == epochs else f" ({row['epochs']} of {epochs} epochs)"
+    return _cell(row) + short
+
+
+def _cell(row: dict | None) -> str:
+    return "" if row is None else mean_and_spread(row)

@@ -1,0 +1,96 @@
+"""The README's two tables: which runs count, and that variants are named."""
+
+import json
+
+import pytest
+
+from fmkeras.models import model_info
+from fmkeras.recipes import find_recipe
+from fmkeras.report.tables.overview import (
+    accuracy_table,
+    default_runs,
+    speed_overview,
+)
+
+
+def keep(root, study, seed, accuracy, backend="torch", **recipe):
+    default = find_recipe("default", "lenet").to_dict()
+    record = {
+        "model": "lenet",
+        "parameters": model_info("lenet").parameters,
+        "recipe": default | recipe,
+        "seed": seed,
+        "backend": backend,
+        "dataset": {"name": "fashion-mnist"},
+        "device": "CPU (two cores)",
+        "commit": "0123456789abcdef",
+        "precision": recipe.get("precision", "float32"),
+        "test": {"accuracy": accuracy},
+    }
+    path = root / f"saved_models/records/{study}/lenet-{backend}-seed{seed}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(record))
+    return record
+
+
+def row_of(table, name):
+    [row] = [line for line in table.splitlines() if f"`{name}`" in line]
+    return [cell.strip() for cell in row.strip("|").split("|")]
+
+
+def test_runs_of_the_most_seeds_count_not_those_of_the_best_figure(tmp_path):
+    for seed, accuracy in enumerate((0.90, 0.92, 0.91)):
+        keep(tmp_path, "default", seed, accuracy, "tensorflow")
+    for seed in range(2):
+        keep(tmp_path, "other", seed, 0.99, "jax")
+    found = default_runs(tmp_path / "saved_models/records")
+    assert list(found) == ["lenet"]
+    assert found["lenet"]["backend"] == "tensorflow"
+    assert row_of(accuracy_table(tmp_path), "lenet")[-1] == "91.00 ± 1.00 %"
+
+
+def test_precision_is_no_change_of_the_recipe_and_epochs_are(tmp_path):
+    for seed in range(3):
+        keep(tmp_path, "half", seed, 0.9, name="default+", precision="bfloat16")
+        keep(tmp_path, "short", seed, 0.5, "jax", epochs=1)
+    found = default_runs(tmp_path / "saved_models/records")
+    assert found["lenet"]["backend"] == "torch, bfloat16"
+    assert found["lenet"]["mean"] == pytest.approx(0.9)
+
+
+def test_a_recipe_or_network_of_the_past_does_not_count(tmp_path):
+    records = tmp_path / "saved_models/records"
+    keep(tmp_path, "default", 0, 0.9, learning_rate=0.5)
+    assert default_runs(records) == {}
+    record = keep(tmp_path, "default", 0, 0.9)
+    assert default_runs(records)
+    path = records / "default/lenet-torch-seed0.json"
+    del record["recipe"]["erasing"]  # a record from before that field
+    path.write_text(json.dumps(record))
+    assert default_runs(records)
+    path.write_text(json.dumps(record | {"parameters": 1}))
+    assert default_runs(records) == {}
+
+
+def test_the_overview_of_speed_leads_with_a_fixed_variant():
+    def rates(**medians):
+        return {name.replace("_", "-"): {"median": m} for name, m in medians.items()}
+
+    entry = {
+        "train": rates(ours_torch=20, ours_torch_bfloat16=10, pytorch_tensors=10),
+        "predict": rates(ours_torch=30, pytorch_tensors=10),
+    }
+    entry["train"]["pytorch-tuned"] = {"median": 40}
+    record = {
+        "settings": {"batch_size": 128, "device": "cpu"},
+        "machine": {"cores": 2},
+        "models": {"lenet": entry, "mlp": entry},
+    }
+    lines = speed_overview(record).splitlines()
+    assert lines[2] == (
+        "| torch, float32 | plain PyTorch loop | 2.00 (2.00 to 2.00) | "
+        "3.00 (3.00 to 3.00) |"
+    )
+    assert "| fastest of the four on torch | tuned PyTorch loop | 0.50" in lines[-3]
+    assert len([line for line in lines if line.startswith("|")]) <= 2 + 8
+    assert "over 2 networks" in lines[-1]
