@@ -191,7 +191,7 @@ def _trace(step: Callable, groups) -> torch.fx.GraphModule:
         return step(*(flat[a:b] for a, b in zip(starts, ends, strict=True)))
 
     with torch.enable_grad():
-        # Fake tensors: a trace neither trains nor params random numbers.
+        # Fake tensors: a trace neither trains nor draws random numbers.
         trace = make_fx(flat_step, tracing_mode="fake")
         return simplify(trace(*(tensor for group in groups for tensor in group)))
 

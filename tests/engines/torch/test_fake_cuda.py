@@ -1,0 +1,85 @@
+"""Every model on tensors of a CUDA device that is not there: none is left on the CPU.
+
+A fake tensor has a shape, a type and a device, and no memory, so it needs no driver. An
+operation that mixes devices raises; what a step makes on the CPU is caught here.
+"""
+
+import keras
+import pytest
+
+if keras.backend.backend() != "torch":
+    pytest.skip("of the torch engine", allow_module_level=True)
+
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from fmkeras.engines import create_engine
+from fmkeras.engines.torch.sampling import sample_images
+from fmkeras.models import build_model, list_models
+from fmkeras.recipes import Recipe
+from fmkeras.training.builders import build_augmentation, build_loss, build_optimizer
+
+RECIPE = Recipe(crop_padding=2, flip=True, rotation=10.0, erasing=0.3)
+BATCH = 8
+
+
+class OtherDevices(TorchDispatchMode):
+    """Collects the operations whose results are not on the fake CUDA device."""
+
+    def __init__(self):
+        super().__init__()
+        self.found = set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        results = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(results):
+            if isinstance(tensor, torch.Tensor) and tensor.device.type != "cuda":
+                self.found.add((str(func), tuple(tensor.shape)))
+        return results
+
+
+def trace(model, training):
+    """Return what a forward pass of `model` leaves on other devices, and its loss."""
+    optimizer, loss = build_optimizer(RECIPE, 10), build_loss(RECIPE)
+    engine = create_engine(model, optimizer, loss)
+    trained, others = engine._state()[:2]
+
+    def cuda(*shape, dtype=torch.float32):
+        return torch.empty(shape, dtype=dtype, device="cuda")
+
+    with FakeTensorMode(), keras.device("gpu:0"):
+        state = [[cuda(*t.shape, dtype=t.dtype) for t in g] for g in (trained, others)]
+        images = cuda(BATCH, 28, 28, dtype=torch.uint8)
+        with OtherDevices() as mode:
+            logits, updates = engine._logits(*state, images, training=training)
+            losses = engine._loss(cuda(BATCH, engine.num_classes), logits)
+        assert logits.shape == (BATCH, engine.num_classes)
+        assert all(u.device.type == "cuda" for u in (losses, *updates))
+    return mode.found
+
+
+@pytest.mark.parametrize("name", list_models())
+def test_no_tensor_of_a_forward_pass_is_left_on_the_cpu(name):
+    model = build_model(name)
+    for training in (True, False):
+        assert trace(model, training) == set(), f"training={training}"
+
+
+def test_augmentation_stays_on_the_device_of_its_images():
+    # On the meta device, for a tensor cannot be made from numbers on a fake one.
+    augmentation = build_augmentation(RECIPE)
+    params = augmentation.draw(BATCH, seed=0, epoch=0).shape[1]
+    images = torch.empty(BATCH, 28, 28, dtype=torch.uint8, device="meta")
+    with keras.device("meta"):
+        changed = augmentation.apply(
+            images, torch.empty(BATCH, params, device="meta"), sample_images
+        )
+    assert changed.device.type == "meta" and changed.shape == images.shape
+
+
+def test_a_tensor_made_on_the_cpu_is_found():
+    with FakeTensorMode(), OtherDevices() as mode:
+        torch.zeros(3)
+    assert mode.found == {("aten.zeros.default", (3,))}
