@@ -251,8 +251,9 @@ class Ranger21(keras.optimizers.Optimizer):
         self.assign(self._second_moment_sum, moment_sum)
 
         shares = ops.unstack((1 - self.beta_1**2) * factors * gains)
-        momentums = [
-            self._update_momentums(variable, direction * share)
+        scales = self._momentum_scales(rate, unbias_1)
+        numerators = [
+            self._update_momentums(variable, direction * share, *scales)
             for variable, direction, share in zip(
                 variables, directions, shares, strict=True
             )
@@ -262,7 +263,7 @@ class Ranger21(keras.optimizers.Optimizer):
             self._update_second_moment(variable, square * share)
             for variable, square, share in zip(variables, squares, shares, strict=True)
         ]
-        changes = self._changes(momentums, moments, rate, unbias_1, unbias_2)
+        changes = self._changes(numerators, moments, unbias_2)
         size = sum(math.prod(variable.shape) for variable in variables)
         sigma = ops.sqrt(moment_sum / (unbias_2 * size))
         shrinkages = self._shrinkages(variables, norms, rate, sigma)
@@ -314,8 +315,17 @@ class Ranger21(keras.optimizers.Optimizer):
             gains = ops.where(normalised, gains, ones)
         return factors, gains
 
-    def _update_momentums(self, variable, value):
-        """Return the new momentum and the one before it.
+    def _momentum_scales(self, rate, unbias_1):
+        """Factors of the momentum and of the one before it, learning rate included."""
+        factor = self.negative_momentum
+        # Here the reference has beta_2 for its factor: 0.06 % off.
+        noise = self.beta_2 if self.mode == "reference" else factor
+        scale = rate / (unbias_1 * math.hypot(1 + noise, noise))
+        scale = scale * (self.softplus_beta or 1.0)
+        return (1 + factor) * scale, factor * scale
+
+    def _update_momentums(self, variable, value, positive, negative):
+        """Return the positive-negative momentum; update both momentums.
 
         The reference's two buffers take turns. Named the older and the newer of the
         two, they need neither a counter nor a choice.
@@ -323,9 +333,12 @@ class Ranger21(keras.optimizers.Optimizer):
         i = self._get_variable_index(variable)
         newer = self._tensor(self._newer_momentums[i])
         momentum = self.beta_1**2 * self._tensor(self._older_momentums[i]) + value
+        # Before the assignments: on torch a tensor read from a variable is the
+        # variable's own memory, which `assign` overwrites.
+        numerator = positive * momentum - negative * newer
         self.assign(self._older_momentums[i], newer)
         self.assign(self._newer_momentums[i], momentum)
-        return momentum, newer
+        return numerator
 
     def _update_second_moment(self, variable, value):
         i = self._get_variable_index(variable)
@@ -336,21 +349,15 @@ class Ranger21(keras.optimizers.Optimizer):
             self.assign(self._largest_moments[i], moment)
         return moment
 
-    def _changes(self, momentums, moments, rate, unbias_1, unbias_2):
+    def _changes(self, numerators, moments, unbias_2):
         """What positive-negative momentum over the softened root subtracts."""
-        factor = self.negative_momentum
-        # Here the reference has beta_2 for its factor: 0.06 % off.
-        noise = self.beta_2 if self.mode == "reference" else factor
-        scale = rate / (unbias_1 * math.hypot(1 + noise, noise))
         sharpness = self.softplus_beta or 1.0
-        scale = scale * sharpness
-        positive, negative = (1 + factor) * scale, factor * scale
         root_scale = sharpness / ops.sqrt(unbias_2)
-        for (momentum, before), moment in zip(momentums, moments, strict=True):
+        for numerator, moment in zip(numerators, moments, strict=True):
             root = ops.sqrt(moment) * root_scale + sharpness * self.epsilon
             if self.softplus_beta:
                 root = ops.softplus(root)
-            yield (positive * momentum - negative * before) / root
+            yield numerator / root
 
     def _shrinkages(self, variables, norms, rate, sigma):
         """Share of each unit that stable decay and, after it, norm loss take away."""
