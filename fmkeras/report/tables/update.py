@@ -229,6 +229,17 @@ def suspects_table(root: Path, argument: str = "") -> str:
     return audit_table(json.loads(path.read_text()))
 
 
+def pages_table(root: Path, argument: str = "") -> str:
+    """The pages of docs/ and their titles: the first heading of each."""
+    rows = []
+    for path in sorted((root / "docs").glob("**/*.md")):
+        name = path.relative_to(root / "docs").as_posix()
+        title = re.search(r"^# (.*)", path.read_text(), re.M)
+        if title and name != "README.md":
+            rows.append((f"[{name}]({name})", title[1]))
+    return markdown_table(("page", "subject"), rows, "ll")
+
+
 def targets_table(root: Path, argument: str = "") -> str:
     """The targets of the Makefile and what each is for."""
     targets = re.findall(r"^([a-z-]+):.*## (.*)", (root / "Makefile").read_text(), re.M)
@@ -247,6 +258,7 @@ _TABLES: dict[str, Callable[[Path, str], str]] = {
     "audit": suspects_table,
     "search": search_table,
     "speed": speed_table,
+    "pages": pages_table,
     "targets": targets_table,
 }
 
