@@ -13,6 +13,7 @@ from keras import ops
 
 from fmkeras.datasets.augmentation import Augmentation
 from fmkeras.datasets.splits import Subset, epoch_order
+from fmkeras.engines.structure import output_index
 from fmkeras.errors import UserError
 from fmkeras.labels import NUM_CLASSES
 
@@ -94,7 +95,9 @@ class Engine(ABC):
         self.l2 = l2
         self.augmentation = augmentation or Augmentation()
         self.compile_step = compile_step
-        self.num_classes = model.output_shape[-1]
+        scores = keras.tree.flatten(model.outputs)
+        index = output_index(model) if len(scores) > 1 else 0
+        self.num_classes = scores[index].shape[-1]
         self.evaluation_batch = evaluation_batch(model)
         self.totals = {"train": MetricTotals(), "validation": MetricTotals()}
         if optimizer is not None:

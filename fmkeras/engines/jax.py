@@ -10,6 +10,7 @@ import numpy as np
 from fmkeras.datasets.augmentation import sample_images
 from fmkeras.datasets.splits import Subset
 from fmkeras.engines.engine import Engine, count_confusion, one_hot_labels
+from fmkeras.engines.structure import class_scores, pack_images
 from fmkeras.files import cache_folder
 
 # Compiled steps are kept between runs, unless the user says where or says no.
@@ -118,10 +119,11 @@ class JaxEngine(Engine):
 
     def _logits(self, trainable, non_trainable, images, training):
         images = images.astype(jnp.float32)[..., None]
-        logits, non_trainable = self.model.stateless_call(
+        images = pack_images(self.model, images)
+        outputs, non_trainable = self.model.stateless_call(
             trainable, non_trainable, images, training=training
         )
-        return logits.astype(jnp.float32), non_trainable
+        return class_scores(self.model, outputs).astype(jnp.float32), non_trainable
 
     def _no_confusion(self):
         return jnp.zeros((self.num_classes, self.num_classes))

@@ -9,6 +9,7 @@ import tensorflow as tf
 from fmkeras.datasets.augmentation import sample_images
 from fmkeras.datasets.splits import Subset
 from fmkeras.engines.engine import Engine, count_confusion, one_hot_labels
+from fmkeras.engines.structure import class_scores, pack_images
 
 
 @dataclass
@@ -24,7 +25,7 @@ class TensorflowEngine(Engine):
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         numbers = tf.TensorSpec([None, None], tf.int32)
-        images = tf.TensorSpec([None, *self.model.input_shape[1:3]], tf.uint8)
+        images = tf.TensorSpec([None, *self.model.inputs[0].shape[1:3]], tf.uint8)
         one_hot = tf.TensorSpec([None, self.num_classes], tf.float32)
         params = tf.TensorSpec([None, None, None], tf.float32)
         signature = [images, one_hot, numbers]
@@ -108,7 +109,8 @@ class TensorflowEngine(Engine):
 
     def _logits(self, images, training):
         images = tf.cast(images, tf.float32)[..., None]
-        return tf.cast(self.model(images, training=training), tf.float32)
+        outputs = self.model(pack_images(self.model, images), training=training)
+        return tf.cast(class_scores(self.model, outputs), tf.float32)
 
     def _zeros(self, batches):
         losses = tf.TensorArray(tf.float32, size=tf.shape(batches)[0])

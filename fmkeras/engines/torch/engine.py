@@ -1,6 +1,7 @@
 """The compiled steps on torch: the whole step traced once to one flat graph."""
 
 import itertools
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from fmkeras.datasets.splits import Subset
 from fmkeras.engines.engine import Engine, one_hot_labels
+from fmkeras.engines.structure import class_scores, pack_images
 from fmkeras.engines.torch.adam import fuse_adam
 from fmkeras.engines.torch.cuda_graph import RecordedStep
 from fmkeras.engines.torch.inductor import compile_graph
@@ -19,6 +21,9 @@ from fmkeras.engines.torch.layers import TorchForward, lower_loss
 from fmkeras.engines.torch.layout import to_output_first
 from fmkeras.engines.torch.sampling import sample_images
 from fmkeras.engines.torch.simplify import simplify
+from fmkeras.errors import UserError
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -66,9 +71,24 @@ class TorchEngine(Engine):
         images = torch.from_numpy(np.ascontiguousarray(images)).to(get_device())
         state = self._state()[:2]
         with torch.no_grad():
-            key = ("predict", len(images))
-            graph = self._graph(key, self._predict_step, *state, [images])
+            graph = self._predict_graph(state, images)
             return graph(*state[0], *state[1], images).cpu().numpy()
+
+    def _predict_graph(self, state, images) -> Callable:
+        try:
+            key = ("predict", len(images))
+            return self._graph(key, self._predict_step, *state, [images])
+        except UserError:
+            raise
+        except Exception as error:  # Layers of any kind may refuse to be traced.
+            _log.info("Keras predicts with %s: %s", self.model.name, error)
+            return self._keras_predict
+
+    def _keras_predict(self, *tensors):
+        """Predict layer by layer, as Keras does, with a model that cannot be traced."""
+        images = tensors[-1].to(torch.float32).unsqueeze(-1)
+        outputs = self.model(pack_images(self.model, images), training=False)
+        return class_scores(self.model, outputs).to(torch.float32)
 
     def _sample(self, images, maps, bilinear):
         return sample_images(images, maps, bilinear)
@@ -173,7 +193,8 @@ class TorchEngine(Engine):
             *zip(variables[1], non_trainable, strict=True),
         ]
         with keras.StatelessScope(mapping) as scope:
-            logits = self._forward_layers(images, training)
+            outputs = self._forward_layers(images, training)
+        logits = class_scores(self.model, outputs)
         non_trainable = [scope.get_current_value(v) for v in variables[1]]
         return logits.to(torch.float32), non_trainable
 

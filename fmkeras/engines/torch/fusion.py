@@ -7,6 +7,26 @@ it, and what cuts off or bends values waits until a maximum has thinned them out
 from keras import activations, layers
 
 
+def takes_floats(layer) -> bool:
+    """Whether a layer is given floating-point tensors alone.
+
+    Keras's layers differ in what they do with whole numbers.
+    """
+    return all(
+        tensor.dtype in ("float32", "float16", "bfloat16", "float64")
+        for node in layer._inbound_nodes
+        for tensor in node.input_tensors
+    )
+
+
+def makes_masks(model) -> bool:
+    """Whether a layer somewhere in a model tells later ones which steps to skip."""
+    return any(
+        isinstance(layer, layers.Masking) or getattr(layer, "mask_zero", False)
+        for layer in model._flatten_layers(include_self=False)
+    )
+
+
 def plain_convolution(layer) -> bool:
     """Whether a Conv2D is one of torch's, with as many zeros on either side."""
     same = layer.padding == "same"
@@ -153,4 +173,6 @@ def _inner_layers(model) -> list:
     if not hasattr(model, "_run_through_graph"):
         return []
     last = [tensor._keras_history.operation for tensor in model.outputs]
-    return [layer for layer in model.layers if layer not in last]
+    return [
+        layer for layer in model.layers if layer not in last and takes_floats(layer)
+    ]

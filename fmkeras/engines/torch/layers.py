@@ -22,6 +22,7 @@ from fmkeras.engines.torch.dropout import draw_mask
 from fmkeras.engines.torch.fusion import (
     activations_after_pool,
     is_2x2_pool,
+    makes_masks,
     norms_before_pool,
     norms_of_convolutions,
     paddings_of_convolutions,
@@ -29,6 +30,7 @@ from fmkeras.engines.torch.fusion import (
     plain_normalization,
     plain_pooling,
     plain_relu,
+    takes_floats,
 )
 from fmkeras.engines.torch.matmul import affine
 from fmkeras.engines.torch.operations import convolve, dropout_mask
@@ -54,6 +56,8 @@ class TorchForward:
         # A sequential model holds the functional one that it is.
         self.model = model = getattr(model, "_functional", None) or model
         self.fusible = fusible
+        # Masks travel on tensors, which the functions here would lose.
+        self._masked = makes_masks(model)
         self._padding = paddings_of_convolutions(model)
         self._norms = norms_of_convolutions(model)
         self._folded = set(self._norms.values())
@@ -62,19 +66,33 @@ class TorchForward:
         self._norms_of_maxima = norms_before_pool(model)
         self._pooled = set(self._norms_of_maxima.values())
 
-    def __call__(self, images: torch.Tensor, training: bool) -> torch.Tensor:
-        """Return the outputs for images, float32 (n, height, width, channels)."""
+    def __call__(self, inputs, training: bool):
+        """Return the outputs, in the model's structure.
+
+        `inputs` are images, (n, height, width, channels), or what a model inside
+        another is given.
+        """
         if not hasattr(self.model, "_run_through_graph"):
-            return self.model(images, training=training)
-        return self.model._run_through_graph(
-            [images], operation_fn=lambda layer: self._lower(layer, training)
+            return self.model(inputs, training=training)
+        # As `Functional.call` does: types and ranks as the model's own inputs have.
+        flat = self.model._convert_inputs_to_tensors(keras.tree.flatten(inputs))
+        outputs = self.model._run_through_graph(
+            self.model._adjust_input_rank(flat),
+            operation_fn=lambda layer: self._lower(layer, training),
         )
+        single = isinstance(outputs, list | tuple) and len(outputs) == 1
+        return outputs[0] if single else outputs
 
     def _lower(self, layer, training: bool) -> Callable:
         if isinstance(layer, keras.Model):
             inner = TorchForward(layer, self.fusible)
             return lambda x, **arguments: inner(x, training)
+        if not isinstance(layer, keras.layers.Layer):
+            # An operator or a function of `keras.ops`.
+            return layer
         own = partial(_call, layer, training)
+        if self._masked:
+            return own
         padding = self._padding.get(layer)
         norm = None if training else self._norms.get(layer)
         later = self._later.get(layer)
@@ -92,7 +110,7 @@ class TorchForward:
                 norm=norm,
                 activate=layer not in self._postponed,
             )
-        elif handled is None or not handled(layer):
+        elif handled is None or not handled(layer) or not takes_floats(layer):
             return own
         if training and self.fusible and function is not _identity:
             function = self._fusible(layer, function)
@@ -120,7 +138,7 @@ class TorchForward:
 
 
 def _call(layer, train, *inputs, **arguments):
-    if layer._call_has_training_arg:
+    if getattr(layer, "_call_has_training_arg", False):
         arguments["training"] = train
     return layer(*inputs, **arguments)
 

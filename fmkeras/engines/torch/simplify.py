@@ -29,6 +29,10 @@ def simplify(module: torch.fx.GraphModule) -> torch.fx.GraphModule:
                 node.replace_all_uses_with(before.args[0])
     _view_once(graph)
     _read_no_scalars(graph)
+    # Real tensors may lie otherwise in memory than the fake ones of the trace, so that
+    # what was a view there needs a copy.
+    for node in graph.find_nodes(op="call_function", target=_aten.view.default):
+        node.target = _aten.reshape.default
     graph.eliminate_dead_code()
     module.recompile()
     return module
