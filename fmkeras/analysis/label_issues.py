@@ -46,7 +46,11 @@ def audit(
     recipe = recipe.replace(data_split="full", keep="last")
     train, test = _out_of_sample(dataset, model_name, recipe, folder, folds, seed)
     result = {
-        "dataset": {"name": dataset.name, "checksum": dataset.checksum},
+        "dataset": {
+            "name": dataset.name,
+            "checksum": dataset.checksum,
+            "classes": list(dataset.class_names),
+        },
         "model": model_name,
         "recipe": recipe.to_dict(),
         "folds": folds,
@@ -65,7 +69,7 @@ def audit(
 def find_label_issues(probabilities: np.ndarray, labels: np.ndarray) -> list[dict]:
     """Return the images whose label is likely wrong, the most likely first.
 
-    `probabilities` (n, 10) are by models that did not see the images, `labels`
+    `probabilities` (n, classes) are by models that did not see the images, `labels`
     integers (n,).
     """
     from cleanlab.filter import find_label_issues
@@ -92,6 +96,7 @@ def find_label_issues(probabilities: np.ndarray, labels: np.ndarray) -> list[dic
 def audit_text(result: dict, shown: int = 10) -> str:
     """Return what an audit found, in lines."""
     lines = []
+    names = result["dataset"].get("classes", CLASS_NAMES)
     for name, part in result["parts"].items():
         found = part["suspects"]
         lines.append(
@@ -100,8 +105,8 @@ def audit_text(result: dict, shown: int = 10) -> str:
         )
         for one in found[:shown]:
             lines.append(
-                f"  image {one['image']:>5}: labelled {CLASS_NAMES[one['label']]}, "
-                f"looks like {CLASS_NAMES[one['guess']]} "
+                f"  image {one['image']:>5}: labelled {names[one['label']]}, "
+                f"looks like {names[one['guess']]} "
                 f"({one['guess_probability']:.4f})"
             )
     pairs = result["duplicates"]
@@ -140,8 +145,8 @@ def _out_of_sample(dataset, model_name, recipe, folder, folds, seed):
 
     folder = make_folder(folder)
     parts = StratifiedKFold(folds, shuffle=True, random_state=seed)
-    train = np.zeros((len(dataset.y_train), len(CLASS_NAMES)))
-    test = np.zeros((len(dataset.y_test), len(CLASS_NAMES)))
+    train = np.zeros((len(dataset.y_train), dataset.num_classes))
+    test = np.zeros((len(dataset.y_test), dataset.num_classes))
     for number, (others, fold) in enumerate(
         parts.split(dataset.x_train, dataset.y_train)
     ):
@@ -168,6 +173,7 @@ def _train_fold(dataset, others, fold, model_name, recipe, seed, folder, name):
         y_test=dataset.y_train[fold],
         source=f"{dataset.source}, {name}",
         checksum=dataset.checksum,
+        class_names=dataset.class_names,
     )
     fitted = fit(model_name, recipe, part, folder=folder / name, seed=seed)
     found = [

@@ -5,7 +5,7 @@ import io
 import json
 import os
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from textwrap import shorten
 
@@ -14,7 +14,7 @@ import keras
 from fmkeras.backends import block_imports
 from fmkeras.errors import UserError
 from fmkeras.files import replacing, write_json
-from fmkeras.labels import CLASS_NAMES, IMAGE_SHAPE, NUM_CLASSES
+from fmkeras.labels import CLASS_NAMES, IMAGE_SHAPE
 from fmkeras.records import SAVED_MODELS
 
 FOLDER = str(SAVED_MODELS)
@@ -22,7 +22,11 @@ INPUT = "28 x 28 grey images, (n, 28, 28) or (n, 28, 28, 1), uint8 or float, raw
 
 
 def save_artifact(
-    model: keras.Model, name: str, card: dict, folder: str | os.PathLike = FOLDER
+    model: keras.Model,
+    name: str,
+    card: dict,
+    folder: str | os.PathLike = FOLDER,
+    class_names: Sequence[str] = CLASS_NAMES,
 ) -> Path:
     """Write `NAME.keras` and its card `NAME.json`; return the path of the former.
 
@@ -42,7 +46,7 @@ def save_artifact(
             to_inference_model(model).save(model_file)
         content = model_file.read_bytes()
         facts = {
-            "classes": list(CLASS_NAMES),
+            "classes": list(class_names),
             "input": INPUT,
             "output": "one probability a class, in the order of classes",
             "file": path.name,
@@ -54,13 +58,16 @@ def save_artifact(
 
 
 def load_artifact(
-    path_or_name: str | os.PathLike, folder: str | os.PathLike = FOLDER
+    path_or_name: str | os.PathLike,
+    folder: str | os.PathLike = FOLDER,
+    num_classes: int | None = None,
 ) -> keras.Model:
     """Open a model by its path, or by its name in `folder`, uncompiled.
 
     Files of other projects are welcome where they take 28 x 28 grey images and give
-    ten outputs. Raises `UserError` for a file that is missing, damaged, altered
-    since its card was written, unsafe (code inside) or of other shapes.
+    one output a class: `num_classes` of them where that is given. Raises `UserError`
+    for a file that is missing, damaged, altered since its card was written, unsafe
+    (code inside) or of other shapes.
     """
     path = find_artifact(path_or_name, folder)
     content = _read(path)
@@ -70,7 +77,7 @@ def load_artifact(
         model = keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises a dozen types for what a file may hold.
         raise _not_loadable(path, config, error) from error
-    _check_shapes(path, model)
+    _check_shapes(path, model, num_classes)
     return model
 
 
@@ -209,7 +216,7 @@ def _nodes(config: object) -> Iterator[dict]:
         yield from _nodes(value)
 
 
-def _check_shapes(path: Path, model: keras.Model) -> None:
+def _check_shapes(path: Path, model: keras.Model, num_classes: int | None) -> None:
     takes, gives = _shapes(model, "inputs"), _shapes(model, "outputs")
     height, width, channels = IMAGE_SHAPE
     fits = (
@@ -224,10 +231,13 @@ def _check_shapes(path: Path, model: keras.Model) -> None:
             f"The model in '{path}' does not take 28 x 28 grey images; expected one "
             f"input of (28, 28, 1) or (28, 28). Received: {takes}"
         )
-    if gives != [(NUM_CLASSES,)]:
+    shape = gives[0] if len(gives) == 1 else ()
+    count = shape[0] if len(shape) == 1 and shape[0] else 0
+    if count < 2 or num_classes not in (None, count):
+        expected = num_classes or "the"
         raise UserError(
-            f"The model in '{path}' does not give {NUM_CLASSES} classes; expected one "
-            f"output of ({NUM_CLASSES},). Received: {gives}"
+            f"The model in '{path}' does not give {expected} classes; expected one "
+            f"output of ({num_classes or 'classes'},). Received: {gives}"
         )
 
 

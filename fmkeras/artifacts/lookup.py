@@ -1,13 +1,14 @@
 """Trained models by name: which there are, and which images they never saw."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from fmkeras.artifacts import keras_file
 from fmkeras.datasets import Dataset
 from fmkeras.datasets.splits import Subset, split_dataset
 from fmkeras.errors import UserError
+from fmkeras.labels import CLASS_NAMES
 
 
 def find_models(
@@ -41,6 +42,37 @@ def card_or_empty(
     return keras_file.read_card(path) if path.with_suffix(".json").exists() else {}
 
 
+def class_names_of(card: dict, model) -> tuple[str, ...]:
+    """Return the names of a model's classes, by its card.
+
+    A file without a card has those of Fashion-MNIST where it has ten outputs, and
+    numbers otherwise.
+    """
+    count = model.outputs[0].shape[-1]
+    names = tuple(card.get("classes", ()))
+    if len(names) == count:
+        return names
+    return CLASS_NAMES if count == len(CLASS_NAMES) else tuple(map(str, range(count)))
+
+
+def load_for_dataset(
+    path_or_name: str | os.PathLike, folder: str | os.PathLike, dataset: Dataset
+):
+    """Open a model to be measured on `dataset`.
+
+    Raises `UserError` where it is not to be had (see `load_artifact`), or where it
+    tells other classes apart than those of the data.
+    """
+    names = tuple(card_or_empty(path_or_name, folder).get("classes", ()))
+    if names and names != dataset.class_names:
+        raise UserError(
+            f"The model '{path_or_name}' tells other classes apart than those of the "
+            f"data set {dataset.name}; expected {_shortened(dataset.class_names)}: "
+            f"give the data it was trained on. Received: {_shortened(names)}"
+        )
+    return keras_file.load_artifact(path_or_name, folder, dataset.num_classes)
+
+
 def validation_subset(card: dict, dataset: Dataset) -> Subset | None:
     """Return the training images that a model's own training held back.
 
@@ -52,6 +84,11 @@ def validation_subset(card: dict, dataset: Dataset) -> Subset | None:
     if told.get("checksum") != dataset.checksum or split != "holdout":
         return None
     return split_dataset(dataset, card["seed"]).validation
+
+
+def _shortened(names: Sequence[str]) -> str:
+    rest = f" and {len(names) - 4} more" if len(names) > 4 else ""
+    return ", ".join(names[:4]) + rest
 
 
 def _data_of(path: Path, default: str) -> str:

@@ -87,7 +87,7 @@ def evaluate(args) -> None:
 
 
 def _evaluate_one(name: str, dataset, args) -> dict:
-    from fmkeras.artifacts.keras_file import load_artifact
+    from fmkeras.artifacts.lookup import load_for_dataset
     from fmkeras.engines import predict
     from fmkeras.evaluation.evaluate import evaluate_model
     from fmkeras.evaluation.text import (
@@ -96,8 +96,10 @@ def _evaluate_one(name: str, dataset, args) -> dict:
         evaluation_text,
     )
 
-    model = load_artifact(name, args.models_dir)
-    evaluation = evaluate_model(model, dataset.x_test, dataset.y_test, predict)
+    model = load_for_dataset(name, args.models_dir, dataset)
+    evaluation = evaluate_model(
+        model, dataset.x_test, dataset.y_test, predict, dataset.class_names
+    )
     title = f"{Path(name).stem} on {len(dataset.y_test):,} test images"
     print(f"{title} of {dataset.name}")
     print(evaluation_text(evaluation))
@@ -106,7 +108,9 @@ def _evaluate_one(name: str, dataset, args) -> dict:
     if args.figure:
         from fmkeras.report.plots.figures import plot_confusion_matrix
 
-        plot_confusion_matrix(evaluation.confusion, args.figure, title)
+        plot_confusion_matrix(
+            evaluation.confusion, args.figure, title, dataset.class_names
+        )
         print(f"Picture: {args.figure}")
     if args.reliability:
         from fmkeras.report.plots.charts import plot_reliability
@@ -125,7 +129,7 @@ def _fit_temperature(evaluation, model, name: str, dataset, models_dir: str):
     part = validation_subset(card_or_empty(name, models_dir), dataset)
     if part is None:
         return None
-    seen = evaluate_model(model, part.images, part.labels, predict)
+    seen = evaluate_model(model, part.images, part.labels, predict, dataset.class_names)
     return fit_on_validation(evaluation, seen.probabilities, part.labels)
 
 
@@ -134,18 +138,21 @@ def compare(args) -> None:
     dataset = load_data(args)
     names = _names(args.models, args, dataset)
     print_device()
-    from fmkeras.artifacts.keras_file import load_artifact
-    from fmkeras.artifacts.lookup import card_or_empty
+    from fmkeras.artifacts.lookup import card_or_empty, load_for_dataset
     from fmkeras.engines import predict
     from fmkeras.evaluation.compare import compare as compare_predictions
     from fmkeras.evaluation.compare import over_seeds
     from fmkeras.evaluation.text import comparison_text
 
     predictions = {
-        name: predict(load_artifact(name, args.models_dir), dataset.x_test).argmax(1)
+        name: predict(
+            load_for_dataset(name, args.models_dir, dataset), dataset.x_test
+        ).argmax(1)
         for name in names
     }
-    comparison = compare_predictions(predictions, dataset.y_test)
+    comparison = compare_predictions(
+        predictions, dataset.y_test, class_names=dataset.class_names
+    )
     accuracies = dict(zip(comparison.names, comparison.accuracies, strict=True))
     networks = {
         name: card_or_empty(name, args.models_dir).get("model", name)

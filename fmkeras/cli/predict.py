@@ -69,10 +69,12 @@ def predict(args) -> None:
         )
     print_device()
     from fmkeras.artifacts.keras_file import load_artifact
+    from fmkeras.artifacts.lookup import card_or_empty, class_names_of
     from fmkeras.engines import predict as run_model
 
     model = load_artifact(args.model, args.models_dir)
-    predictions = predict_pictures(model, pictures, run_model)
+    names = class_names_of(card_or_empty(args.model, args.models_dir), model)
+    predictions = predict_pictures(model, pictures, run_model, names)
     for prediction in predictions:
         print(prediction.to_text())
     keep_what_was_seen(predictions, args.out)

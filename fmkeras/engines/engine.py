@@ -5,7 +5,7 @@ import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import keras
 import numpy as np
@@ -15,7 +15,6 @@ from fmkeras.datasets.augmentation import Augmentation
 from fmkeras.datasets.splits import Subset, epoch_order
 from fmkeras.engines.structure import output_index
 from fmkeras.errors import UserError
-from fmkeras.labels import NUM_CLASSES
 
 # A call holds as many batches as take about this long: enough to hide the cost of a
 # call, few enough that a progress bar moves.
@@ -31,14 +30,17 @@ class MetricTotals:
     """What a pass adds up inside the compiled step.
 
     Attributes:
-        loss_sum: the sum over images of the loss.
         confusion: int64 (classes, classes); rows are true, columns predicted.
+        loss_sum: the sum over images of the loss.
     """
 
+    confusion: np.ndarray
     loss_sum: float = 0.0
-    confusion: np.ndarray = field(
-        default_factory=lambda: np.zeros((NUM_CLASSES, NUM_CLASSES), np.int64)
-    )
+
+    @classmethod
+    def zeros(cls, num_classes: int) -> "MetricTotals":
+        """Return the totals of no image."""
+        return cls(np.zeros((num_classes, num_classes), np.int64))
 
     def add(self, losses: np.ndarray, confusion: np.ndarray) -> None:
         # One by one: the sum is the same however the steps were put into calls.
@@ -99,7 +101,10 @@ class Engine(ABC):
         index = output_index(model) if len(scores) > 1 else 0
         self.num_classes = scores[index].shape[-1]
         self.evaluation_batch = evaluation_batch(model)
-        self.totals = {"train": MetricTotals(), "validation": MetricTotals()}
+        self.totals = {
+            name: MetricTotals.zeros(self.num_classes)
+            for name in ("train", "validation")
+        }
         if optimizer is not None:
             if not optimizer.built:
                 optimizer.build(model.trainable_variables)
@@ -231,7 +236,7 @@ class Engine(ABC):
     def _train_epoch(
         self, data, order, params, batch_size, callback_list
     ) -> MetricTotals:
-        totals = MetricTotals()
+        totals = MetricTotals.zeros(self.num_classes)
         for step, batches in self._step_chunks(order, batch_size):
             callback_list.on_train_batch_begin(step)
             first = step * batch_size
@@ -250,7 +255,7 @@ class Engine(ABC):
         return totals
 
     def _evaluate_data(self, data) -> MetricTotals:
-        totals = MetricTotals()
+        totals = MetricTotals.zeros(self.num_classes)
         order = np.arange(len(data.labels), dtype=np.int32)
         for _, batches in self._step_chunks(order, self.evaluation_batch):
             totals.add(*self._evaluate_steps(data, batches))

@@ -30,7 +30,8 @@ class Pair:
         interval: the 95 % bootstrap interval of the difference.
         p_value: of McNemar's exact test, two-sided.
         adjusted: the same after Holm's correction over all pairs.
-        recalls: the difference of each class's recall, float64 (10,).
+        recalls: the difference of each class's recall, float64 (classes,).
+        class_names: one a class.
     """
 
     first: str
@@ -42,12 +43,14 @@ class Pair:
     p_value: float
     adjusted: float
     recalls: np.ndarray
+    class_names: tuple[str, ...] = CLASS_NAMES
 
     def to_dict(self) -> dict:
         """Return the figures as JSON knows them."""
-        recalls = zip(CLASS_NAMES, self.recalls.tolist(), strict=True)
+        recalls = zip(self.class_names, self.recalls.tolist(), strict=True)
+        hidden = ("recalls", "class_names")
         return {
-            **{k: v for k, v in vars(self).items() if k != "recalls"},
+            **{k: v for k, v in vars(self).items() if k not in hidden},
             "interval": list(self.interval),
             "recall_differences": dict(recalls),
         }
@@ -79,7 +82,10 @@ class Comparison:
 
 
 def compare(
-    predictions: Mapping[str, np.ndarray], labels: np.ndarray, seed: int = 0
+    predictions: Mapping[str, np.ndarray],
+    labels: np.ndarray,
+    seed: int = 0,
+    class_names: Sequence[str] = CLASS_NAMES,
 ) -> Comparison:
     """Compare nets by their predictions, integers (n,), of the same images.
 
@@ -96,7 +102,7 @@ def compare(
     couples = list(combinations(names, 2))
     p_values = [mcnemar(*_discordant(correct[a], correct[b])) for a, b in couples]
     pairs = [
-        _pair(a, b, correct, labels, seed, *p)
+        _pair(a, b, correct, labels, seed, tuple(class_names), *p)
         for (a, b), p in zip(
             couples, zip(p_values, holm(p_values), strict=True), strict=True
         )
@@ -178,11 +184,11 @@ def _discordant(first: np.ndarray, second: np.ndarray) -> tuple[int, int]:
     return int((first & ~second).sum()), int((second & ~first).sum())
 
 
-def _pair(first, second, correct, labels, seed, p_value, adjusted) -> Pair:
+def _pair(first, second, correct, labels, seed, class_names, p_value, adjusted) -> Pair:
     only = _discordant(correct[first], correct[second])
     gains = correct[first].astype(np.int64) - correct[second]
-    support = np.bincount(labels, minlength=len(CLASS_NAMES))
-    recalls = np.bincount(labels, gains, len(CLASS_NAMES)) / np.maximum(support, 1)
+    support = np.bincount(labels, minlength=len(class_names))
+    recalls = np.bincount(labels, gains, len(class_names)) / np.maximum(support, 1)
     return Pair(
         first=first,
         second=second,
@@ -193,4 +199,5 @@ def _pair(first, second, correct, labels, seed, p_value, adjusted) -> Pair:
         p_value=p_value,
         adjusted=adjusted,
         recalls=recalls,
+        class_names=class_names,
     )

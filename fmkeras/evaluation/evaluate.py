@@ -1,7 +1,7 @@
 """One pass of a model over a split, and the figures that come of it."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +23,7 @@ from fmkeras.evaluation.metrics import (
     per_class,
     wilson_interval,
 )
-from fmkeras.labels import CLASS_NAMES, NUM_CLASSES
+from fmkeras.labels import CLASS_NAMES
 
 # A softmax in half precision may miss a sum of one by this much.
 SUM_TOLERANCE = 1e-2
@@ -40,13 +40,14 @@ class Evaluation:
         accuracy: the share of them that was classified rightly.
         interval: Wilson's 95 % interval of the accuracy, (low, high).
         loss: mean cross-entropy in nats.
-        confusion: counts, int64 (10, 10); rows are true classes.
+        confusion: counts, int64 (classes, classes); rows are true classes.
         per_class: precision, recall, F1 and support.
         outputs: what the model gave: `probabilities`, or `logits` (of which a
             softmax was taken).
         examples_per_second: over the whole pass, compilation included.
-        probabilities: of each image and class, float64 (count, 10).
+        probabilities: of each image and class, float64 (count, classes).
         labels: int64 (count,).
+        class_names: one a class.
     """
 
     count: int
@@ -59,6 +60,7 @@ class Evaluation:
     examples_per_second: float
     probabilities: np.ndarray
     labels: np.ndarray
+    class_names: tuple[str, ...] = CLASS_NAMES
 
     @property
     def predictions(self) -> np.ndarray:
@@ -78,8 +80,8 @@ class Evaluation:
         return [
             {
                 "image": index,
-                "true": CLASS_NAMES[self.labels[index]],
-                "predicted": CLASS_NAMES[predictions[index]],
+                "true": self.class_names[self.labels[index]],
+                "predicted": self.class_names[predictions[index]],
                 "confidence": float(confidence[index]),
             }
             for index in order.tolist()
@@ -89,7 +91,7 @@ class Evaluation:
         """Return the figures as JSON knows them."""
         figures = self.per_class
         rows = zip(
-            CLASS_NAMES,
+            self.class_names,
             figures.precision.tolist(),
             figures.recall.tolist(),
             figures.f1.tolist(),
@@ -109,7 +111,9 @@ class Evaluation:
             },
             "most_confused": [
                 {"true": true, "predicted": predicted, "count": times}
-                for true, predicted, times in most_confused(self.confusion, CLASS_NAMES)
+                for true, predicted, times in most_confused(
+                    self.confusion, self.class_names
+                )
             ],
             "confusion_matrix": self.confusion.tolist(),
         }
@@ -134,7 +138,7 @@ def fit_on_validation(
 ) -> Temperature:
     """Fit a temperature on validation images; measure it on those of `evaluation`.
 
-    `probabilities` (n, 10) and `labels` (n,) are of the validation images.
+    `probabilities` (n, classes) and `labels` (n,) are of the validation images.
     """
     value = fit_temperature(probabilities, labels)
     scaled = with_temperature(evaluation.probabilities, value)
@@ -147,12 +151,16 @@ def fit_on_validation(
 
 
 def evaluate_model(
-    model, images: np.ndarray, labels: np.ndarray, predict: Callable
+    model,
+    images: np.ndarray,
+    labels: np.ndarray,
+    predict: Callable,
+    class_names: Sequence[str] = CLASS_NAMES,
 ) -> Evaluation:
     """Run `model` once over a split and return the figures.
 
     `images` are uint8 (n, 28, 28), `labels` integers (n,); `predict(model, images)`
-    returns the outputs, float (n, 10). Models made elsewhere may give logits or
+    returns the outputs, float (n, classes). Models made elsewhere may give logits or
     probabilities: the values tell which. Raises `UserError` where there are no
     images, or where an output is not a finite number.
     """
@@ -166,9 +174,9 @@ def evaluate_model(
     start = time.perf_counter()
     outputs = np.asarray(predict(model, images), np.float64)
     seconds = time.perf_counter() - start
-    if outputs.shape != (len(images), NUM_CLASSES):
+    if outputs.shape != (len(images), len(class_names)):
         raise ValueError(
-            f"Expected outputs of shape {(len(images), NUM_CLASSES)}. "
+            f"Expected outputs of shape {(len(images), len(class_names))}. "
             f"Received: {outputs.shape}"
         )
     if not np.isfinite(outputs).all():
@@ -177,18 +185,21 @@ def evaluate_model(
             "that diverged; train it again, with a lower learning rate. "
             f"Received: {np.unique(outputs[~np.isfinite(outputs)]).tolist()}"
         )
-    return evaluate_outputs(outputs, labels, seconds)
+    return evaluate_outputs(outputs, labels, seconds, class_names)
 
 
 def evaluate_outputs(
-    outputs: np.ndarray, labels: np.ndarray, seconds: float
+    outputs: np.ndarray,
+    labels: np.ndarray,
+    seconds: float,
+    class_names: Sequence[str] = CLASS_NAMES,
 ) -> Evaluation:
     """Return the figures of a pass that took `seconds`.
 
-    `outputs` are finite logits or probabilities, float (n, 10), `labels` integers
+    `outputs` are finite logits or probabilities, float (n, classes), `labels` integers
     (n,).
     """
-    confusion = confusion_matrix(labels, outputs.argmax(axis=1))
+    confusion = confusion_matrix(labels, outputs.argmax(axis=1), len(class_names))
     normal = _are_probabilities(outputs)
     probabilities = as_probabilities(outputs)
     if normal:
@@ -206,6 +217,7 @@ def evaluate_outputs(
         examples_per_second=len(labels) / seconds,
         probabilities=probabilities,
         labels=np.asarray(labels),
+        class_names=tuple(class_names),
     )
 
 

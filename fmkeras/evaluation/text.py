@@ -5,7 +5,6 @@ from pathlib import Path
 from fmkeras.evaluation.compare import Comparison
 from fmkeras.evaluation.evaluate import Evaluation, Temperature
 from fmkeras.evaluation.metrics import classification_report, most_confused
-from fmkeras.labels import CLASS_NAMES
 
 SHOWN_ERRORS = 5
 
@@ -14,12 +13,12 @@ def evaluation_text(evaluation: Evaluation) -> str:
     """Return the per-class table, the accuracy and the commonest confusions."""
     low, high = evaluation.interval
     lines = [
-        classification_report(evaluation.confusion, CLASS_NAMES),
+        classification_report(evaluation.confusion, evaluation.class_names),
         f"Accuracy {evaluation.accuracy:.4f} (95 % interval {low:.4f} to {high:.4f}), "
         f"loss {evaluation.loss:.4f}, {evaluation.count:,} images, "
         f"{evaluation.examples_per_second:,.0f} images/s",
     ]
-    pairs = most_confused(evaluation.confusion, CLASS_NAMES)
+    pairs = most_confused(evaluation.confusion, evaluation.class_names)
     if pairs:
         lines.append("Most confused:")
     for true, predicted, times in pairs:
@@ -96,9 +95,8 @@ def comparison_text(comparison: Comparison, seeds: list[dict]) -> str:
     for name, row in zip(names, comparison.agreement, strict=True):
         lines.append(f"  {name:<{width}}  " + "  ".join(f"{v:.3f}" for v in row))
     lines += ["", "Recall, class by class: the first minus the second"]
-    lines += [
-        f"  {'':<{2 * width + 3}}  " + "  ".join(f"{n[:6]:>6}" for n in CLASS_NAMES)
-    ]
+    classes = comparison.pairs[0].class_names
+    lines += [f"  {'':<{2 * width + 3}}  " + "  ".join(f"{n[:6]:>6}" for n in classes)]
     for pair in comparison.pairs:
         both = f"{Path(pair.first).stem} - {Path(pair.second).stem}"
         cells = "  ".join(f"{value:+.3f}" for value in pair.recalls)

@@ -2,7 +2,7 @@
 
 import csv
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,20 +19,21 @@ SHOWN = 3
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """A picture and the probability of each class, float64 (10,)."""
+    """A picture and the probability of each class, float64 (classes,)."""
 
     picture: Picture
     probabilities: np.ndarray
+    class_names: tuple[str, ...] = CLASS_NAMES
 
     @property
     def label(self) -> str:
         """The likeliest class."""
-        return CLASS_NAMES[int(self.probabilities.argmax())]
+        return self.class_names[int(self.probabilities.argmax())]
 
     def to_text(self) -> str:
         """Return the file, what was done to it, and the likeliest classes."""
         order = np.argsort(-self.probabilities, kind="stable")[:SHOWN]
-        classes = [f"{CLASS_NAMES[i]} {self.probabilities[i]:.1%}" for i in order]
+        classes = [f"{self.class_names[i]} {self.probabilities[i]:.1%}" for i in order]
         notes = ", ".join(self.picture.notes)
         return f"{self.picture.path}: {', '.join(classes)} ({notes})"
 
@@ -59,17 +60,23 @@ def find_pictures(paths: Iterable[str | os.PathLike]) -> list[Path]:
 
 
 def predict_pictures(
-    model, pictures: Iterable[Picture], predict: Callable
+    model,
+    pictures: Iterable[Picture],
+    predict: Callable,
+    class_names: Sequence[str] = CLASS_NAMES,
 ) -> list[Prediction]:
     """Return what `model` makes of each picture.
 
-    `predict(model, images)` gives logits or probabilities, float (n, 10).
+    `predict(model, images)` gives logits or probabilities, float (n, classes).
     """
     pictures = list(pictures)
     images = np.stack([picture.pixels for picture in pictures])
     outputs = np.asarray(predict(model, images), np.float64)
     probabilities = as_probabilities(outputs)
-    return [Prediction(*pair) for pair in zip(pictures, probabilities, strict=True)]
+    names = tuple(class_names)
+    return [
+        Prediction(*pair, names) for pair in zip(pictures, probabilities, strict=True)
+    ]
 
 
 def keep_what_was_seen(
@@ -98,9 +105,11 @@ def write_predictions(
     predictions: Iterable[Prediction], path: str | os.PathLike
 ) -> None:
     """Write a CSV file: a row a picture, a column a class."""
+    predictions = list(predictions)
+    names = predictions[0].class_names if predictions else CLASS_NAMES
     with replacing(path) as temporary, open(temporary, "w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["file", "class", "probability", *CLASS_NAMES, "notes"])
+        writer.writerow(["file", "class", "probability", *names, "notes"])
         for prediction in predictions:
             shares = prediction.probabilities
             cells = [f"{share:.6f}" for share in (shares.max(), *shares)]

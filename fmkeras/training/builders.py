@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from fmkeras.datasets.augmentation import Augmentation
+from fmkeras.labels import NUM_CLASSES
 from fmkeras.models import build_model
 from fmkeras.optimizers import Ranger21
 from fmkeras.recipes import Recipe
@@ -37,7 +38,12 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
 
 
 def build_network(
-    model_name: str, recipe: Recipe, precision: str, seed: int, model_options: dict
+    model_name: str,
+    recipe: Recipe,
+    precision: str,
+    seed: int,
+    model_options: dict,
+    num_classes: int = NUM_CLASSES,
 ) -> keras.Model:
     """Build a network as a recipe has it; `precision` is float32 or bfloat16.
 
@@ -49,6 +55,7 @@ def build_network(
     try:
         return build_model(
             model_name,
+            num_classes,
             preprocessing=recipe.preprocessing,
             init=recipe.init,
             seed=seed,

@@ -3,6 +3,7 @@
 import csv
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -75,17 +76,20 @@ class RunLog(keras.callbacks.Callback):
     compiled step counted, so they cost no second pass.
     """
 
-    def __init__(self, engine, folder: Path) -> None:
+    def __init__(
+        self, engine, folder: Path, class_names: Sequence[str] = CLASS_NAMES
+    ) -> None:
         super().__init__()
         self.engine = engine
         self.folder = folder
+        self.class_names = class_names
         self.history: list[dict] = []
         self.per_class: list[dict] = []
 
     def on_epoch_end(self, epoch, logs=None):
         self.history.append({"epoch": epoch + 1, **logs})
         confusion = self.engine.monitored_totals().confusion
-        self.per_class += per_class_rows(epoch + 1, confusion)
+        self.per_class += per_class_rows(epoch + 1, confusion, self.class_names)
         write_csv(self.folder / "history.csv", self.history)
         write_csv(self.folder / "per_class.csv", self.per_class)
 
@@ -97,10 +101,13 @@ class TensorBoardLog(keras.callbacks.Callback):
     takes seconds; here tensorboard's record writer serves alone.
     """
 
-    def __init__(self, engine, folder: Path) -> None:
+    def __init__(
+        self, engine, folder: Path, class_names: Sequence[str] = CLASS_NAMES
+    ) -> None:
         super().__init__()
         self.engine = engine
         self.folder = folder
+        self.class_names = class_names
         self._file = None
 
     def on_train_begin(self, logs=None):
@@ -115,7 +122,8 @@ class TensorBoardLog(keras.callbacks.Callback):
         from tensorboard.compat.proto.summary_pb2 import Summary
 
         figures = {f"epoch/{name}": value for name, value in logs.items()}
-        for row in per_class_rows(epoch + 1, self.engine.monitored_totals().confusion):
+        confusion = self.engine.monitored_totals().confusion
+        for row in per_class_rows(epoch + 1, confusion, self.class_names):
             for figure in ("precision", "recall", "f1"):
                 figures[f"{figure}/{row['class']}"] = row[figure]
         values = [
@@ -140,11 +148,13 @@ class TensorBoardLog(keras.callbacks.Callback):
         self._file.flush()
 
 
-def per_class_rows(epoch: int, confusion: np.ndarray) -> list[dict]:
+def per_class_rows(
+    epoch: int, confusion: np.ndarray, class_names: Sequence[str] = CLASS_NAMES
+) -> list[dict]:
     """Return one row a class, with the columns of per_class.csv."""
     figures = per_class(confusion)
     columns = (figures.precision, figures.recall, figures.f1, figures.support)
-    values = zip(CLASS_NAMES, *(column.tolist() for column in columns), strict=True)
+    values = zip(class_names, *(column.tolist() for column in columns), strict=True)
     return [dict(zip(PER_CLASS_COLUMNS, (epoch, *v), strict=True)) for v in values]
 
 

@@ -6,13 +6,18 @@ import keras
 
 from fmkeras.datasets import Dataset
 from fmkeras.datasets.splits import DataSplits
+from fmkeras.labels import CLASS_NAMES
 from fmkeras.training.auto import Execution
 
 
 def describe_dataset(dataset: Dataset, split: DataSplits) -> dict:
     """Return what a record says of the images."""
+    classes = {}
+    if dataset.class_names != CLASS_NAMES:
+        classes = {"classes": list(dataset.class_names)}
     return {
         "name": dataset.name,
+        **classes,
         "checksum": dataset.checksum,
         "source": dataset.source,
         "train": len(split.train),

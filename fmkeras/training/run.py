@@ -12,6 +12,7 @@ from fmkeras.datasets.splits import DataSplits, split_dataset
 from fmkeras.engines import create_engine, predict
 from fmkeras.evaluation.evaluate import Evaluation, evaluate_model
 from fmkeras.files import make_folder, write_json
+from fmkeras.labels import CLASS_NAMES
 from fmkeras.provenance import provenance
 from fmkeras.recipes import Recipe
 from fmkeras.training.auto import Execution, resolve_execution
@@ -120,11 +121,15 @@ def train(
     )
     test = fitted.split.test
     published = keras_file.to_inference_model(fitted.model)
-    evaluation = evaluate_model(published, test.images, test.labels, predict)
+    evaluation = evaluate_model(
+        published, test.images, test.labels, predict, dataset.class_names
+    )
     record = fitted.record | {"test": evaluation.to_dict()}
     write_json(folder / "record.json", record)
-    name = model_name if dataset.name != "garments" else f"{model_name}-garments"
-    artifact = keras_file.save_artifact(fitted.model, name, record, out)
+    name = artifact_name(model_name, dataset)
+    artifact = keras_file.save_artifact(
+        fitted.model, name, record, out, dataset.class_names
+    )
     return RunResult(folder, artifact, evaluation, record)
 
 
@@ -150,7 +155,14 @@ def fit(
     split = split_dataset(dataset, seed, recipe.data_split)
     count = len(split.train)
     execution = execution or resolve_execution(recipe, model_name, count)
-    model = build_network(model_name, recipe, execution.precision, seed, model_options)
+    model = build_network(
+        model_name,
+        recipe,
+        execution.precision,
+        seed,
+        model_options,
+        dataset.num_classes,
+    )
     steps_per_epoch = -(-count // recipe.batch_size)
     engine = create_engine(
         model,
@@ -173,12 +185,12 @@ def fit(
     folder = ensure_run_dir(Path(folder), config)
     facts = provenance()
 
-    log = RunLog(engine, folder)
+    log = RunLog(engine, folder, dataset.class_names)
     checkpoint = Checkpoint(engine, log, folder / CHECKPOINT, recipe.keep)
     if checkpoint.path.exists():
         checkpoint.restore()
     bar = ProgressBar(count, recipe.batch_size)
-    board = TensorBoardLog(engine, folder / "tensorboard")
+    board = TensorBoardLog(engine, folder / "tensorboard", dataset.class_names)
     try:
         engine.fit(
             split.train,
@@ -200,3 +212,11 @@ def fit(
         config, execution, model, log.history, checkpoint.kept_epoch, facts
     )
     return FitResult(folder, model, split, log.history, checkpoint.kept_epoch, record)
+
+
+def artifact_name(model_name: str, dataset: Dataset) -> str:
+    """Return what a trained model's file is called: models of Fashion-MNIST plainly."""
+    published = dataset.name in ("fashion-mnist", "csv")
+    if published and dataset.class_names == CLASS_NAMES:
+        return model_name
+    return f"{model_name}-{dataset.name}"

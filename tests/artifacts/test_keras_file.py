@@ -389,13 +389,22 @@ def test_an_unknown_layer_is_refused(saved, tmp_path):
         ((1, 28, 28), 10, "does not take"),
         ((784,), 10, "does not take"),
         ((28,), 10, "does not take"),
-        ((28, 28, 1), 7, r"does not give 10 classes.* Received: \[\(7,\)\]"),
+        ((28, 28, 1), 1, r"does not give the classes.* Received: \[\(1,\)\]"),
     ],
 )
 def test_other_shapes_are_refused(shape, classes, words, tmp_path):
     path = tmp_path / "shape.keras"
     image_model(shape, classes).save(path)
     assert re.search(words, refusal(path))
+
+
+def test_the_number_of_classes_is_that_of_the_data(tmp_path):
+    path = tmp_path / "seven.keras"
+    image_model((28, 28, 1), 7).save(path)
+    assert load_artifact(path).output_shape == (None, 7)
+    assert load_artifact(path, num_classes=7).output_shape == (None, 7)
+    with pytest.raises(UserError, match=r"does not give 10 classes.*\[\(7,\)\]"):
+        load_artifact(path, num_classes=10)
 
 
 def test_two_inputs_are_refused(tmp_path):

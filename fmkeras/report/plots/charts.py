@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from fmkeras.evaluation.calibration import Calibration
-from fmkeras.labels import CLASS_NAMES
 from fmkeras.report.plots.figures import new_figure, write_figure
 
 # Where a point's name may stand, in points from it: beside, above, below it.
@@ -73,16 +72,20 @@ def reliability_figure(calibration: Calibration, title: str = ""):
 
 
 def classes_figure(rows: Iterable[Mapping[str, object]]):
-    """Return precision, recall and F1 of each class over the epochs, ten panels.
+    """Return precision, recall and F1 of each class over the epochs, a panel a class.
 
     The rows are those of per_class.csv, numbers or text.
     """
     from matplotlib.ticker import MaxNLocator
 
     rows = list(rows)
-    figure = new_figure(11, 5)
-    panels = figure.subplots(2, 5, sharex=True, sharey=True)
-    for name, axes in zip(CLASS_NAMES, panels.flat, strict=True):
+    names = list(dict.fromkeys(row["class"] for row in rows))
+    down = -(-len(names) // 5)
+    figure = new_figure(11, 2.5 * down)
+    panels = figure.subplots(down, 5, sharex=True, sharey=True, squeeze=False)
+    for axes in panels.flat[len(names) :]:
+        axes.set_visible(False)
+    for name, axes in zip(names, panels.flat, strict=False):
         own = [row for row in rows if row["class"] == name]
         epochs = [int(row["epoch"]) for row in own]
         for key, style in (("f1", "-"), ("precision", "--"), ("recall", ":")):
@@ -96,7 +99,7 @@ def classes_figure(rows: Iterable[Mapping[str, object]]):
         axes.set_title(name, fontsize=10)
         axes.grid(alpha=0.3)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=4))
-    for axes in panels[1]:
+    for axes in panels[-1]:
         axes.set_xlabel("Epoch")
     handles, labels = panels[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False)

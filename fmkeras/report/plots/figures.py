@@ -1,14 +1,14 @@
 """Pictures of data, confusions and training, as PNG or SVG files."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from fmkeras.errors import UserError
 from fmkeras.files import replacing
-from fmkeras.labels import CLASS_NAMES, NUM_CLASSES
+from fmkeras.labels import CLASS_NAMES
 
 # Matplotlib takes a second to import, so each function imports it when called; they
 # use figures of their own and leave the global state of pyplot alone.
@@ -21,6 +21,7 @@ def plot_samples(
     labels: np.ndarray,
     path: str | os.PathLike,
     per_class: int = 12,
+    class_names: Sequence[str] = CLASS_NAMES,
 ) -> None:
     """Draw the first `per_class` images of each class, one class a row.
 
@@ -28,22 +29,23 @@ def plot_samples(
     leaves its row short. Raises `UserError` for a file that is neither PNG nor SVG.
     """
     height, width = images.shape[1:3]
+    rows = len(class_names)
     gap = 2
     sheet = np.zeros(
-        (NUM_CLASSES * (height + gap) - gap, per_class * (width + gap) - gap), np.uint8
+        (rows * (height + gap) - gap, per_class * (width + gap) - gap), np.uint8
     )
-    for label in range(NUM_CLASSES):
+    for label in range(rows):
         for column, index in enumerate(np.flatnonzero(labels == label)[:per_class]):
             top, left = label * (height + gap), column * (width + gap)
             sheet[top : top + height, left : left + width] = images[index]
 
     inches = 0.42  # an image's side
-    figure = new_figure(per_class * inches + 1.2, NUM_CLASSES * inches + 0.2)
+    figure = new_figure(per_class * inches + 1.2, rows * inches + 0.2)
     axes = figure.add_subplot()
     # Clothes are dark on white here: less ink, and the page shows no black block.
     axes.imshow(sheet, cmap="gray_r", vmin=0, vmax=255, interpolation="nearest")
-    middles = np.arange(NUM_CLASSES) * (height + gap) + (height - 1) / 2
-    axes.set_yticks(middles, CLASS_NAMES)
+    middles = np.arange(rows) * (height + gap) + (height - 1) / 2
+    axes.set_yticks(middles, class_names)
     axes.set_xticks([])
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
@@ -51,16 +53,22 @@ def plot_samples(
 
 
 def plot_confusion_matrix(
-    confusion: np.ndarray, path: str | os.PathLike, title: str = ""
+    confusion: np.ndarray,
+    path: str | os.PathLike,
+    title: str = "",
+    class_names: Sequence[str] = CLASS_NAMES,
 ) -> None:
-    """Draw counts, int64 (10, 10), rows true; the shade is the share of the row.
+    """Draw counts, int64 (classes, classes); the shade is the share of the row.
+
+    Rows are the true classes.
 
     The darkest cell is a whole row, so that shades of two pictures compare.
     Raises `UserError` for a file that is neither PNG nor SVG.
     """
     totals = np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     shares = confusion / totals
-    figure = new_figure(7.2, 6.4)
+    side = max(len(class_names), 6)
+    figure = new_figure(1.2 + 0.6 * side, 0.4 + 0.6 * side)
     axes = figure.add_subplot()
     # The square root lets the few errors be seen beside the diagonal.
     image = axes.imshow(np.sqrt(shares), cmap="Greys", vmin=0, vmax=1)
@@ -75,11 +83,11 @@ def plot_confusion_matrix(
             fontsize=8,
             color="white" if dark else "black" if count else "0.7",
         )
-    places = range(len(CLASS_NAMES))
+    places = range(len(class_names))
     axes.set_xticks(
-        places, CLASS_NAMES, rotation=45, ha="right", rotation_mode="anchor"
+        places, class_names, rotation=45, ha="right", rotation_mode="anchor"
     )
-    axes.set_yticks(places, CLASS_NAMES)
+    axes.set_yticks(places, class_names)
     axes.set_xlabel("Predicted class")
     axes.set_ylabel("True class")
     axes.tick_params(length=0)

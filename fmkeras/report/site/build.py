@@ -52,7 +52,9 @@ def report_on_saved(
         site.write_net(entry, image)
     if len(entries) > 1:
         predictions = {s.name: s.evaluation.predictions for s in entries}
-        comparison = compare(predictions, dataset.y_test)
+        comparison = compare(
+            predictions, dataset.y_test, class_names=dataset.class_names
+        )
         networks = {s.name: s.card.get("model", s.name) for s in entries}
         accuracies = {s.name: s.evaluation.accuracy for s in entries}
         site.write_comparison(comparison, over_seeds(networks, accuracies))

@@ -14,7 +14,11 @@ from pathlib import Path
 import numpy as np
 
 from fmkeras.artifacts import keras_file
-from fmkeras.artifacts.lookup import card_or_empty, validation_subset
+from fmkeras.artifacts.lookup import (
+    card_or_empty,
+    load_for_dataset,
+    validation_subset,
+)
 from fmkeras.datasets import Dataset
 from fmkeras.engines import predict
 from fmkeras.errors import UserError
@@ -76,7 +80,7 @@ def saved_entries(
         entry = _entry(
             name=path.stem,
             card=card,
-            model=keras_file.load_artifact(path),
+            model=load_for_dataset(path, models_dir, dataset),
             digest=hashlib.sha256(path.read_bytes()).hexdigest(),
             size=path.stat().st_size,
             dataset=dataset,
@@ -108,6 +112,7 @@ def run_entry(folder: str | Path, dataset: Dataset, cache: str | Path) -> Report
         recipe = record["recipe"]
         model = build_model(
             record["model"],
+            dataset.num_classes,
             preprocessing=recipe["preprocessing"],
             init=recipe["init"],
             **record["options"],
@@ -144,11 +149,11 @@ def _entry(*, name, card, model, digest, size, dataset, cache) -> ReportEntry:
         return _outputs(Path(cache), digest, dataset.checksum, part, model, images)
 
     found, seconds = outputs("test", dataset.x_test)
-    evaluation = evaluate_outputs(found, dataset.y_test, seconds)
+    evaluation = evaluate_outputs(found, dataset.y_test, seconds, dataset.class_names)
     part, temperature = validation_subset(card, dataset), None
     if part is not None:
         found, seconds = outputs(f"validation{card['seed']}", part.images)
-        seen = evaluate_outputs(found, part.labels, seconds)
+        seen = evaluate_outputs(found, part.labels, seconds, dataset.class_names)
         temperature = fit_on_validation(evaluation, seen.probabilities, part.labels)
     return ReportEntry(name, card, model, size, evaluation, temperature, [], [])
 

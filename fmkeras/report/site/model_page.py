@@ -8,7 +8,6 @@ import numpy as np
 from fmkeras.analysis.explain import feature_maps, first_filters, grad_cam, saliency
 from fmkeras.datasets import Dataset
 from fmkeras.evaluation.metrics import most_confused
-from fmkeras.labels import CLASS_NAMES, NUM_CLASSES
 from fmkeras.report.plots.charts import classes_figure, inline_svg, reliability_figure
 from fmkeras.report.plots.figures import history_figure
 from fmkeras.report.site.entries import ReportEntry, count_trainable
@@ -43,7 +42,7 @@ def net_context(entry: ReportEntry, dataset: Dataset, image: int) -> dict:
         "curves": _curves(entry),
         "classes": _classes(evaluation),
         "confusion": _confusion(evaluation),
-        "pairs": most_confused(evaluation.confusion, CLASS_NAMES),
+        "pairs": most_confused(evaluation.confusion, evaluation.class_names),
         "gallery": gallery(evaluation, dataset.y_test),
         "worst": worst_errors(evaluation, dataset.x_test),
         "worst_all": int(evaluation.count - np.trace(evaluation.confusion)),
@@ -60,7 +59,7 @@ def net_context(entry: ReportEntry, dataset: Dataset, image: int) -> dict:
 
 def worst_errors(evaluation, images: np.ndarray, count: int = WORST) -> list[dict]:
     """Return the most confident errors, each with its picture and likeliest classes."""
-    found = []
+    found, names = [], evaluation.class_names
     for error in evaluation.confident_errors(count):
         shares = evaluation.probabilities[error["image"]]
         likeliest = np.argsort(-shares, kind="stable")[:3]
@@ -68,7 +67,7 @@ def worst_errors(evaluation, images: np.ndarray, count: int = WORST) -> list[dic
             error
             | {
                 "picture": picture_data(images[error["image"]]),
-                "likeliest": [(CLASS_NAMES[i], float(shares[i])) for i in likeliest],
+                "likeliest": [(names[i], float(shares[i])) for i in likeliest],
             }
         )
     return found
@@ -81,14 +80,15 @@ def gallery(evaluation, labels: np.ndarray) -> dict:
     first, as [number on the class's sheet, number of the test image, confidence in
     hundredths of a percent]; on the diagonal the least sure come first, and not all.
     """
+    count = len(evaluation.class_names)
     place = np.zeros(len(labels), np.int64)
-    for label in range(NUM_CLASSES):
+    for label in range(count):
         members = np.flatnonzero(labels == label)
         place[members] = np.arange(len(members))
     predictions, confidence = evaluation.predictions, evaluation.probabilities.max(1)
     cells = {}
-    for true in range(NUM_CLASSES):
-        for predicted in range(NUM_CLASSES):
+    for true in range(count):
+        for predicted in range(count):
             inside = np.flatnonzero((labels == true) & (predictions == predicted))
             sign = 1 if true == predicted else -1
             order = inside[np.argsort(sign * confidence[inside], kind="stable")]
@@ -99,7 +99,8 @@ def gallery(evaluation, labels: np.ndarray) -> dict:
                     [int(place[i]), int(i), round(1e4 * float(confidence[i]))]
                     for i in order
                 ]
-    return {"classes": CLASS_NAMES, "across": TILES_ACROSS, "cells": cells}
+    names = evaluation.class_names
+    return {"classes": names, "across": TILES_ACROSS, "cells": cells}
 
 
 def _facts(entry: ReportEntry) -> list[tuple[str, str]]:
@@ -168,7 +169,7 @@ def _classes(evaluation) -> list[dict]:
     figures = dataclasses.asdict(evaluation.per_class)
     return [
         {"name": name, **{key: values[i] for key, values in figures.items()}}
-        for i, name in enumerate(CLASS_NAMES)
+        for i, name in enumerate(evaluation.class_names)
     ]
 
 
@@ -208,7 +209,7 @@ def _maps(entry: ReportEntry, dataset: Dataset, image: int) -> dict | None:
         "count": len(maps),
         "size": " x ".join(map(str, maps.shape[1:])),
         "image": image,
-        "label": CLASS_NAMES[dataset.y_test[image]],
+        "label": dataset.class_names[dataset.y_test[image]],
         "picture": picture_data(dataset.x_test[image]),
         "pictures": map_pictures(maps),
     }

@@ -10,7 +10,6 @@ from fmkeras.datasets import Dataset
 from fmkeras.errors import UserError
 from fmkeras.evaluation.compare import Comparison
 from fmkeras.files import make_folder, replacing
-from fmkeras.labels import CLASS_NAMES, NUM_CLASSES
 from fmkeras.provenance import provenance
 from fmkeras.report.site.entries import ReportEntry
 from fmkeras.report.site.images import picture_data, write_sheet
@@ -51,7 +50,7 @@ class Site:
         for name in ASSETS:
             source = importlib.resources.files("fmkeras.report") / "templates" / name
             self._write(name, source.read_text())
-        for label in range(NUM_CLASSES):
+        for label in range(self.dataset.num_classes):
             images = self.dataset.x_test[self.dataset.y_test == label]
             write_sheet(images, self.folder / f"images-{label}.png")
 
@@ -88,7 +87,7 @@ class Site:
             template="compare.html",
             comparison=comparison,
             seeds=seeds,
-            class_names=CLASS_NAMES,
+            class_names=self.dataset.class_names,
         )
 
     def write_searches(self, searches: list[dict]) -> None:
@@ -126,8 +125,8 @@ class Site:
                 one
                 | {
                     "picture": picture_data(images[one["image"]]),
-                    "label": CLASS_NAMES[one["label"]],
-                    "guess": CLASS_NAMES[one["guess"]],
+                    "label": self.dataset.class_names[one["label"]],
+                    "guess": self.dataset.class_names[one["guess"]],
                 }
                 for one in part["suspects"][: SUSPECTS[name]]
             ],
@@ -137,8 +136,8 @@ class Site:
         return pair | {
             "test_picture": picture_data(self.dataset.x_test[pair["test"]]),
             "train_picture": picture_data(self.dataset.x_train[pair["train"]]),
-            "test_label": CLASS_NAMES[pair["test_label"]],
-            "train_label": CLASS_NAMES[pair["train_label"]],
+            "test_label": self.dataset.class_names[pair["test_label"]],
+            "train_label": self.dataset.class_names[pair["train_label"]],
         }
 
     def _page(self, file: str, heading: str, *, template: str, **context) -> None:
