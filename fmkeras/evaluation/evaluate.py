@@ -1,6 +1,5 @@
 """One pass of a model over a split, and the figures that come of it."""
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -23,6 +22,7 @@ from fmkeras.evaluation.metrics import (
     per_class,
     wilson_interval,
 )
+from fmkeras.evaluation.rate import BatchRate
 from fmkeras.labels import CLASS_NAMES
 
 # A softmax in half precision may miss a sum of one by this much.
@@ -44,7 +44,7 @@ class Evaluation:
         per_class: precision, recall, F1 and support.
         outputs: what the model gave: `probabilities`, or `logits` (of which a
             softmax was taken).
-        examples_per_second: over the whole pass, compilation included.
+        examples_per_second: once compiled, as `BatchRate` measures it.
         probabilities: of each image and class, float64 (count, classes).
         labels: int64 (count,).
         class_names: one a class.
@@ -159,10 +159,11 @@ def evaluate_model(
 ) -> Evaluation:
     """Run `model` once over a split and return the figures.
 
-    `images` are uint8 (n, 28, 28), `labels` integers (n,); `predict(model, images)`
-    returns the outputs, float (n, classes). Models made elsewhere may give logits or
-    probabilities: the values tell which. Raises `UserError` where there are no
-    images, or where an output is not a finite number.
+    `images` are uint8 (n, 28, 28), `labels` integers (n,); `predict(model, images,
+    on_batch=...)` returns the outputs, float (n, classes), and calls `on_batch` with
+    the size of each batch that is done. Models made elsewhere may give logits or
+    probabilities: the values tell which. Raises `UserError` where there are no images,
+    or where an output is not a finite number.
     """
     if len(images) != len(labels):
         raise ValueError(
@@ -171,9 +172,8 @@ def evaluate_model(
         )
     if not len(images):
         raise UserError("There is nothing to evaluate on; expected at least one image.")
-    start = time.perf_counter()
-    outputs = np.asarray(predict(model, images), np.float64)
-    seconds = time.perf_counter() - start
+    rate = BatchRate()
+    outputs = np.asarray(predict(model, images, on_batch=rate), np.float64)
     if outputs.shape != (len(images), len(class_names)):
         raise ValueError(
             f"Expected outputs of shape {(len(images), len(class_names))}. "
@@ -185,16 +185,16 @@ def evaluate_model(
             "that diverged; train it again, with a lower learning rate. "
             f"Received: {np.unique(outputs[~np.isfinite(outputs)]).tolist()}"
         )
-    return evaluate_outputs(outputs, labels, seconds, class_names)
+    return evaluate_outputs(outputs, labels, rate.per_second(len(images)), class_names)
 
 
 def evaluate_outputs(
     outputs: np.ndarray,
     labels: np.ndarray,
-    seconds: float,
+    examples_per_second: float,
     class_names: Sequence[str] = CLASS_NAMES,
 ) -> Evaluation:
-    """Return the figures of a pass that took `seconds`.
+    """Return the figures of a pass.
 
     `outputs` are finite logits or probabilities, float (n, classes), `labels` integers
     (n,).
@@ -214,7 +214,7 @@ def evaluate_outputs(
         confusion=confusion,
         per_class=per_class(confusion),
         outputs="probabilities" if normal else "logits",
-        examples_per_second=len(labels) / seconds,
+        examples_per_second=examples_per_second,
         probabilities=probabilities,
         labels=np.asarray(labels),
         class_names=tuple(class_names),

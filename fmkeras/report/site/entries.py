@@ -5,7 +5,6 @@ import dataclasses
 import hashlib
 import json
 import math
-import time
 import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from fmkeras.evaluation.evaluate import (
     evaluate_outputs,
     fit_on_validation,
 )
+from fmkeras.evaluation.rate import BatchRate
 from fmkeras.files import replacing
 
 
@@ -148,31 +148,31 @@ def _entry(*, name, card, model, digest, size, dataset, cache) -> ReportEntry:
     def outputs(part: str, images: np.ndarray):
         return _outputs(Path(cache), digest, dataset.checksum, part, model, images)
 
-    found, seconds = outputs("test", dataset.x_test)
-    evaluation = evaluate_outputs(found, dataset.y_test, seconds, dataset.class_names)
+    found, rate = outputs("test", dataset.x_test)
+    evaluation = evaluate_outputs(found, dataset.y_test, rate, dataset.class_names)
     part, temperature = validation_subset(card, dataset), None
     if part is not None:
-        found, seconds = outputs(f"validation{card['seed']}", part.images)
-        seen = evaluate_outputs(found, part.labels, seconds, dataset.class_names)
+        found, rate = outputs(f"validation{card['seed']}", part.images)
+        seen = evaluate_outputs(found, part.labels, rate, dataset.class_names)
         temperature = fit_on_validation(evaluation, seen.probabilities, part.labels)
     return ReportEntry(name, card, model, size, evaluation, temperature, [], [])
 
 
 def _outputs(cache, digest, checksum, part, model, images):
-    """Return float64 outputs and the seconds they took, from the cache if there."""
+    """Return float64 outputs and images per second, from the cache if there."""
     path = cache / f"{digest[:16]}-{checksum[:8]}-{part}.npz"
     try:
         with open(path, "rb") as file, np.load(file) as arrays:
             if str(arrays["digest"]) == digest and len(arrays["outputs"]) == len(
                 images
             ):
-                return arrays["outputs"].astype(np.float64), float(arrays["seconds"])
+                return arrays["outputs"].astype(np.float64), float(arrays["rate"])
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):
         # Not there, or of no use: it is made again.
         pass
-    started = time.perf_counter()
-    outputs = predict(model, images)
-    seconds = time.perf_counter() - started
+    measure = BatchRate()
+    outputs = predict(model, images, on_batch=measure)
+    rate = measure.per_second(len(images))
     if not np.isfinite(outputs).all():
         raise UserError(
             "A model gives outputs that are no finite numbers, as after a training "
@@ -180,8 +180,8 @@ def _outputs(cache, digest, checksum, part, model, images):
             f"Received: {model.name}"
         )
     with replacing(path) as temporary:
-        np.savez(temporary, digest=digest, outputs=outputs, seconds=seconds)
-    return outputs.astype(np.float64), seconds
+        np.savez(temporary, digest=digest, outputs=outputs, rate=rate)
+    return outputs.astype(np.float64), rate
 
 
 def _run_folders(runs: Iterable[str | Path]) -> dict[tuple, Path]:
