@@ -36,7 +36,7 @@ MODEL_FLAG = $(call path,MODEL,--model)
 
 .DEFAULT_GOAL := help
 .PHONY: help venv quickstart train evaluate compare predict audit report data models show parity \
-	benchmark tensorboard repeat reproduce campaign tune tune-chief tune-worker results pictures lint lock audit-deps bom format test test-slow test-browser clean
+	benchmark tensorboard gpu-check repeat reproduce campaign tune tune-chief tune-worker results pictures lint lock audit-deps bom format test test-slow test-browser clean
 
 help: ## print this help
 	@echo 'make TARGET [VARIABLE=value ...]'
@@ -131,6 +131,10 @@ benchmark: $(READY) ## measure speed beside PyTorch; QUICK=1 for two minutes of 
 
 parity: $(READY) ## prove the networks equal to PyTorch on every backend
 	@$(FMKERAS) parity $(MODEL_FLAG) $(call path,OUT,--json) $(ARGS)
+
+gpu-check: $(READY) ## check a GPU in minutes: run this first on a new one
+	@$(FMKERAS) gpu-check $(MODEL_FLAG) $(call flag,BACKENDS,--backends) \
+	$(call flag,DEVICE,--device) $(ARGS)
 
 repeat: $(READY) ## train MODEL on BACKENDS for SEEDS and keep the records
 	@$(FMKERAS) repeat $(MODEL_FLAG) $(call flag,BACKENDS,--backends) \

@@ -1,5 +1,6 @@
 """The commands parity and benchmark: our engines beside PyTorch."""
 
+import sys
 from pathlib import Path
 
 from fmkeras.backends import BACKENDS
@@ -62,6 +63,19 @@ def add_commands(add) -> None:
         "--json", metavar="FILE", help="write the record there"
     )
 
+    check_parser = add(
+        "gpu-check", gpu_check, "check a GPU in minutes: run this first on a new one"
+    )
+    check_parser.epilog = (
+        "Parity with PyTorch, exactness, resuming and speed of three models on each "
+        "backend that is installed. --device cpu tries the checks without a GPU."
+    )
+    flags.add_device(check_parser, default="gpu")
+    _add_backends(check_parser)
+    check_parser.add_argument(
+        "--model", nargs="+", metavar="NAME", help="(default: mlp lenet_relu cnn)"
+    )
+
 
 def _add_backends(parser) -> None:
     parser.add_argument(
@@ -94,6 +108,28 @@ def parity(args) -> int:
         print(f"Proven: all of {len(record['results'])} comparisons.")
     if out:
         print(f"Record: {out}")
+    return 1 if failed else 0
+
+
+def gpu_check(args) -> int:
+    """Check parity, exactness, resuming and speed on a GPU, a line each."""
+    from fmkeras.benchmark.gpu_check.run import MODELS, run_gpu_check
+    from fmkeras.models import model_info
+
+    models = split_words(args.model or MODELS)
+    for name in models:
+        model_info(name)
+
+    def log(check) -> None:
+        color = {True: "32", False: "31", None: "33"}[check.passed]
+        text = check.to_text()
+        if sys.stdout.isatty():
+            text = f"\033[{color}m{text}\033[0m"
+        print(text, flush=True)
+
+    checks = run_gpu_check(args.device, args.backends or (), models, log)
+    failed = sum(check.passed is False for check in checks)
+    print(f"{len(checks)} checks, {failed} failed.")
     return 1 if failed else 0
 
 

@@ -16,6 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from fmkeras.engines import create_engine
+from fmkeras.engines.torch.engine import _trace as trace_step
 from fmkeras.engines.torch.sampling import sample_images
 from fmkeras.models import build_model, list_models
 from fmkeras.recipes import Recipe
@@ -83,3 +84,30 @@ def test_a_tensor_made_on_the_cpu_is_found():
     with FakeTensorMode(), OtherDevices() as mode:
         torch.zeros(3)
     assert mode.found == {("aten.zeros.default", (3,))}
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd", "ranger21"])
+def test_a_step_reads_no_scalar(optimizer):
+    # A read stalls a GPU, and a CUDA graph cannot record one.
+    recipe = Recipe(optimizer=optimizer, flip=True, ema=0.9)
+    loss, augmentation = build_loss(recipe), build_augmentation(recipe)
+    model = build_model("cnn")
+    engine = create_engine(
+        model, build_optimizer(recipe, 10), loss, augmentation=augmentation
+    )
+    batch = [
+        torch.zeros(BATCH, 28, 28, dtype=torch.uint8),
+        torch.zeros(BATCH, 10),
+        torch.from_numpy(augmentation.draw(BATCH, seed=0, epoch=0)),
+    ]
+    row = [torch.zeros(()), torch.zeros(BATCH, dtype=torch.int64)]
+    graph = trace_step(engine._train_step, [*engine._state(), batch, row]).graph
+    assert reads(graph) == []
+    read = torch.fx.symbolic_trace(lambda x: x.sum().item()).graph
+    assert reads(read) == ["item"]
+
+
+def reads(graph):
+    words = ("item", "_local_scalar_dense", "is_nonzero")
+    targets = [str(node.target).split(".") for node in graph.nodes]
+    return [word for words_of in targets for word in words_of if word in words]
