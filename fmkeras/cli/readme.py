@@ -19,7 +19,7 @@ def add_commands(add) -> None:
 
     pictures_parser = add("pictures", pictures, "draw the README's pictures anew")
     pictures_parser.add_argument(
-        "--model", default="cnn", metavar="NAME", help="whose errors to show"
+        "--model", default="mynet", metavar="NAME", help="whose errors to show"
     )
     flags.add_data_dir(pictures_parser)
 

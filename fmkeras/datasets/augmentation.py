@@ -32,9 +32,10 @@ class Augmentation:
     flip: bool = False
     rotation: float = 0.0
     erasing: float = 0.0
+    flip_share: float = 0.5  # of the images, where `flip` is on
 
     def __bool__(self) -> bool:
-        return self != Augmentation()
+        return self != Augmentation(flip_share=self.flip_share)
 
     def draw(self, count: int, seed: int, epoch: int) -> np.ndarray:
         """Return what happens to each of `count` images in `epoch`, float32 (count, c).
@@ -48,7 +49,8 @@ class Augmentation:
         generator = np.random.default_rng((seed, 3, epoch))
         padding = self.crop_padding
         shift = generator.integers(-padding, padding + 1, size=(count, 2))
-        mirror = np.where(generator.random(count) < 0.5 * self.flip, -1.0, 1.0)
+        share = self.flip_share if self.flip else 0.0
+        mirror = np.where(generator.random(count) < share, -1.0, 1.0)
         angle = np.deg2rad(generator.uniform(-self.rotation, self.rotation, count))
         cos, sin = np.cos(angle), np.sin(angle)
         yy, yx, xy, xx = cos, sin, -sin * mirror, cos * mirror

@@ -8,6 +8,7 @@ from fmkeras.datasets.dataset import Dataset
 from fmkeras.errors import UserError
 
 VALIDATION_SIZE = 5_000
+RANDOM_VALIDATION_SIZE = 10_000
 
 
 @dataclass(frozen=True)
@@ -33,19 +34,20 @@ class DataSplits:
 def split_dataset(
     dataset: Dataset, seed: int, data_split: str = "holdout"
 ) -> DataSplits:
-    """Divide a data set, stratified by class and seeded, as a recipe's `data_split`.
+    """Divide a data set, seeded, as a recipe's `data_split` says.
 
     holdout sets 5,000 training images aside for validation, or a tenth of a small
-    data set; full trains on all of them and validates on none; fashionnet trains on
-    all of them and divides the test images, six tenths for validation, the others
-    for the test. Each class gives its share, to within one image; the same seed
-    always gives the same images. Raises `UserError` where nothing would be left.
+    data set, stratified: each class gives its share, to within one image. random sets
+    10,000 aside, or a sixth, whatever their classes. full trains on all of them and
+    validates on none; fashionnet trains on all of them and divides the test images at
+    random, six tenths for validation, the others for the test. The same seed always
+    gives the same images. Raises `UserError` where nothing would be left.
     """
     train = Subset(dataset.x_train, dataset.y_train)
     test = Subset(dataset.x_test, dataset.y_test)
     if data_split == "full":
         return DataSplits(train, None, test)
-    divided = train if data_split == "holdout" else test
+    divided = test if data_split == "fashionnet" else train
     count = len(divided)
     if count < 2:
         raise UserError(
@@ -53,30 +55,39 @@ def split_dataset(
             f"images, and as many to test. Received: {count}"
         )
     if data_split == "fashionnet":
-        validation, test = _divide(test, count * 6 // 10, seed)
+        validation, test = _divide(test, count * 6 // 10, seed, stratified=False)
+    elif data_split == "random":
+        size = min(RANDOM_VALIDATION_SIZE, max(count // 6, 1))
+        validation, train = _divide(train, size, seed, stratified=False)
     else:
         size = min(VALIDATION_SIZE, max(count // 10, 1))
         validation, train = _divide(train, size, seed)
     return DataSplits(train, validation, test)
 
 
-def _divide(part: Subset, size: int, seed: int) -> tuple[Subset, Subset]:
-    """Return `size` images of `part`, stratified, and the others, in their order."""
+def _divide(
+    part: Subset, size: int, seed: int, stratified: bool = True
+) -> tuple[Subset, Subset]:
+    """Return `size` images of `part` and the others, each in their order."""
     generator = np.random.default_rng((seed, 0))
-    # Sorting by (rank within its class / size of the class) interleaves the classes,
-    # so that every prefix is stratified.
     shuffled = generator.permutation(len(part))
-    labels = part.labels[shuffled]
-    position = np.empty(len(part))
-    for label in np.unique(labels):
-        members = np.flatnonzero(labels == label)
-        position[members] = (np.arange(len(members)) + 0.5) / len(members)
-    shuffled = shuffled[np.argsort(position, kind="stable")]
+    if stratified:
+        shuffled = shuffled[_interleaved(part.labels[shuffled])]
     chosen, others = np.sort(shuffled[:size]), np.sort(shuffled[size:])
     return (
         Subset(part.images[chosen], part.labels[chosen]),
         Subset(part.images[others], part.labels[others]),
     )
+
+
+def _interleaved(labels: np.ndarray) -> np.ndarray:
+    """Return an order of `labels` of which every prefix is stratified."""
+    # By rank within the class over the size of the class.
+    position = np.empty(len(labels))
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        position[members] = (np.arange(len(members)) + 0.5) / len(members)
+    return np.argsort(position, kind="stable")
 
 
 def epoch_order(count: int, seed: int, epoch: int) -> np.ndarray:

@@ -100,6 +100,8 @@ class Engine(ABC):
         scores = keras.tree.flatten(model.outputs)
         index = output_index(model) if len(scores) > 1 else 0
         self.num_classes = scores[index].shape[-1]
+        # Whether a training step computes its outputs as at inference.
+        self.frozen = False
         self.evaluation_batch = evaluation_batch(model)
         self.totals = {
             name: MetricTotals.zeros(self.num_classes)
@@ -120,6 +122,8 @@ class Engine(ABC):
         batch_size: int,
         seed: int = 0,
         initial_epoch: int = 0,
+        shuffle: bool = True,
+        freeze_after: int = 0,
         callbacks: Iterable[keras.callbacks.Callback] = (),
     ) -> keras.callbacks.History:
         """Train for `epochs` epochs and return the history, as `keras.Model.fit` does.
@@ -128,7 +132,9 @@ class Engine(ABC):
         of an epoch depend on (seed, epoch) alone. Where the optimizer keeps a moving
         average of the weights, validation measures that. The batch callbacks are
         called once for each compiled call, which holds several batches, with the
-        running loss and accuracy.
+        running loss and accuracy. Without `shuffle` every epoch takes the images in
+        their own order. After `freeze_after` epochs, if any, the weights are trained on
+        the outputs of inference: without dropout, moving averages unchanged.
         """
         steps = math.ceil(len(train) / batch_size)
         callback_list = keras.callbacks.CallbackList(
@@ -147,7 +153,10 @@ class Engine(ABC):
             callback_list.on_epoch_begin(epoch)
             started = time.perf_counter()
             self._seed_dropout(seed, epoch)
-            order = epoch_order(len(train), seed, epoch)
+            self.frozen = 0 < freeze_after <= epoch
+            order = np.arange(len(train), dtype=np.int32)
+            if shuffle:
+                order = epoch_order(len(train), seed, epoch)
             params = self.augmentation.draw(len(train), seed, epoch)
             self.totals["train"] = self._train_epoch(
                 train_data, order, params, batch_size, callback_list

@@ -35,6 +35,9 @@ class JaxEngine(Engine):
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self._train = jax.jit(self._train_step, donate_argnums=(0, 1))
+        self._train_frozen = jax.jit(
+            partial(self._train_step, training=False), donate_argnums=(0, 1)
+        )
         self._evaluate = jax.jit(self._evaluate_step, donate_argnums=0)
         self._pick = jax.jit(self._pick_batch)
         self._predict = jax.jit(self._predict_batch)
@@ -49,9 +52,10 @@ class JaxEngine(Engine):
         variables = self._variables()
         state = [[v.value for v in group] for group in variables]
         losses, confusion = [], self._no_confusion()
+        train = self._train_frozen if self.frozen else self._train
         # Not a scan: XLA runs convolutions inside a loop on one core of a CPU.
         for numbers, drawn in zip(batches, params, strict=True):
-            state, confusion, loss = self._train(
+            state, confusion, loss = train(
                 state, confusion, data.images, data.one_hot, numbers, drawn
             )
             losses.append(loss)
@@ -81,12 +85,14 @@ class JaxEngine(Engine):
     def _seed_backend(self, seed):
         """Nothing to do: all of jax's randomness is in the model's variables."""
 
-    def _train_step(self, state, confusion, images, one_hot, numbers, params):
+    def _train_step(
+        self, state, confusion, images, one_hot, numbers, params, training=True
+    ):
         trainable, non_trainable, slots = state
         targets = one_hot[numbers]
         batch = self.augmented(images[numbers], params)
         differentiate = jax.value_and_grad(
-            partial(self._loss, images=batch, targets=targets),
+            partial(self._loss, images=batch, targets=targets, training=training),
             has_aux=True,
         )
         (loss, (logits, non_trainable)), gradients = differentiate(
@@ -111,10 +117,8 @@ class JaxEngine(Engine):
     def _predict_batch(self, weights, images):
         return self._logits(*weights, images, training=False)[0]
 
-    def _loss(self, trainable, non_trainable, images, targets):
-        logits, non_trainable = self._logits(
-            trainable, non_trainable, images, training=True
-        )
+    def _loss(self, trainable, non_trainable, images, targets, training):
+        logits, non_trainable = self._logits(trainable, non_trainable, images, training)
         return self.loss(targets, logits), (logits, non_trainable)
 
     def _logits(self, trainable, non_trainable, images, training):

@@ -37,6 +37,9 @@ class TensorflowEngine(Engine):
         if self.compile_step:
             self._train_step = tf.function(self._train_batch, jit_compile=True)
         self._train = tf.function(self._train_graph, [*signature, params])
+        self._train_frozen = tf.function(
+            partial(self._train_graph, training=False), [*signature, params]
+        )
         self._evaluate = tf.function(self._evaluate_graph, signature)
         self._predict = tf.function(self._predict_graph, [images])
 
@@ -47,7 +50,8 @@ class TensorflowEngine(Engine):
         )
 
     def _train_steps(self, data, batches, params):
-        losses, confusion = self._train(data.images, data.one_hot, batches, params)
+        train = self._train_frozen if self.frozen else self._train
+        losses, confusion = train(data.images, data.one_hot, batches, params)
         return losses.numpy(), confusion.numpy()
 
     def _evaluate_steps(self, data, batches):
@@ -66,23 +70,23 @@ class TensorflowEngine(Engine):
         Seeding tensorflow itself would make it prepare its graphs anew each epoch.
         """
 
-    def _train_graph(self, images, one_hot, batches, params):
+    def _train_graph(self, images, one_hot, batches, params, training=True):
         losses, confusion = self._zeros(batches)
         for step in tf.range(tf.shape(batches)[0]):
             numbers = batches[step]
             batch = tf.gather(images, numbers), tf.gather(one_hot, numbers)
-            loss_sum, hits = self._train_step(*batch, params[step])
+            loss_sum, hits = self._train_step(*batch, params[step], training)
             losses = losses.write(step, loss_sum)
             confusion += hits
         return losses.stack(), confusion
 
-    def _train_batch(self, images, targets, params):
+    def _train_batch(self, images, targets, params, training):
         """Return the loss, summed over the images, and the confusion matrix."""
         variables = [v.value for v in self.model.trainable_variables]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
             changed = self._augmented(images, params)
-            logits = self._logits(changed, training=True)
+            logits = self._logits(changed, training)
             loss = self.loss(targets, logits)
         gradients = tape.gradient(loss, variables)
         if self.l2:

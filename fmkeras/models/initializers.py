@@ -7,7 +7,7 @@ import numpy as np
 INITIALIZERS = ("keras", "torch")
 
 # FashionNet's authors draw their convolutions so; PyTorch's default is uniform.
-KAIMING_NORMAL_CONVOLUTIONS = frozenset({"fashionnet"})
+KAIMING_NORMAL_CONVOLUTIONS = frozenset({"fashionnet", "fashionnet_64"})
 
 
 def initialize(model, init: str, seed: int) -> None:
@@ -15,7 +15,7 @@ def initialize(model, init: str, seed: int) -> None:
 
     init: 'keras' draws kernels by Glorot's uniform rule and sets biases to zero;
     'torch' draws both by PyTorch's default, uniform within 1 / sqrt(fan in), except
-    fashionnet's convolutions: Kaiming normal kernels, zero biases. Depthwise kernels
+    FashionNet's convolutions: Kaiming normal kernels, zero biases. Depthwise kernels
     count as convolutions of one channel to one. Batch
     normalisation starts at scale 1, offset 0, mean 0 and variance 1 in both.
     """

@@ -8,7 +8,7 @@ from fmkeras.labels import IMAGE_SHAPE, NUM_CLASSES
 from fmkeras.models.catalogue import ModelInfo
 from fmkeras.models.initializers import INITIALIZERS
 
-PREPROCESSINGS = ("scale", "standardise")
+PREPROCESSINGS = ("scale", "standardise", "symmetric")
 
 
 def check_arguments(

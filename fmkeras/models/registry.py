@@ -2,6 +2,7 @@
 
 import difflib
 import importlib
+import re
 from collections.abc import Callable
 
 from fmkeras.errors import UserError
@@ -31,19 +32,27 @@ def list_models(*, variants: bool = False) -> list[str]:
     return [
         name
         for name, info in CATALOGUE.items()
-        if info.source != OWN and (variants or info.variant_of is None)
+        if (variants if info.variant_of else info.source != OWN)
     ]
 
 
 def list_own_models() -> list[str]:
     """Return the names of the networks that this project designed."""
-    return [name for name, info in CATALOGUE.items() if info.source == OWN]
+    return [
+        name
+        for name, info in CATALOGUE.items()
+        if info.source == OWN and info.variant_of is None
+    ]
 
 
 def model_info(name: str) -> ModelInfo:
-    """Return what is known of a network; raise `UserError` for an unknown name."""
-    if name in CATALOGUE:
-        return CATALOGUE[name]
+    """Return what is known of a network; raise `UserError` for an unknown name.
+
+    Capitals count for nothing, nor do spaces and dashes in place of underscores.
+    """
+    plain = re.sub(r"[\s-]+", "_", str(name).strip().lower())
+    if plain in CATALOGUE:
+        return CATALOGUE[plain]
     close = difflib.get_close_matches(str(name), CATALOGUE, n=1)
     hint = f" Did you mean {close[0]}?" if close else ""
     raise UserError(
@@ -66,7 +75,8 @@ def build_model(
 
     It takes raw pixels, 0 to 255, (n, *input_shape), and gives logits
     (n, num_classes). `preprocessing` is a layer inside: 'scale' divides by 255,
-    'standardise' also takes the training pixels to mean 0 and deviation 1. `init`
+    'standardise' also takes the training pixels to mean 0 and deviation 1, and
+    'symmetric' maps 0 to 255 onto -1 to 1. `init`
     and `seed` choose the initial weights (see `initialize`), the same on every
     backend. `options` are those that `model_info(name).options` names.
 
@@ -99,6 +109,8 @@ def pixel_scale(preprocessing: str) -> tuple[float, float]:
     """Return the factor and the offset that a kind of preprocessing means."""
     if preprocessing == "standardise":
         return 1 / (255 * PIXEL_DEVIATION), -PIXEL_MEAN / PIXEL_DEVIATION
+    if preprocessing == "symmetric":
+        return 2 / 255, -1.0
     return 1 / 255, 0.0
 
 

@@ -1,11 +1,12 @@
 """Recipes: how a network is trained, as plain data."""
 
 from fmkeras.recipes.lookup import complete_changes, find_options, find_recipe
-from fmkeras.recipes.published import PUBLISHED
+from fmkeras.recipes.published import FAULTS, PUBLISHED
 from fmkeras.recipes.recipe import CHOICES, OPTIMIZERS, Recipe
 
 __all__ = [
     "CHOICES",
+    "FAULTS",
     "OPTIMIZERS",
     "PUBLISHED",
     "Recipe",

@@ -5,15 +5,16 @@ from dataclasses import dataclass
 
 from fmkeras.errors import UserError
 
-OPTIMIZERS = ("adam", "adamw", "ranger21", "sgd")
+OPTIMIZERS = ("adam", "adamw", "ranger21", "rmsprop", "sgd")
 SCHEDULES = ("constant", "cosine", "step")
 CHOICES = {
     "optimizer": OPTIMIZERS,
     "schedule": SCHEDULES,
-    "preprocessing": ("scale", "standardise"),
+    "mode": ("fixed", "reference"),
+    "preprocessing": ("scale", "standardise", "symmetric"),
     "init": ("keras", "torch"),
     "keep": ("best", "last"),
-    "data_split": ("holdout", "full", "fashionnet"),
+    "data_split": ("holdout", "random", "full", "fashionnet"),
     "precision": ("auto", "float32", "bfloat16"),
     "compile": ("auto", "yes", "no"),
 }
@@ -27,16 +28,19 @@ class Recipe:
         name: what the recipe is called.
         epochs: passes over the training images.
         batch_size: images a step; a last, shorter batch is trained on too.
-        optimizer: adam, adamw, ranger21 (which brings a schedule of its own) or sgd
-            (Nesterov where momentum is above zero).
+        optimizer: adam, adamw and rmsprop, as PyTorch computes them; ranger21 (which
+            brings a schedule of its own); or sgd (Nesterov where momentum is above
+            zero).
+        mode: of ranger21: fixed, or reference for the package `ranger21` 0.1.0 with
+            its faults.
         learning_rate: at its highest.
         schedule: constant; cosine, down to zero at the end; or step.
         warmup_epochs: the learning rate rises linearly over these.
         step_epochs: the step schedule multiplies by `step_factor` every so often.
         step_factor: see `step_epochs`.
         weight_decay: decoupled from the gradient; for adamw and ranger21.
-        l2: added to the gradient as l2 * weight, as PyTorch's Adam and SGD mean
-            `weight_decay`.
+        l2: added to the gradient as l2 * weight, as PyTorch's Adam, RMSprop and SGD
+            mean `weight_decay`.
         momentum: of sgd.
         amsgrad: of adam and adamw.
         label_smoothing: the share of each target spread over all classes.
@@ -45,16 +49,27 @@ class Recipe:
             kept in their place; 0 for none.
         crop_padding: each training image is moved by up to so many pixels in each
             direction, zeros moving in: padding, then a random crop.
-        flip: half of the training images are mirrored, left to right.
+        flip: training images are flipped, left to right, a `flip_share` of them.
+        flip_share: see `flip`.
         rotation: each training image is turned by up to so many degrees either way.
         erasing: the share of training images in which a random rectangle is painted
             over.
-        preprocessing: scale (pixels / 255) or standardise (mean 0, deviation 1).
+        shuffle: each epoch takes the training images in another order; off, in that of
+            the file.
+        double_softmax: a fault of one source: the loss takes the softmax of the
+            logits for logits, and so a softmax of a softmax.
+        freeze_after: a fault of one source: after so many epochs dropout is off, and
+            batch normalisation uses its moving averages unchanged; 0 for never.
+        preprocessing: scale (pixels / 255, 0 to 1), standardise (mean 0, deviation 1)
+            or symmetric (-1 to 1).
         init: keras (Glorot uniform) or torch (PyTorch's default).
         keep: the weights of the best epoch by validation accuracy, or of the last.
-        data_split: holdout sets 5,000 training images aside for validation; full
-            trains on all; fashionnet trains on all and divides the test images, 6,000
-            for validation and 4,000 for the test.
+        data_split: holdout sets 5,000 training images aside for validation, random
+            10,000, not stratified; full trains on all; fashionnet trains on all and
+            divides the test images at random, 6,000 for validation and 4,000 for the
+            test.
+        test_each_epoch: the test images are measured after each epoch too, as some
+            sources do; only where no epoch is chosen.
         precision: auto, float32 or bfloat16 (weights stay in float32).
         compile: whether a compiler works on the training step first: auto, yes or no.
     """
@@ -63,6 +78,7 @@ class Recipe:
     epochs: int = 20
     batch_size: int = 128
     optimizer: str = "adam"
+    mode: str = "fixed"
     learning_rate: float = 1e-3
     schedule: str = "constant"
     warmup_epochs: float = 0.0
@@ -77,12 +93,17 @@ class Recipe:
     ema: float = 0.0
     crop_padding: int = 0
     flip: bool = False
+    flip_share: float = 0.5
     rotation: float = 0.0
     erasing: float = 0.0
+    shuffle: bool = True
+    double_softmax: bool = False
+    freeze_after: int = 0
     preprocessing: str = "scale"
     init: str = "keras"
     keep: str = "best"
     data_split: str = "holdout"
+    test_each_epoch: bool = False
     precision: str = "auto"
     compile: str = "auto"
 
@@ -103,8 +124,11 @@ class Recipe:
         for name in ("momentum", "label_smoothing", "ema"):
             if not 0 <= getattr(self, name) < 1:
                 raise self._error(name, "a number from 0 up to, not including, 1")
-        if not 0 <= self.erasing <= 1:
-            raise self._error("erasing", "a number from 0 to 1")
+        for name in ("erasing", "flip_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise self._error(name, "a number from 0 to 1")
+        if self.freeze_after < 0:
+            raise self._error("freeze_after", "a whole number of at least 0")
         if not 0 <= self.crop_padding <= 14:
             raise self._error("crop_padding", "a whole number from 0 to 14")
         if not 0 <= self.rotation <= 180:
@@ -123,6 +147,11 @@ class Recipe:
             raise UserError(
                 "ranger21 brings a schedule of its own; expected schedule constant and "
                 f"warmup_epochs 0. Received: {self.schedule}, {self.warmup_epochs}"
+            )
+        if self.test_each_epoch and self.keep == "best":
+            raise UserError(
+                "Test figures after each epoch go with weights that no figure chooses; "
+                "expected keep last. Received: best"
             )
         if self.data_split == "full" and self.keep == "best":
             raise UserError(

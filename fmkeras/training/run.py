@@ -199,6 +199,8 @@ def fit(
             batch_size=recipe.batch_size,
             seed=seed,
             initial_epoch=checkpoint.epochs_done,
+            shuffle=recipe.shuffle,
+            freeze_after=recipe.freeze_after,
             callbacks=[log, checkpoint, board, bar, *callbacks],
         )
     except KeyboardInterrupt as interrupt:

@@ -60,10 +60,26 @@ def test_fashionnet_divides_the_test_images():
     dataset = Dataset("csv", images[:7], labels[:7], images, labels, "here", "none")
     split = split_dataset(dataset, 0, "fashionnet")
     assert len(split.train) == 7
-    assert np.bincount(split.validation.labels).tolist() == [60] * 10
-    assert np.bincount(split.test.labels).tolist() == [40] * 10
+    assert (len(split.validation), len(split.test)) == (600, 400)
+    # At random, as the source does it: not sixty of each class.
+    assert np.bincount(split.validation.labels).tolist() != [60] * 10
     both = np.concatenate([numbers(split.test), numbers(split.validation)])
     assert sorted(both) == list(range(1000))
+
+
+def test_random_sets_a_sixth_aside_whatever_the_classes():
+    dataset = make_dataset(np.repeat(np.arange(10), 600))
+    split = split_dataset(dataset, 0, "random")
+    assert (len(split.train), len(split.validation)) == (5000, 1000)
+    assert np.bincount(split.validation.labels).tolist() != [100] * 10
+    both = np.concatenate([numbers(split.train), numbers(split.validation)])
+    assert sorted(both) == list(range(6000))
+    again = split_dataset(dataset, 0, "random")
+    assert np.array_equal(numbers(split.train), numbers(again.train))
+    other = split_dataset(dataset, 1, "random")
+    assert not np.array_equal(numbers(split.train), numbers(other.train))
+    large = make_dataset(np.arange(60_000) % 10)
+    assert len(split_dataset(large, 0, "random").validation) == 10_000
 
 
 def test_one_image_cannot_be_split():

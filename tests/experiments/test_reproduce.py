@@ -88,7 +88,7 @@ def test_other_epochs_than_published_are_refused(trained, tmp_path, epochs):
 def test_both_figures_stand_side_by_side():
     records = [make_record(seed=0), make_record(seed=1, accuracy=0.93)]
     text = comparison_text("fashionnet", records)
-    assert "published  90.30 % (on 4,000 of the test images)" in text
+    assert "published  90.30 % (on 4,000 of the test images, which it saw at 64" in text
     assert "ours       92.00 +- 1.41 % (seeds 0, 1)" in text
     assert "SHORT" not in text
     shirt = next(line for line in text.splitlines() if line.startswith("Shirt"))
@@ -97,7 +97,10 @@ def test_both_figures_stand_side_by_side():
 
 def test_a_short_run_and_a_missing_figure_say_so():
     text = comparison_text("tinyvgg", [make_record("tinyvgg", epochs=3)])
-    assert "published  no figure (it did not train: exploding gradients)" in text
+    assert (
+        "published  no figure (it did not train, says its text; no code of it is left)"
+        in text
+    )
     assert "SHORT RUN: 3 of 10 epochs" in text
 
 

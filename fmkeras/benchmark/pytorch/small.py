@@ -92,7 +92,7 @@ class MyNet(HeadedTwin):
 
 
 class CNN(Twin):
-    def __init__(self, num_classes, dropout=0.5):
+    def __init__(self, num_classes, dropout=0.4):
         super().__init__()
         self.conv_1 = nn.Conv2d(1, 16, 3, padding=1)
         self.norm_1 = nn.BatchNorm2d(16)
@@ -100,16 +100,19 @@ class CNN(Twin):
         self.norm_2 = nn.BatchNorm2d(32)
         self.conv_3 = nn.Conv2d(32, 64, 3, padding=1)
         self.norm_3 = nn.BatchNorm2d(64)
-        self.dense_1 = nn.Linear(64 * 7 * 7, 128)
+        self.dense_1 = nn.Linear(64 * 7 * 7, 512)
         self.dropout_1 = nn.Dropout(dropout)
-        self.logits = nn.Linear(128, num_classes)
+        self.dense_2 = nn.Linear(512, 64)
+        self.dropout_2 = nn.Dropout(dropout)
+        self.logits = nn.Linear(64, num_classes)
 
     def compute(self, x):
         x = F.max_pool2d(F.leaky_relu(self.norm_1(self.conv_1(x))), 2)
         x = F.max_pool2d(F.leaky_relu(self.norm_2(self.conv_2(x))), 2)
         x = F.leaky_relu(self.norm_3(self.conv_3(x)))
-        x = F.leaky_relu(self.dense_1(x.flatten(1)))
-        return self.logits(self.dropout_1(x))
+        x = self.dropout_1(F.leaky_relu(self.dense_1(x.flatten(1))))
+        x = self.dropout_2(F.leaky_relu(self.dense_2(x)))
+        return self.logits(x)
 
 
 class AlexNetTiny(HeadedTwin):
@@ -132,17 +135,17 @@ class FashionNetStage(nn.Sequential):
     def __init__(self, inputs, filters, stride, dropout):
         super().__init__()
         self.conv = nn.Conv2d(inputs, filters, 3, stride=stride, padding=1)
+        self.leaky_relu = nn.LeakyReLU(0.1)
         self.norm = nn.BatchNorm2d(filters)
         self.dropout = nn.Dropout(dropout)
-        self.leaky_relu = nn.LeakyReLU(0.1)
 
 
 class FashionNet(Twin):
-    def __init__(self, num_classes, dropout=0.5):
+    def __init__(self, num_classes, dropout=0.5, side=28):
         super().__init__()
         self.stage_1 = FashionNetStage(1, 24, 1, dropout)
         self.stage_2 = FashionNetStage(24, 64, 2, dropout)
-        self.logits = nn.Linear(64 * 14 * 14, num_classes)
+        self.logits = nn.Linear(64 * (side // 2) ** 2, num_classes)
 
     def compute(self, x):
         return self.logits(self.stage_2(self.stage_1(x)).flatten(1))
@@ -159,14 +162,18 @@ class TinyVGGBlock(nn.Module):
 
 
 class TinyVGG(Twin):
-    def __init__(self, num_classes):
+    def __init__(self, blocks, num_classes):
         super().__init__()
-        self.block_1 = TinyVGGBlock(1)
-        self.block_2 = TinyVGGBlock(10)
-        self.logits = nn.Linear(10 * 7 * 7, num_classes)
+        self.blocks = blocks
+        for number in range(1, blocks + 1):
+            inputs = 1 if number == 1 else 10
+            self.add_module(f"block_{number}", TinyVGGBlock(inputs))
+        self.logits = nn.Linear(10 * (28 // 2**blocks) ** 2, num_classes)
 
     def compute(self, x):
-        return self.logits(self.block_2(self.block_1(x)).flatten(1))
+        for number in range(1, self.blocks + 1):
+            x = self.get_submodule(f"block_{number}")(x)
+        return self.logits(x.flatten(1))
 
 
 class TinyVGGNormBlock(nn.Sequential):

@@ -1,8 +1,9 @@
-"""Adam's update as one kernel of torch for all weights, where Keras's formula allows.
+"""Adam's update as one kernel of torch for all weights.
 
-Keras's own update walks over every weight ten times. `torch._fused_adam_` does it in
-one walk. Given a count of steps so large that its own correction of the bias vanishes,
-and Keras's corrected rate in place of the learning rate, it computes Keras's formula.
+Keras's and our own updates walk over every weight ten times. `torch._fused_adam_` does
+it in one walk: that of `TorchAdam` as it is. Given a count of steps so large that its
+correction of the bias vanishes, and Keras's corrected rate in place of the learning
+rate, it computes the formula of Keras's Adam.
 """
 
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import torch
 from keras import ops
 
 from fmkeras.engines.torch.layout import outputs_first
+from fmkeras.optimizers import TorchAdam
 
 _PLAIN = {
     "clipnorm": None,
@@ -26,11 +28,12 @@ _NO_CORRECTION = 1e9
 
 
 class FusedAdam:
-    """The update of Keras's Adam or AdamW; l2 as `Engine` has it."""
+    """The update of Keras's Adam or AdamW, or of `TorchAdam`; l2 as `Engine` has it."""
 
-    def __init__(self, optimizer: keras.optimizers.Adam, l2: float) -> None:
+    def __init__(self, optimizer: keras.optimizers.Optimizer, l2: float) -> None:
         self.optimizer = optimizer
-        self.l2 = l2
+        self.as_torch = type(optimizer) is TorchAdam
+        self.l2 = l2 + optimizer.l2 if self.as_torch else l2
         self.decay = float(optimizer.weight_decay or 0.0)
 
     def updates(self, count: int) -> list[Callable]:
@@ -44,7 +47,7 @@ class FusedAdam:
         slots = [_tensors(optimizer._momentums), _tensors(optimizer._velocities), []]
         if optimizer.amsgrad:
             slots[2] = _tensors(optimizer._velocity_hats)
-        steps = [torch.full((), _NO_CORRECTION, device=weights[0].device)]
+        steps = torch.full((), _NO_CORRECTION, device=weights[0].device)
         averages = []
         if optimizer.use_ema:
             averages = _tensors(optimizer._model_variables_moving_average)
@@ -53,11 +56,13 @@ class FusedAdam:
             gradients = [outputs_first(g).contiguous() for g in gradients]
             if self.decay:
                 torch._foreach_mul_(weights, kept)
+            if self.as_torch:
+                steps.fill_(step + 1)
             torch._fused_adam_(
                 weights,
                 gradients,
                 *slots,
-                steps * len(weights),
+                [steps] * len(weights),
                 lr=rate,
                 beta1=optimizer.beta_1,
                 beta2=optimizer.beta_2,
@@ -81,7 +86,7 @@ class FusedAdam:
         ]
 
     def _rates(self, steps_done: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return of each step the corrected rate, and what decay leaves of a weight."""
+        """Return of each step the kernel's rate, and what decay leaves of a weight."""
         optimizer = self.optimizer
 
         def rate(step):
@@ -89,6 +94,8 @@ class FusedAdam:
                 return ops.cast(optimizer.learning_rate, "float32")
 
         rates = torch.vmap(rate)(steps_done)
+        if self.as_torch:
+            return rates, 1 - self.decay * rates
         steps = (steps_done + 1).to(torch.float32)
         second = torch.sqrt(1 - torch.pow(optimizer.beta_2, steps))
         corrected = rates * second / (1 - torch.pow(optimizer.beta_1, steps))
@@ -96,15 +103,17 @@ class FusedAdam:
 
 
 def _tensors(variables) -> list[torch.Tensor]:
-    # As they lie in memory: of non_trainable the kernel makes a copy first.
+    # As they lie in memory: of others the kernel makes a copy first.
     return [outputs_first(variable.value.detach()) for variable in variables]
 
 
 def fuse_adam(optimizer, l2: float) -> FusedAdam | None:
     """Return the fused update of an optimizer; None where its formula is another."""
+    stock = type(optimizer).__module__.startswith("keras.") and (
+        type(optimizer).__name__ in ("Adam", "AdamW")
+    )
     plain = (
-        type(optimizer).__module__.startswith("keras.")
-        and type(optimizer).__name__ in ("Adam", "AdamW")
+        (stock or type(optimizer) is TorchAdam)
         and all(getattr(optimizer, n, v) == v for n, v in _PLAIN.items())
         and not getattr(optimizer, "_exclude_from_weight_decay", None)
         and not getattr(optimizer, "_exclude_from_weight_decay_pattern", None)

@@ -4,6 +4,7 @@ import itertools
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import keras
 import numpy as np
@@ -62,7 +63,9 @@ class TorchEngine(Engine):
 
     def _train_steps(self, data, batches, params):
         params = torch.from_numpy(params).to(data.images.device)
-        return self._run(self._train_step, "train", data, batches, params)
+        kind = "frozen" if self.frozen else "train"
+        step = partial(self._train_step, training=not self.frozen)
+        return self._run(step, kind, data, batches, params)
 
     def _evaluate_steps(self, data, batches):
         return self._run(self._evaluate_step, "evaluate", data, batches)
@@ -101,10 +104,11 @@ class TorchEngine(Engine):
         losses = torch.zeros(len(numbers), device=numbers.device)
         predicted = torch.zeros(numbers.shape, dtype=torch.int64, device=numbers.device)
         with torch.no_grad():
-            state = self._state() if kind == "train" else self._state()[:2]
+            trains = kind != "evaluate"
+            state = self._state() if trains else self._state()[:2]
             flat = [tensor for group in state for tensor in group]
             updates = itertools.repeat(None)
-            if kind == "train" and self._fused:
+            if trains and self._fused:
                 updates = self._fused.updates(len(numbers))
             rows = zip(losses, predicted, strict=True)
             for which, row, update, *more in zip(
@@ -149,12 +153,12 @@ class TorchEngine(Engine):
         """The variables' own tensors: the graph writes its results into them."""
         return [[v.value.detach() for v in group] for group in self._variables()]
 
-    def _train_step(self, trainable, non_trainable, slots, batch, row):
+    def _train_step(self, trainable, non_trainable, slots, batch, row, training=True):
         images, targets, params = batch
         loss_sum, predicted = row
         leaves = [t.detach().requires_grad_(True) for t in trainable]
         changed = self.augmented(images, params)
-        logits, new_others = self._logits(leaves, non_trainable, changed, training=True)
+        logits, new_others = self._logits(leaves, non_trainable, changed, training)
         loss = self._loss(targets, logits)
         gradients = torch.autograd.grad(loss, leaves)
         with torch.no_grad():
