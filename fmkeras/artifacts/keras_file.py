@@ -1,23 +1,29 @@
 """Trained models as files: a `.keras` that needs no fmkeras, and its card."""
 
+import contextlib
 import hashlib
 import io
 import json
 import os
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from textwrap import shorten
 
 import keras
 
+from fmkeras.artifacts.load_error import load_error, read_version
+from fmkeras.artifacts.portable import OLDEST, drop_newer_defaults
 from fmkeras.backends import block_imports
+from fmkeras.engines.structure import graph_of, output_index
 from fmkeras.errors import UserError
 from fmkeras.files import replacing, write_json
 from fmkeras.labels import CLASS_NAMES, IMAGE_SHAPE
 from fmkeras.records import SAVED_MODELS
 
 FOLDER = str(SAVED_MODELS)
+# Keras's formats: one is read, the others are told from names.
+_SUFFIXES = (".keras", ".h5", ".hdf5")
 INPUT = "28 x 28 grey images, (n, 28, 28) or (n, 28, 28, 1), uint8 or float, raw 0..255"
 
 
@@ -44,11 +50,13 @@ def save_artifact(
         # Keras asks of every object whether it is a TensorShape.
         with block_imports("tensorflow"):
             to_inference_model(model).save(model_file)
+        drop_newer_defaults(model_file)
         content = model_file.read_bytes()
         facts = {
             "classes": list(class_names),
             "input": INPUT,
             "output": "one probability a class, in the order of classes",
+            "keras": f"{OLDEST} or newer",
             "file": path.name,
             "bytes": len(content),
             "sha256": hashlib.sha256(content).hexdigest(),
@@ -71,14 +79,13 @@ def load_artifact(
     """
     path = find_artifact(path_or_name, folder)
     content = _read(path)
-    config = _read_config(path, content)
+    config, version = _read_config(path, content)
     _check_against_card(path, content)
     try:
         model = keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises a dozen types for what a file may hold.
-        raise _not_loadable(path, config, error) from error
-    _check_shapes(path, model, num_classes)
-    return model
+        raise load_error(path, config, version, error) from error
+    return _as_classifier(path, model, num_classes)
 
 
 def find_artifact(path_or_name: str | os.PathLike, folder: str | os.PathLike) -> Path:
@@ -86,6 +93,12 @@ def find_artifact(path_or_name: str | os.PathLike, folder: str | os.PathLike) ->
     path = _path_of(path_or_name, folder)
     if path.suffix == ".keras" and path.exists():
         return path
+    if path.exists():
+        raise UserError(
+            f"'{path}' is no .keras file; expected one, as "
+            "keras.models.load_model(...).save('NAME.keras') writes it in the project "
+            f"that it comes from. Received: {path.suffix or 'no .keras in its name'}"
+        )
     names = sorted(file.stem for file in Path(folder).glob("[!.]*.keras"))
     raise UserError(
         f"There is no model file '{path}'; expected one that ends in .keras, or a name "
@@ -136,7 +149,7 @@ def _in_float32(config: object) -> object:
 
 def _path_of(path_or_name: str | os.PathLike, folder: str | os.PathLike) -> Path:
     path = Path(path_or_name)
-    if path.suffix == ".keras" or len(path.parts) > 1 or path.is_file():
+    if path.suffix in _SUFFIXES or len(path.parts) > 1 or path.is_file():
         return path
     return Path(folder) / f"{path_or_name}.keras"
 
@@ -148,8 +161,11 @@ def _read(path: Path) -> bytes:
         raise UserError(f"Cannot read '{path}' ({error.strerror}).") from error
 
 
-def _read_config(path: Path, content: bytes) -> dict:
-    """Check the archive, every byte of its members, and return the net's config."""
+def _read_config(path: Path, content: bytes) -> tuple[dict, str]:
+    """Check every byte of the archive; return the model's config and Keras's version.
+
+    The version is that of the Keras that wrote the file.
+    """
     if not content:
         raise _broken(path, "is empty")
     if not content.startswith(b"PK"):
@@ -159,6 +175,7 @@ def _read_config(path: Path, content: bytes) -> dict:
             if damaged := archive.testzip():
                 raise zipfile.BadZipFile(f"in its {damaged}")
             config = json.loads(archive.read("config.json"))
+            version = read_version(archive)
     except KeyError as error:
         raise _broken(path, "holds no 'config.json'") from error
     except json.JSONDecodeError as error:
@@ -169,7 +186,7 @@ def _read_config(path: Path, content: bytes) -> dict:
         ) from error
     if not isinstance(config, dict):
         raise _broken(path, "describes no model in 'config.json'")
-    return config
+    return config, version
 
 
 def _broken(path: Path, what: str) -> UserError:
@@ -192,28 +209,20 @@ def _check_against_card(path: Path, content: bytes) -> None:
         )
 
 
-def _not_loadable(path: Path, config: dict, error: Exception) -> UserError:
-    for node in _nodes({**config, "compile_config": None}):
-        stock = str(node.get("module", "keras")).startswith("keras")
-        if not stock or node["class_name"] in ("Lambda", "__lambda__"):
-            return UserError(
-                f"The model file '{path}' holds code of its own, which is not run; "
-                "expected stock Keras layers: rebuild the model from these. "
-                f"Received: {node['class_name']}"
-            )
-    return UserError(
-        f"Keras {keras.__version__} cannot rebuild the model in '{path}': "
-        f"{shorten(str(error), 160)}"
-    )
-
-
-def _nodes(config: object) -> Iterator[dict]:
-    if isinstance(config, dict):
-        if "class_name" in config:
-            yield config
-        config = list(config.values())
-    for value in config if isinstance(config, list) else ():
-        yield from _nodes(value)
+def _as_classifier(
+    path: Path, model: keras.Model, num_classes: int | None
+) -> keras.Model:
+    """Return a loaded model as one of one tensor of images and one of class scores."""
+    if not model.built:
+        # Saved before it was called, as a `Sequential` without an `Input` may be.
+        with contextlib.suppress(Exception):
+            model.build((None, *IMAGE_SHAPE))
+    _check_shapes(path, model, num_classes)
+    graph = graph_of(model)
+    if graph is None:
+        return model
+    scores = graph.outputs[output_index(graph, num_classes)]
+    return keras.Model(graph.inputs[0], scores, name=model.name)
 
 
 def _check_shapes(path: Path, model: keras.Model, num_classes: int | None) -> None:
@@ -231,9 +240,12 @@ def _check_shapes(path: Path, model: keras.Model, num_classes: int | None) -> No
             f"The model in '{path}' does not take 28 x 28 grey images; expected one "
             f"input of (28, 28, 1) or (28, 28). Received: {takes}"
         )
-    shape = gives[0] if len(gives) == 1 else ()
-    count = shape[0] if len(shape) == 1 and shape[0] else 0
-    if count < 2 or num_classes not in (None, count):
+    fitting = [
+        shape
+        for shape in gives
+        if len(shape) == 1 and (shape[0] or 0) > 1 and num_classes in (None, shape[0])
+    ]
+    if len(fitting) != 1:
         expected = num_classes or "the"
         raise UserError(
             f"The model in '{path}' does not give {expected} classes; expected one "
@@ -242,4 +254,5 @@ def _check_shapes(path: Path, model: keras.Model, num_classes: int | None) -> No
 
 
 def _shapes(model: keras.Model, side: str) -> list[tuple]:
-    return [tuple(tensor.shape[1:]) for tensor in getattr(model, side, None) or ()]
+    tensors = keras.tree.flatten(getattr(model, side, None) or ())
+    return [tuple(tensor.shape[1:]) for tensor in tensors]
