@@ -262,7 +262,7 @@ def test_missing_file_lists_what_there_is(saved):
 
 def test_other_kinds_of_file_are_refused(tmp_path):
     (tmp_path / "model.h5").write_bytes(b"\x89HDF")
-    assert "one that ends in .keras" in refusal(tmp_path / "model.h5")
+    assert "is no .keras file" in refusal(tmp_path / "model.h5")
     (tmp_path / "folder.keras").mkdir()
     assert "Cannot read" in refusal(tmp_path / "folder.keras")
 
