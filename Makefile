@@ -167,8 +167,9 @@ tune-worker: $(READY) ## train trials of a CHIEF, of the search NAME or RESUME
 results: $(READY) ## make the tables of the READMEs anew from the records
 	@$(FMKERAS) results $(ARGS)
 
-pictures: $(READY) ## draw the README's pictures anew
-	@$(FMKERAS) pictures $(ARGS)
+pictures: $(READY_TO_TEST) ## draw the images of the docs anew, screenshots too
+	@$(FMKERAS) pictures $(call path,DATA_DIR,--data-dir) $(ARGS)
+	@PYTHONPATH=tests:. $(VENV)/bin/python tests/browser/screenshots.py $(call path,DATA_DIR,--data-dir)
 
 tensorboard: $(READY) ## watch the runs in a browser
 	@$(VENV)/bin/tensorboard --logdir runs

@@ -146,10 +146,14 @@ def benchmark(args) -> None:
             "--quick, --precision and --batch-size: leave them out."
         )
     import_keras()
+    from fmkeras.report.doc_images import stamp
+
     out = args.json or _benchmark_record(args)
     (_measure_scaling if args.growth else _measure_speed)(args, names, out)
+    picture = Path(out).with_suffix(".png")
+    stamp(picture, records=[Path(out)])
     print(f"Record: {out}")
-    print(f"Picture: {Path(out).with_suffix('.png')}")
+    print(f"Picture: {picture}")
 
 
 def _measure_speed(args, names, out) -> None:

@@ -1,5 +1,6 @@
 """The commands results and pictures: the generated parts of README and docs."""
 
+import json
 from pathlib import Path
 
 from fmkeras.cli import flags
@@ -19,7 +20,10 @@ def add_commands(add) -> None:
 
     pictures_parser = add("pictures", pictures, "draw the README's pictures anew")
     pictures_parser.add_argument(
-        "--model", default="mynet", metavar="NAME", help="whose errors to show"
+        "--model",
+        default="mynet",
+        metavar="NAME",
+        help="the saved model whose confusion matrix to draw (default: mynet)",
     )
     flags.add_data_dir(pictures_parser)
 
@@ -39,46 +43,96 @@ def results(args) -> int:
 
 
 def pictures(args) -> None:
-    import numpy as np
-
+    """Draw the images of docs from the data, the cards and the records."""
     from fmkeras.datasets import load_dataset
     from fmkeras.records import PICTURES
-    from fmkeras.report.plots.figures import plot_confusion_matrix, plot_samples
+
+    dataset = load_dataset("fashion-mnist", args.data_dir)
+    drawn = [
+        *_draw_samples(dataset, PICTURES),
+        _draw_confusion(args.model, dataset, PICTURES),
+        _draw_label_issues(dataset, PICTURES),
+        _draw_optimizers(PICTURES),
+        *_draw_speed(),
+    ]
+    print(f"Pictures: {', '.join(map(str, drawn))}")
+
+
+def _draw_samples(dataset, folder: Path) -> list[Path]:
+    from fmkeras.datasets import load_dataset
+    from fmkeras.report.plots.figures import plot_samples
+
+    drawn = load_dataset("garments", train_size=1_000, test_size=10)
+    made = []
+    for data, name in ((dataset, "samples"), (drawn, "garments")):
+        made.append(folder / f"{name}.png")
+        plot_samples(data.x_train, data.y_train, made[-1])
+    return made
+
+
+def _draw_confusion(model: str, dataset, folder: Path) -> Path:
+    import numpy as np
+
+    from fmkeras.report.doc_images import stamp
+    from fmkeras.report.plots.figures import plot_confusion_matrix
     from fmkeras.report.tables.update import saved_card
 
-    card = saved_card(Path("."), args.model)
+    card = saved_card(Path("."), model)
     if card is None:
         raise UserError(
             "There is no such card in saved_models; expected a network that was "
-            f"trained: see saved_models. Received: {args.model!r}"
+            f"trained: see saved_models. Received: {model!r}"
         )
-
-    dataset = load_dataset("fashion-mnist", args.data_dir)
-    samples = PICTURES / "samples.png"
-    plot_samples(dataset.x_train, dataset.y_train, samples)
-    drawn = load_dataset("garments", train_size=1_000, test_size=10)
-    garments = PICTURES / "garments.png"
-    plot_samples(drawn.x_train, drawn.y_train, garments)
-    test = card["test"]
-    title = f"{args.model}: {test['count']:,} test images of {dataset.name}"
-    confusion = PICTURES / "confusion.png"
-    plot_confusion_matrix(np.array(test["confusion_matrix"]), confusion, title)
-    print(f"Pictures: {samples}, {garments}, {confusion}")
-    _draw_optimizers()
+    test, path = card["test"], folder / "confusion.png"
+    title = f"{model}: {test['count']:,} test images of {dataset.name}"
+    plot_confusion_matrix(np.array(test["confusion_matrix"]), path, title)
+    stamp(path, models=[model])
+    return path
 
 
-def _draw_optimizers() -> None:
-    """Draw the runs of the studies optimizer-NAME, where there are any."""
-    from fmkeras.records import PICTURES, RECORDS, read_records
+def _draw_label_issues(dataset, folder: Path) -> Path:
+    """Draw the first label issues of the audit's record, with the verdicts."""
+    from fmkeras.records import AUDIT
+    from fmkeras.report.doc_images import stamp
+    from fmkeras.report.plots.label_issues import plot_label_issues
+
+    issues = json.loads(AUDIT.read_text())["looked_at"]["images"]
+    path = folder / "label-issues.png"
+    plot_label_issues(dataset.x_train, issues, dataset.class_names, path)
+    stamp(path, records=[AUDIT])
+    return path
+
+
+def _draw_optimizers(folder: Path) -> Path:
+    """Draw one run of each study optimizer-NAME."""
+    from fmkeras.records import RECORDS
+    from fmkeras.report.doc_images import stamp
     from fmkeras.report.plots.curves import plot_runs
 
+    paths = [min(f.glob("*.json")) for f in sorted(RECORDS.glob("optimizer-*"))]
     runs = {}
-    for folder in sorted(RECORDS.glob("optimizer-*")):
-        record = read_records(folder.name)[0]
+    for record in (json.loads(path.read_text()) for path in paths):
         recipe = record["recipe"]
         label = f"{recipe['optimizer']}, rate {recipe['learning_rate']:g}"
         runs[label] = record
-    if runs:
-        path = PICTURES / "optimizers.png"
-        plot_runs(runs, path, f"{record['model']}, batch {recipe['batch_size']}")
-        print(f"Picture: {path}")
+    picture = folder / "optimizers.png"
+    plot_runs(runs, picture, f"{record['model']}, batch {recipe['batch_size']}")
+    stamp(picture, records=paths)
+    return picture
+
+
+def _draw_speed() -> list[Path]:
+    """Draw the benchmarks' pictures beside their records."""
+    from fmkeras.records import speed_record
+    from fmkeras.report.doc_images import stamp
+    from fmkeras.report.plots.speed import plot_scaling, plot_speed
+
+    made = []
+    for device in ("cpu", "gpu"):
+        for scaling, plot in ((False, plot_speed), (True, plot_scaling)):
+            record = speed_record(device, scaling)
+            if record.exists():
+                made.append(record.with_suffix(".png"))
+                plot(json.loads(record.read_text()), made[-1])
+                stamp(made[-1], records=[record])
+    return made

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from fmkeras.files import replacing, write_json
 from fmkeras.records import RECORDS, SAVED_MODELS, search_record
+from fmkeras.report.doc_images import stamp
 from tuner.results.plots import HEAT_MAP
 
 
@@ -19,4 +20,5 @@ def keep_record(folder: Path, name: str, saved: Path = SAVED_MODELS) -> list[Pat
         made.append(made[0].with_suffix(".png"))
         with replacing(made[1]) as temporary:
             shutil.copyfile(picture, temporary)
+        stamp(made[1], records=[made[0]])
     return made
