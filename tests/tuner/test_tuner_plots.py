@@ -3,9 +3,12 @@
 import json
 
 import matplotlib.image
+import numpy as np
 import pytest
+from PIL import Image
 from support.tuning import GRID, RANGES, search_arguments
 
+from fmkeras.report.doc_images import sources_of
 from fmkeras.report.tables.tuning import tuning_table
 from tuner.cli import build_parser, make_settings
 from tuner.results import plots as pictures
@@ -115,10 +118,11 @@ def test_the_record_of_a_search_makes_its_table(tmp_path):
     folder = tmp_path / "search"
     folder.mkdir()
     (folder / "trials.json").write_text(json.dumps(content))
-    (folder / HEAT_MAP).write_bytes(b"picture")
+    Image.fromarray(np.eye(4, dtype=np.uint8)).save(folder / HEAT_MAP)
     record, picture = keep_record(folder, "mine", tmp_path / "saved")
     assert picture == tmp_path / "saved/records/tune-mine.png"
-    assert picture.read_bytes() == b"picture"
+    np.testing.assert_array_equal(np.asarray(Image.open(picture)), np.eye(4))
+    assert list(sources_of(picture)) == ["record tune-mine.json"]
     lines = tuning_table(json.loads(record.read_text())).splitlines()
     assert (
         "2 of 4 trials finished, 1 failed" in lines[0]
