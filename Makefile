@@ -25,6 +25,7 @@ FMKERAS := $(VENV)/bin/python -m fmkeras
 TUNE := $(VENV)/bin/python -m tuner
 READY := $(VENV)/.ready
 READY_TO_TEST := $(VENV)/.ready-to-test
+READY_TO_EXPORT := $(VENV)/.ready-to-export
 
 # Nothing in a variable is a command of the shell; ARGS alone are words as typed there.
 quoted = '$(subst ','\'',$(1))'
@@ -35,8 +36,8 @@ DATA_FLAGS = $(call flag,DATA,--data) $(call path,DATA_DIR,--data-dir)
 MODEL_FLAG = $(call path,MODEL,--model)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv quickstart train evaluate compare predict audit report data models show parity \
-	benchmark tensorboard gpu-check repeat reproduce campaign tune tune-chief tune-worker results pictures lint lock audit-deps bom format test test-slow test-browser clean
+.PHONY: help venv quickstart train evaluate compare predict export audit report data models show parity \
+	benchmark tensorboard gpu-check repeat reproduce campaign tune tune-chief tune-worker results pictures lint lock audit-deps bom format test test-slow test-export test-browser clean
 
 help: ## print this help
 	@echo 'make TARGET [VARIABLE=value ...]'
@@ -48,6 +49,7 @@ help: ## print this help
 	@echo '  MODEL         a network (make models), a .keras path   MODEL=lenet'
 	@echo '  MODELS        several of them, or all                  MODELS="lenet cnn"'
 	@echo '  IMAGES        pictures of your own, or a folder        IMAGES="a.png b.jpg"'
+	@echo '  FORMAT        of export: onnx, litert, torch ... all   FORMAT="onnx torch"'
 	@echo '  RUN           report: the folder of one run            RUN=runs/ID'
 	@echo '  BACKEND       torch, tensorflow or jax                 BACKEND=jax'
 	@echo '  RECIPE        default, published, or a .json file      RECIPE=published'
@@ -105,6 +107,10 @@ compare: $(READY) ## compare MODELS on the same test images
 
 predict: $(READY) ## say what is on your own IMAGES, or on those in a folder
 	@$(FMKERAS) predict $(call path,IMAGES,) $(MODEL_FLAG) $(call path,OUT,--out) $(ARGS)
+
+export: $(READY_TO_EXPORT) ## write MODEL in FORMAT, and check it in its own runtime
+	@$(FMKERAS) export $(MODEL_FLAG) $(call flag,FORMAT,--format) $(DATA_FLAGS) \
+	$(call path,OUT,--out) $(ARGS)
 
 audit: $(READY) ## list labels that are likely wrong, and twins of test images
 	@$(FMKERAS) audit $(MODEL_FLAG) $(DATA_FLAGS) $(call flag,EPOCHS,--epochs) \
@@ -203,6 +209,9 @@ test: $(READY_TO_TEST) ## run the tests, in a process for each of TEST_BACKENDS
 test-slow: $(READY_TO_TEST) ## run the minutes-long tests too
 	@$(VENV)/bin/python tests/run.py --slow $(call flag,TEST_BACKENDS,)
 
+test-export: $(READY_TO_TEST) $(READY_TO_EXPORT) ## test every format in its own runtime
+	@$(VENV)/bin/python -m pytest -q -m export
+
 test-browser: $(READY_TO_TEST) ## test the pages of the report in chromium
 	@$(VENV)/bin/python tests/browser/run.py
 
@@ -216,3 +225,6 @@ $(READY): $(REQUIREMENTS)
 
 $(READY_TO_TEST): $(READY) requirements/dev.txt
 	@sh requirements/make_venv.sh $(VENV) $(call quoted,$(PYTHON)) $@ -r $(REQUIREMENTS) -r requirements/dev.txt
+
+$(READY_TO_EXPORT): $(READY) requirements/export.txt
+	@sh requirements/make_venv.sh $(VENV) $(call quoted,$(PYTHON)) $@ -r $(REQUIREMENTS) -r requirements/export.txt

@@ -86,6 +86,29 @@ def clear_temporary_files(folder: str | os.PathLike) -> None:
                 os.close(handle)
 
 
+@contextlib.contextmanager
+def replacing_folder(path: str | os.PathLike) -> Iterator[Path]:
+    """Yield a temporary folder beside `path`; move it into place at a clean end.
+
+    A folder that `path` names is replaced as a whole; the caller has made sure that
+    it may be. When the block raises, `path` is left as it was. Raises `UserError`
+    where the parent folder cannot be written.
+    """
+    path = Path(path)
+    make_folder(path.parent)
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as base:
+        staging = Path(base) / path.name
+        staging.mkdir()
+        yield staging
+        for file in staging.rglob("*"):
+            if file.is_file():
+                flush_to_disk(file)
+        if path.exists():
+            os.replace(path, Path(base) / "before")
+        os.replace(staging, path)
+        flush_to_disk(path.parent)
+
+
 def make_folder(folder: str | os.PathLike) -> Path:
     """Make `folder` where it is missing and check that files can be made in it."""
     folder = Path(folder)

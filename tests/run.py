@@ -40,8 +40,10 @@ def main() -> int:
     parser.add_argument("backends", nargs="+")
     parser.add_argument("--slow", action="store_true", help="the slow tests too")
     options = parser.parse_args()
-    # The tests in a browser have a target of their own.
-    speed = "not browser" if options.slow else "not browser and not slow"
+    # The tests in a browser, and of other formats, have targets of their own.
+    speed = "not browser and not export"
+    if not options.slow:
+        speed += " and not slow"
     jobs = {}
     with ThreadPoolExecutor(min(CORES, len(options.backends))) as pool:
         for number, backend in enumerate(options.backends):

@@ -23,6 +23,7 @@ from fmkeras.records import (
     summarise,
 )
 from fmkeras.report.tables.audit import audit_table
+from fmkeras.report.tables.exports import exports_table
 from fmkeras.report.tables.markdown import markdown_table, mean_and_spread, percent
 from fmkeras.report.tables.overview import accuracy_table, speed_overview
 from fmkeras.report.tables.parity import parity_table
@@ -256,6 +257,7 @@ _TABLES: dict[str, Callable[[Path, str], str]] = {
     "published-classes": published_classes_table,
     "parity": proof_table,
     "audit": suspects_table,
+    "exports": lambda root, argument: exports_table(root),
     "search": search_table,
     "speed": speed_table,
     "pages": pages_table,

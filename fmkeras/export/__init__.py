@@ -1,0 +1,1 @@
+"""Trained models in other formats, each checked by its own runtime."""
