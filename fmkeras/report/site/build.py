@@ -8,6 +8,7 @@ from fmkeras.evaluation.compare import compare, over_seeds
 from fmkeras.records import RECORDS
 from fmkeras.report.site.entries import run_entry, saved_entries
 from fmkeras.report.site.leaderboard import leaderboard
+from fmkeras.report.site.page_info import check_image, collect_page_info
 from fmkeras.report.site.pages import Site, navigation, read_audit
 from fmkeras.report.site.searches import read_searches
 
@@ -29,6 +30,7 @@ def report_on_saved(
     is the result of an audit, shown where it is of this data set; `image` is the
     test image whose feature maps are shown.
     """
+    check_image(image, dataset)
     out = Path(out)
     entries = saved_entries(
         names,
@@ -49,7 +51,7 @@ def report_on_saved(
     rows = leaderboard(entries, records, dataset.name)
     site.write_index(rows, device)
     for entry in entries:
-        site.write_net(entry, image)
+        site.write_model(collect_page_info(entry, dataset, image))
     if len(entries) > 1:
         predictions = {s.name: s.evaluation.predictions for s in entries}
         comparison = compare(
@@ -69,9 +71,10 @@ def report_on_run(
     folder: str | Path, dataset: Dataset, *, out: str | Path, image: int = 0
 ) -> Path:
     """Report on the net of one finished run; return the path of its page."""
+    check_image(image, dataset)
     entry = run_entry(folder, dataset, Path(out) / "cache")
     site = Site(out, dataset)
     site.navigation = [{"file": "index.html", "title": entry.name}]
     site.write_assets()
-    site.write_net(entry, image, "index.html")
+    site.write_model(collect_page_info(entry, dataset, image), "index.html")
     return Path(out) / "index.html"

@@ -5,6 +5,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import re
 import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -226,3 +227,8 @@ def _read_csv(path: Path) -> list[dict]:
         return []
     with open(path, newline="") as file:
         return list(csv.DictReader(file))
+
+
+def page_name(name: str) -> str:
+    """Return the file name of a net's page."""
+    return f"net-{re.sub(r'[^A-Za-z0-9_.-]', '-', name)}.html"

@@ -1,15 +1,13 @@
-"""The rows of the report's leaderboard, and the charts below it."""
+"""The rows of the report's leaderboard."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from fmkeras.errors import UserError
 from fmkeras.models import model_info
 from fmkeras.models.summary import count_multiply_adds
 from fmkeras.records import read_records, summarise
-from fmkeras.report.plots.charts import inline_svg, scatter_figure
-from fmkeras.report.site.entries import ReportEntry, count_trainable
-from fmkeras.report.site.model_page import page_name
+from fmkeras.report.site.entries import ReportEntry, count_trainable, page_name
 
 
 def leaderboard(
@@ -48,27 +46,6 @@ def leaderboard(
             }
         )
     return rows
-
-
-def leaderboard_charts(rows: Sequence[dict]) -> list[dict]:
-    """Return accuracy against parameters, and against speed, as inline SVG."""
-    charts = []
-    for key, label, title in (
-        ("parameters", "Trainable parameters", "Accuracy against parameters"),
-        ("speed", "Test images a second", "Accuracy against speed"),
-    ):
-        figure = scatter_figure(
-            [row["name"] for row in rows],
-            [max(row[key], 1) for row in rows],
-            [row["accuracy"] for row in rows],
-            [row["interval"] for row in rows],
-            label,
-        )
-        said = "; ".join(
-            f"{row['name']} {row['accuracy']:.2%} at {row[key]:,.0f}" for row in rows
-        )
-        charts.append({"title": title, "svg": inline_svg(figure, f"{title}: {said}")})
-    return charts
 
 
 def _studies(records: str | Path, data: str) -> dict[tuple, dict]:

@@ -11,10 +11,11 @@ from fmkeras.errors import UserError
 from fmkeras.evaluation.compare import Comparison
 from fmkeras.files import make_folder, replacing
 from fmkeras.provenance import provenance
-from fmkeras.report.site.entries import ReportEntry
+from fmkeras.report.plots.leaderboard import leaderboard_charts
+from fmkeras.report.site.entries import ReportEntry, page_name
 from fmkeras.report.site.images import picture_data, write_sheet
-from fmkeras.report.site.leaderboard import leaderboard_charts
-from fmkeras.report.site.model_page import net_context, page_name
+from fmkeras.report.site.model_page import draw_page
+from fmkeras.report.site.page_info import PageInfo
 from fmkeras.report.tables.markdown import percent
 
 ASSETS = ("report.css", "report.js")
@@ -65,19 +66,11 @@ class Site:
             device=device,
         )
 
-    def write_net(
-        self, entry: ReportEntry, image: int, file: str | None = None
-    ) -> None:
-        """Write the page of a net, with the feature maps of test image `image`."""
-        count = len(self.dataset.y_test)
-        if not 0 <= image < count:
-            raise UserError(
-                "There is no such test image; expected a number from 0 to "
-                f"{count - 1}. Received: {image}"
-            )
-        context = net_context(entry, self.dataset, image)
-        file = file or page_name(entry.name)
-        self._page(file, entry.name, template="net.html", **context)
+    def write_model(self, info: PageInfo, file: str | None = None) -> None:
+        """Write the page of a model."""
+        name = info.entry.name
+        context = draw_page(info)
+        self._page(file or page_name(name), name, template="net.html", **context)
 
     def write_comparison(self, comparison: Comparison, seeds: list[dict]) -> None:
         """Write the page of all pairs; `seeds` are the rows of `over_seeds`."""
