@@ -13,9 +13,7 @@ STREAMS = {
     "dropout": "the dropout masks of an epoch",
     "augmentation": "how each training image is changed in an epoch",
     "search": "the values that a trial of a search takes",
-    "garments": "the drawn stand-in images",
     "bootstrap": "the resampled test images behind an interval",
-    "folds": "which training images an audit holds out",
 }
 # Records say which definition of the streams they used. 1: tuples such as (seed, 2),
 # where the dropout of the first epoch shared the stream of the initial weights.

@@ -18,6 +18,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from fmkeras.errors import UserError
 from fmkeras.files import write_json
+from fmkeras.seeds import stream_seed
 from tuner.spaces.keras_tuner import EARLIER, EPOCHS, decode, encode, to_keras_tuner
 from tuner.spaces.space import Space, grid
 from tuner.trials import files as trial_files
@@ -170,7 +171,9 @@ class BayesianOracle(DurableOracle, keras_tuner.oracles.BayesianOptimizationOrac
     """A Gaussian process of the trials so far; draws that depend on their number."""
 
     def populate_space(self, trial_id: str) -> dict:
-        self._random_state = np.random.RandomState(self.seed + int(trial_id))
+        self._random_state = np.random.RandomState(
+            stream_seed("search", self.seed, int(trial_id)) % 2**32
+        )
         with warnings.catch_warnings():
             # Of the kernel's bounds: with few trials it has little to go by.
             warnings.simplefilter("ignore", ConvergenceWarning)

@@ -83,7 +83,8 @@ def validation_subset(card: dict, dataset: Dataset) -> Subset | None:
     split = card.get("recipe", {}).get("data_split", "holdout")
     if told.get("checksum") != dataset.checksum or split != "holdout":
         return None
-    return split_dataset(dataset, card["seed"]).validation
+    streams = card.get("streams", 1)
+    return split_dataset(dataset, card["seed"], split, streams).validation
 
 
 def _shortened(names: Sequence[str]) -> str:

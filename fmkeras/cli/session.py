@@ -35,8 +35,10 @@ def print_device() -> None:
     import_keras()
     import keras
 
+    from fmkeras.engines import keep_compiled_steps
     from fmkeras.engines.device import describe_device, unusable_gpu
 
+    keep_compiled_steps()
     print(f"Backend {keras.backend.backend()}, {describe_device()}", flush=True)
     reason = unusable_gpu()
     if reason:

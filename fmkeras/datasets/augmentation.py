@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from fmkeras.labels import IMAGE_SHAPE
+from fmkeras.seeds import random_generator
 
 HEIGHT, WIDTH = IMAGE_SHAPE[:2]
 CENTRE = np.array([(HEIGHT - 1) / 2, (WIDTH - 1) / 2])
@@ -46,7 +47,7 @@ class Augmentation:
         """
         if not self:
             return np.zeros((count, 0), np.float32)
-        generator = np.random.default_rng((seed, 3, epoch))
+        generator = random_generator("augmentation", seed, epoch)
         padding = self.crop_padding
         shift = generator.integers(-padding, padding + 1, size=(count, 2))
         share = self.flip_share if self.flip else 0.0

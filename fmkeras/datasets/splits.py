@@ -6,6 +6,7 @@ import numpy as np
 
 from fmkeras.datasets.dataset import Dataset
 from fmkeras.errors import UserError
+from fmkeras.seeds import VERSION, random_generator
 
 VALIDATION_SIZE = 5_000
 RANDOM_VALIDATION_SIZE = 10_000
@@ -32,7 +33,7 @@ class DataSplits:
 
 
 def split_dataset(
-    dataset: Dataset, seed: int, data_split: str = "holdout"
+    dataset: Dataset, seed: int, data_split: str = "holdout", streams: int = VERSION
 ) -> DataSplits:
     """Divide a data set, seeded, as a recipe's `data_split` says.
 
@@ -41,7 +42,9 @@ def split_dataset(
     10,000 aside, or a sixth, whatever their classes. full trains on all of them and
     validates on none; fashionnet trains on all of them and divides the test images at
     random, six tenths for validation, the others for the test. The same seed always
-    gives the same images. Raises `UserError` where nothing would be left.
+    gives the same images. `streams` is the definition of the random streams, as a
+    record or card names it: older models held other images back. Raises `UserError`
+    where nothing would be left.
     """
     train = Subset(dataset.x_train, dataset.y_train)
     test = Subset(dataset.x_test, dataset.y_test)
@@ -55,21 +58,25 @@ def split_dataset(
             f"images, and as many to test. Received: {count}"
         )
     if data_split == "fashionnet":
-        validation, test = _divide(test, count * 6 // 10, seed, stratified=False)
+        size = count * 6 // 10
+        validation, test = _divide(test, size, seed, streams, stratified=False)
     elif data_split == "random":
         size = min(RANDOM_VALIDATION_SIZE, max(count // 6, 1))
-        validation, train = _divide(train, size, seed, stratified=False)
+        validation, train = _divide(train, size, seed, streams, stratified=False)
     else:
         size = min(VALIDATION_SIZE, max(count // 10, 1))
-        validation, train = _divide(train, size, seed)
+        validation, train = _divide(train, size, seed, streams)
     return DataSplits(train, validation, test)
 
 
 def _divide(
-    part: Subset, size: int, seed: int, stratified: bool = True
+    part: Subset, size: int, seed: int, streams: int, stratified: bool = True
 ) -> tuple[Subset, Subset]:
     """Return `size` images of `part` and the others, each in their order."""
-    generator = np.random.default_rng((seed, 0))
+    if streams == 1:
+        generator = np.random.default_rng((seed, 0))
+    else:
+        generator = random_generator("split", seed)
     shuffled = generator.permutation(len(part))
     if stratified:
         shuffled = shuffled[_interleaved(part.labels[shuffled])]
@@ -95,5 +102,5 @@ def epoch_order(count: int, seed: int, epoch: int) -> np.ndarray:
 
     It depends on (seed, epoch) alone, so a resumed run goes on as if never stopped.
     """
-    generator = np.random.default_rng((seed, 1, epoch))
+    generator = random_generator("order", seed, epoch)
     return generator.permutation(count).astype(np.int32)

@@ -9,7 +9,7 @@ import numpy as np
 from fmkeras.engines.allocator import keep_freed_memory
 from fmkeras.engines.engine import Engine, MetricTotals
 
-__all__ = ["Engine", "MetricTotals", "create_engine", "predict"]
+__all__ = ["Engine", "MetricTotals", "create_engine", "keep_compiled_steps", "predict"]
 
 _ENGINES = {
     "torch": ("fmkeras.engines.torch.engine", "TorchEngine"),
@@ -23,6 +23,15 @@ def create_engine(model: keras.Model, *args, **kwargs) -> Engine:
     keep_freed_memory()
     module, name = _ENGINES[keras.backend.backend()]
     return getattr(importlib.import_module(module), name)(model, *args, **kwargs)
+
+
+def keep_compiled_steps() -> None:
+    """Let the backend keep what it compiles in the user's cache folder.
+
+    This changes settings of the whole process: it is for programs, not for libraries.
+    """
+    if keras.backend.backend() == "jax":
+        importlib.import_module("fmkeras.engines.jax").keep_compiled_steps()
 
 
 def predict(

@@ -1,6 +1,7 @@
 """The part of an engine that no backend changes: epochs, callbacks, totals."""
 
 import contextlib
+import dataclasses
 import math
 import time
 from abc import ABC, abstractmethod
@@ -14,7 +15,9 @@ from keras import ops
 from fmkeras.datasets.augmentation import Augmentation
 from fmkeras.datasets.splits import Subset, epoch_order
 from fmkeras.engines.structure import output_index
-from fmkeras.errors import UserError
+from fmkeras.errors import Diverged
+from fmkeras.optimizers.learning_rates import learning_rate_function
+from fmkeras.seeds import random_generator
 
 # A call holds as many batches as take about this long: enough to hide the cost of a
 # call, few enough that a progress bar moves.
@@ -59,6 +62,25 @@ class MetricTotals:
     @property
     def accuracy(self) -> float:
         return float(np.trace(self.confusion)) / max(self.count, 1)
+
+
+@dataclass
+class EpochProgress:
+    """How far a training is inside an epoch.
+
+    Attributes:
+        epoch: the epoch at work; 0 is the first.
+        step: batches of it that are done.
+        seconds: that they took.
+        totals: their figures.
+        random_state: uint8 (n,), of the backend's own generator.
+    """
+
+    epoch: int
+    step: int
+    seconds: float
+    totals: MetricTotals
+    random_state: np.ndarray
 
 
 class Engine(ABC):
@@ -107,6 +129,10 @@ class Engine(ABC):
             name: MetricTotals.zeros(self.num_classes)
             for name in ("train", "validation")
         }
+        self.batch_size: int | None = None
+        # None: as many as take `SECONDS_PER_CALL`.
+        self.steps_per_call: int | None = None
+        self._progress: EpochProgress | None = None
         if optimizer is not None:
             if not optimizer.built:
                 optimizer.build(model.trainable_variables)
@@ -124,10 +150,13 @@ class Engine(ABC):
         initial_epoch: int = 0,
         shuffle: bool = True,
         freeze_after: int = 0,
+        progress: EpochProgress | None = None,
         callbacks: Iterable[keras.callbacks.Callback] = (),
     ) -> keras.callbacks.History:
         """Train for `epochs` epochs and return the history, as `keras.Model.fit` does.
 
+        To go on exactly where a training was stopped, give all variables the values
+        they had, and `progress`, which `epoch_progress` returned then.
         The order of the images, what augmentation makes of them and the dropout masks
         of an epoch depend on (seed, epoch) alone. Where the optimizer keeps a moving
         average of the weights, validation measures that. The batch callbacks are
@@ -136,6 +165,9 @@ class Engine(ABC):
         their own order. After `freeze_after` epochs, if any, the weights are trained on
         the outputs of inference: without dropout, moving averages unchanged.
         """
+        self.batch_size = batch_size
+        if progress is not None:
+            initial_epoch = progress.epoch
         steps = math.ceil(len(train) / batch_size)
         callback_list = keras.callbacks.CallbackList(
             list(callbacks),
@@ -152,15 +184,22 @@ class Engine(ABC):
         for epoch in range(initial_epoch, epochs):
             callback_list.on_epoch_begin(epoch)
             started = time.perf_counter()
-            self._seed_dropout(seed, epoch)
+            if progress is None:
+                self._seed_dropout(seed, epoch)
+                progress = self._epoch_begun(epoch)
+            else:
+                started -= progress.seconds
+                self.set_random_state(progress.random_state)
+            self._progress, progress = progress, None
             self.frozen = 0 < freeze_after <= epoch
             order = np.arange(len(train), dtype=np.int32)
             if shuffle:
                 order = epoch_order(len(train), seed, epoch)
             params = self.augmentation.draw(len(train), seed, epoch)
-            self.totals["train"] = self._train_epoch(
-                train_data, order, params, batch_size, callback_list
+            self._train_epoch(
+                train_data, order, params, batch_size, callback_list, started
             )
+            self.totals["train"] = self._progress.totals
             seconds = time.perf_counter() - started
             logs = _named(self.totals["train"], "")
             logs["learning_rate"] = self.learning_rate()
@@ -170,6 +209,13 @@ class Engine(ABC):
                 callback_list.on_test_begin()
                 with self._averaged_weights():
                     self.totals["validation"] = self._evaluate_data(validation_data)
+                if not math.isfinite(self.totals["validation"].loss_sum):
+                    raise Diverged(
+                        "The loss of the validation images is no number: training "
+                        "diverged; expected a finite loss: lower the learning rate or "
+                        f"clip the gradients. Received: after epoch {epoch + 1}, "
+                        f"learning rate {logs['learning_rate']:.4g}"
+                    )
                 validation_logs = _named(self.totals["validation"], "val_")
                 callback_list.on_test_end(validation_logs)
                 logs |= validation_logs
@@ -237,31 +283,44 @@ class Engine(ABC):
 
     def learning_rate(self) -> float:
         """The learning rate of the step that comes next."""
-        scheduled = getattr(self.optimizer, "scheduled_learning_rate", None)
-        if scheduled is not None:
-            return float(scheduled(int(self.optimizer.iterations.numpy()) + 1))
-        return float(ops.convert_to_numpy(self.optimizer.learning_rate))
+        done = int(ops.convert_to_numpy(self.optimizer.iterations.value))
+        return learning_rate_function(self.optimizer)(done)
 
-    def _train_epoch(
-        self, data, order, params, batch_size, callback_list
-    ) -> MetricTotals:
+    def _epoch_begun(self, epoch: int) -> EpochProgress:
         totals = MetricTotals.zeros(self.num_classes)
-        for step, batches in self._step_chunks(order, batch_size):
+        return EpochProgress(epoch, 0, 0.0, totals, np.zeros(0, np.uint8))
+
+    def epoch_progress(self) -> EpochProgress:
+        """How far the training is; to be asked for in `on_train_batch_end`."""
+        return dataclasses.replace(self._progress, random_state=self.random_state())
+
+    def _train_epoch(self, data, order, params, batch_size, callback_list, started):
+        progress = self._progress
+        for step, batches in self._step_chunks(order, batch_size, progress.step):
             callback_list.on_train_batch_begin(step)
             first = step * batch_size
             drawn = params[first : first + batches.size]
             drawn = drawn.reshape(*batches.shape, params.shape[1])
-            totals.add(*self._train_steps(data, batches, drawn))
-            if not math.isfinite(totals.loss_sum):
-                raise UserError(
-                    "The loss is no longer a number: training diverged; expected a "
-                    "finite loss: lower the learning rate or clip the gradients. "
-                    f"Received: loss={totals.loss_sum} after {totals.count} images of "
-                    "the epoch"
-                )
-            last = step + len(batches) - 1
-            callback_list.on_train_batch_end(last, _named(totals, ""))
-        return totals
+            losses, confusion = self._train_steps(data, batches, drawn)
+            if not np.isfinite(losses).all():
+                self._stop_diverged(progress.epoch, step, losses)
+            progress.totals.add(losses, confusion)
+            progress.step = step + len(batches)
+            progress.seconds = time.perf_counter() - started
+            logs = _named(progress.totals, "")
+            callback_list.on_train_batch_end(progress.step - 1, logs)
+
+    def _stop_diverged(self, epoch: int, step: int, losses: np.ndarray) -> None:
+        """Raise `Diverged` for the first of the steps whose loss is no number."""
+        bad = int(np.argmin(np.isfinite(losses)))
+        done = int(ops.convert_to_numpy(self.optimizer.iterations.value))
+        rate = learning_rate_function(self.optimizer)(done - len(losses) + bad)
+        raise Diverged(
+            "The loss is no longer a number: training diverged; expected a finite "
+            "loss: lower the learning rate or clip the gradients. Received: "
+            f"loss {losses[bad]} at step {step + bad + 1} of epoch {epoch + 1}, "
+            f"learning rate {rate:.4g}"
+        )
 
     def _evaluate_data(self, data) -> MetricTotals:
         totals = MetricTotals.zeros(self.num_classes)
@@ -270,22 +329,23 @@ class Engine(ABC):
             totals.add(*self._evaluate_steps(data, batches))
         return totals
 
-    def _step_chunks(self, order: np.ndarray, batch_size: int):
+    def _step_chunks(self, order: np.ndarray, batch_size: int, step: int = 0):
         """Yield (first step, int32 (steps, batch)); the last, short batch alone.
 
-        How many steps go into a call follows from how long the last call took. It
-        changes nothing of what is computed.
+        How many steps go into a call follows from how long the last call took, unless
+        `steps_per_call` says it. It changes nothing of what is computed. `step` is the
+        first.
         """
         whole = len(order) // batch_size
-        step, steps = 0, 1
+        steps = self.steps_per_call or 1
         while step < whole:
             batches = order[step * batch_size : min(step + steps, whole) * batch_size]
             began = time.perf_counter()
             yield step, batches.reshape(-1, batch_size)
-            step += steps
+            step = min(step + steps, whole)
             ratio = SECONDS_PER_CALL / max(time.perf_counter() - began, 1e-9)
-            steps = max(int(steps * min(ratio, 8.0)), 1)
-        if whole * batch_size < len(order):
+            steps = self.steps_per_call or max(int(steps * min(ratio, 8.0)), 1)
+        if step == whole and whole * batch_size < len(order):
             yield whole, order[whole * batch_size :].reshape(1, -1)
 
     def _variables(self) -> list[list[keras.Variable]]:
@@ -296,7 +356,7 @@ class Engine(ABC):
         return groups
 
     def _seed_dropout(self, seed: int, epoch: int) -> None:
-        generator = np.random.default_rng((seed, 2, epoch))
+        generator = random_generator("dropout", seed, epoch)
         self._seed_backend(int(generator.integers(2**31)))
         for variable in self.model.non_trainable_variables:
             if variable.path.endswith("seed_generator_state"):
@@ -336,6 +396,14 @@ class Engine(ABC):
     @abstractmethod
     def _seed_backend(self, seed: int) -> None:
         """Seed the backend's own generator, where it has one."""
+
+    def random_state(self) -> np.ndarray:
+        """Return the state of the backend's own generator, uint8 (n,)."""
+        return np.zeros(0, np.uint8)
+
+    def set_random_state(self, state: np.ndarray) -> None:
+        """Give the backend's own generator a state that it had."""
+        del state
 
 
 def evaluation_batch(model: keras.Model) -> int:

@@ -13,13 +13,16 @@ from fmkeras.engines.engine import Engine, count_confusion, one_hot_labels
 from fmkeras.engines.structure import class_scores, pack_images
 from fmkeras.files import cache_folder
 
-# Compiled steps are kept between runs, unless the user says where or says no.
-if jax.config.jax_compilation_cache_dir is None and (cache := cache_folder("jax")):
-    jax.config.update("jax_compilation_cache_dir", str(cache))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
-
 # Keras's own checks each number.
 _GATHER = partial(jnp.take_along_axis, axis=1, mode="promise_in_bounds")
+
+
+def keep_compiled_steps() -> None:
+    """Keep compiled steps between runs, unless the user says where or says no."""
+    folder = cache_folder("jax")
+    if folder and jax.config.jax_compilation_cache_dir is None:
+        jax.config.update("jax_compilation_cache_dir", str(folder))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 
 @dataclass

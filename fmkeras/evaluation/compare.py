@@ -15,6 +15,7 @@ import numpy as np
 
 from fmkeras.errors import UserError
 from fmkeras.labels import CLASS_NAMES
+from fmkeras.seeds import random_generator
 
 RESAMPLES = 10_000
 
@@ -152,7 +153,7 @@ def bootstrap_interval(
     """
     rest = total - only_first - only_second
     shares = np.array([only_first, only_second, rest]) / total
-    drawn = np.random.default_rng(seed).multinomial(total, shares, RESAMPLES)
+    drawn = random_generator("bootstrap", seed).multinomial(total, shares, RESAMPLES)
     low, high = np.quantile((drawn[:, 0] - drawn[:, 1]) / total, (0.025, 0.975))
     return float(low), float(high)
 

@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 
+from fmkeras.seeds import random_generator
+
 INITIALIZERS = ("keras", "torch")
 
 # FashionNet's authors draw their convolutions so; PyTorch's default is uniform.
@@ -19,8 +21,7 @@ def initialize(model, init: str, seed: int) -> None:
     count as convolutions of one channel to one. Batch
     normalisation starts at scale 1, offset 0, mean 0 and variance 1 in both.
     """
-    # Pipeline streams are (seed, 0) and (seed, 1, epoch); 2 keeps this one apart.
-    generator = np.random.default_rng((seed, 2))
+    generator = random_generator("weights", seed)
     from keras.initializers import GlorotUniform
 
     for layer in model.layers:

@@ -13,6 +13,7 @@ from tqdm import tqdm
 from fmkeras.evaluation.metrics import per_class
 from fmkeras.files import replacing
 from fmkeras.labels import CLASS_NAMES
+from fmkeras.training.run_dir import check_run_dir
 
 PER_CLASS_COLUMNS = ("epoch", "class", "precision", "recall", "f1", "support")
 
@@ -87,6 +88,7 @@ class RunLog(keras.callbacks.Callback):
         self.per_class: list[dict] = []
 
     def on_epoch_end(self, epoch, logs=None):
+        check_run_dir(self.folder)
         self.history.append({"epoch": epoch + 1, **logs})
         confusion = self.engine.monitored_totals().confusion
         self.per_class += per_class_rows(epoch + 1, confusion, self.class_names)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import keras
 
+from fmkeras import seeds
 from fmkeras.artifacts import keras_file
 from fmkeras.datasets import Dataset
 from fmkeras.datasets.splits import DataSplits, split_dataset
@@ -177,6 +178,7 @@ def fit(
         "options": model_options,
         "recipe": recipe.to_dict(),
         "seed": seed,
+        "streams": seeds.VERSION,
         "backend": keras.backend.backend(),
         "precision": execution.precision,
         "compiled": execution.compile,
@@ -187,7 +189,7 @@ def fit(
 
     log = RunLog(engine, folder, dataset.class_names)
     checkpoint = Checkpoint(engine, log, folder / CHECKPOINT, recipe.keep)
-    if checkpoint.path.exists():
+    if checkpoint.exists():
         checkpoint.restore()
     bar = ProgressBar(count, recipe.batch_size)
     board = TensorBoardLog(engine, folder / "tensorboard", dataset.class_names)
@@ -201,6 +203,7 @@ def fit(
             initial_epoch=checkpoint.epochs_done,
             shuffle=recipe.shuffle,
             freeze_after=recipe.freeze_after,
+            progress=checkpoint.progress,
             callbacks=[log, checkpoint, board, bar, *callbacks],
         )
     except KeyboardInterrupt as interrupt:

@@ -59,6 +59,15 @@ def ensure_run_dir(folder: Path, config: dict) -> Path:
     return folder
 
 
+def check_run_dir(folder: Path) -> None:
+    """Raise `UserError` where the folder of a run vanished while it trained."""
+    if not (folder / CONFIG).exists():
+        raise UserError(
+            f"The folder of the run vanished; expected '{folder / CONFIG}' to stay "
+            "there until the run ends: start the run anew. Received: no such file"
+        )
+
+
 def _identity(value):
     """Leave out where a data set was read: its checksum says what it is."""
     if isinstance(value, dict) and "checksum" in value:

@@ -40,6 +40,7 @@ def test_a_run_learns_and_leaves_its_files(finished, garments):
         "per_class.csv",
         "record.json",
         CHECKPOINT,
+        "checkpoint-previous.npz",
         "tensorboard",
     }
     assert finished.artifact.name == "mlp-garments.keras"
@@ -147,7 +148,8 @@ def test_only_the_same_run_can_be_resumed(finished, tmp_path, garments):
     shutil.copytree(finished.folder, damaged)
     content = (damaged / CHECKPOINT).read_bytes()
     (damaged / CHECKPOINT).write_bytes(content[: len(content) // 2])
-    with pytest.raises(UserError, match="is damaged"):
+    shutil.copy(damaged / CHECKPOINT, damaged / "checkpoint-previous.npz")
+    with pytest.raises(UserError, match="has no whole checkpoint.*SHA-256"):
         run(tmp_path, garments, resume=damaged)
 
 

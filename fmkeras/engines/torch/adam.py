@@ -10,11 +10,12 @@ from collections.abc import Callable
 from functools import partial
 
 import keras
+import numpy as np
 import torch
-from keras import ops
 
 from fmkeras.engines.torch.layout import outputs_first
 from fmkeras.optimizers import TorchAdam
+from fmkeras.optimizers.learning_rates import learning_rate_function
 
 _PLAIN = {
     "clipnorm": None,
@@ -52,7 +53,8 @@ class FusedAdam:
         if optimizer.use_ema:
             averages = _tensors(optimizer._model_variables_moving_average)
 
-        def update(gradients, step, rate, kept):
+        def update(gradients, step, scales):
+            rate, kept = scales
             gradients = [outputs_first(g).contiguous() for g in gradients]
             if self.decay:
                 torch._foreach_mul_(weights, kept)
@@ -76,30 +78,27 @@ class FusedAdam:
                 share = 1 - optimizer.ema_momentum if step else 1.0
                 torch._foreach_lerp_(averages, weights, share)
 
-        first = optimizer.iterations.value
-        steps_done = first + torch.arange(count, device=first.device)
+        first = int(optimizer.iterations.value)
         optimizer.iterations.value.add_(count)
-        figures = [steps_done, *self._rates(steps_done)]
+        rate = learning_rate_function(optimizer)
         return [
-            partial(update, step=step, rate=rate, kept=kept)
-            for step, rate, kept in zip(*(f.tolist() for f in figures), strict=True)
+            partial(update, step=step, scales=self._corrected(rate(step), step + 1))
+            for step in range(first, first + count)
         ]
 
-    def _rates(self, steps_done: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return of each step the kernel's rate, and what decay leaves of a weight."""
-        optimizer = self.optimizer
+    def _corrected(self, rate: float, step: int) -> tuple[float, float]:
+        """Return the kernel's rate of a step, from 1, and what decay leaves.
 
-        def rate(step):
-            with keras.StatelessScope([(optimizer.iterations, step)]):
-                return ops.cast(optimizer.learning_rate, "float32")
-
-        rates = torch.vmap(rate)(steps_done)
+        The powers are float32, one by one: 1 - 0.999 rounds there by 1e-5, as it does
+        in Keras's own update.
+        """
+        kept = 1 - self.decay * rate
         if self.as_torch:
-            return rates, 1 - self.decay * rates
-        steps = (steps_done + 1).to(torch.float32)
-        second = torch.sqrt(1 - torch.pow(optimizer.beta_2, steps))
-        corrected = rates * second / (1 - torch.pow(optimizer.beta_1, steps))
-        return corrected, 1 - self.decay * rates
+            return rate, kept
+        one, number = np.float32(1), np.float32(step)
+        second = np.sqrt(one - np.float32(self.optimizer.beta_2) ** number)
+        first = one - np.float32(self.optimizer.beta_1) ** number
+        return rate * float(second) / float(first), kept
 
 
 def _tensors(variables) -> list[torch.Tensor]:

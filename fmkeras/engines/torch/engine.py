@@ -43,7 +43,6 @@ class TorchEngine(Engine):
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self._graphs: dict[tuple, Callable] = {}
-        self._compiled = False
         self._forward_layers = TorchForward(self.model)
         self._loss = lower_loss(self.loss)
         self._fused = None
@@ -99,6 +98,21 @@ class TorchEngine(Engine):
     def _seed_backend(self, seed):
         torch.manual_seed(seed)
 
+    def random_state(self):
+        generator = self._generator()
+        return generator.get_state().numpy().copy()
+
+    def set_random_state(self, state):
+        self._generator().set_state(torch.from_numpy(np.array(state, np.uint8)))
+
+    def _generator(self) -> torch.Generator:
+        """The generator that dropout draws from: the device's own."""
+        device = torch.device(get_device())
+        if device.type == "cuda":
+            torch.cuda.init()
+            return torch.cuda.default_generators[device.index or 0]
+        return torch.default_generator
+
     def _run(self, step, kind, data, batches, *further):
         numbers = torch.from_numpy(batches).to(data.images.device)
         losses = torch.zeros(len(numbers), device=numbers.device)
@@ -128,9 +142,8 @@ class TorchEngine(Engine):
         """Trace `step`, which takes groups of tensors; the graph takes all in a row."""
         if key not in self._graphs:
             run = None
-            if self.compile_step and not self._compiled and key[0] == "train":
-                # Full batches come first; the last, short one is not worth the wait.
-                self._compiled = True
+            # The last, short batch is not worth the wait.
+            if self.compile_step and key == ("train", self.batch_size):
                 run = self._compile(step, groups)
             self._graphs[key] = run or _trace(step, groups).forward
         return self._graphs[key]

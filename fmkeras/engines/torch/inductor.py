@@ -1,13 +1,14 @@
 """Inductor, which makes machine code of a traced step; its results are kept on disk."""
 
 import os
+import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
 
-CACHE = Path("~/.cache/fmkeras/inductor")
+from fmkeras.files import cache_folder
 
 
 def compile_graph(
@@ -17,7 +18,10 @@ def compile_graph(
 
     None, with a warning, where Inductor fails, for want of a C++ compiler say.
     """
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(CACHE.expanduser()))
+    if "TORCHINDUCTOR_CACHE_DIR" not in os.environ:
+        # Torch's own default asks for the user's name, which not every user has.
+        spare = Path(tempfile.gettempdir()) / f"fmkeras-inductor-{os.getuid()}"
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(cache_folder("inductor") or spare)
     try:
         return torch._inductor.compile(module, list(inputs))
     except Exception as error:  # whatever a compiler of another kind says

@@ -76,9 +76,10 @@ def test_every_network_computes_the_same(name, kind):
     training = kind != "inference"
     options = {"dropout": 0.0} if "dropout" in model_info(name).options else {}
     # In float32 a relu near its corner may turn over, which changes every gradient.
-    # Even so Keras takes 1 / 255 in float32: results differ by about 1e-6.
+    # Even so Keras takes 1 / 255 in float32: results differ by about 1e-6. With these
+    # weights no relu lies so near its corner; with seed 0 one of googlenet does.
     with policy("float64"):
-        model = build_model(name, seed=0, **options)
+        model = build_model(name, seed=1, **options)
     images = torch.from_numpy(draw_garments(3, seed=0)[0]).double().unsqueeze(-1)
     forward = TorchForward(model, fusible=kind == "training to be fused")
     found = compute(forward, model, images, training)
