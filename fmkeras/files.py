@@ -1,13 +1,14 @@
 """Writes that are whole or not there at all, and flushed to the disk."""
 
 import contextlib
+import csv
 import fcntl
 import json
 import os
 import re
 import secrets
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from fmkeras.errors import UserError
@@ -137,6 +138,17 @@ def cache_folder(name: str) -> Path | None:
         return make_folder(folder)
     except (RuntimeError, UserError):
         return None
+
+
+def write_csv(path: str | os.PathLike, rows: Sequence[dict]) -> None:
+    """Write rows of equal keys as CSV, whole or not at all."""
+    with (
+        replacing(path) as temporary,
+        open(temporary, "w", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def write_json(path: str | os.PathLike, content: object) -> None:

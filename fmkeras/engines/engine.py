@@ -16,6 +16,7 @@ from fmkeras.datasets.augmentation import Augmentation
 from fmkeras.datasets.splits import Subset, epoch_order
 from fmkeras.engines.structure import output_index
 from fmkeras.errors import Diverged
+from fmkeras.evaluation.confusion import ConfusionMatrix
 from fmkeras.optimizers.learning_rates import learning_rate_function
 from fmkeras.seeds import random_generator
 
@@ -90,7 +91,8 @@ class Engine(ABC):
     and does the rest there: forward, loss, gradients, update, confusion matrix. The
     arithmetic is that of `keras.Model.fit`; a last, shorter batch counts as what it
     is. `engine.totals["train"]` and `engine.totals["validation"]` hold the figures
-    of the epoch that ended last, for callbacks to read.
+    of the epoch that ended last, for callbacks to read; `engine.confusion` has the
+    counts of the pass that ended last, as a metric of Keras's own `fit` would.
     """
 
     def __init__(
@@ -129,6 +131,7 @@ class Engine(ABC):
             name: MetricTotals.zeros(self.num_classes)
             for name in ("train", "validation")
         }
+        self.confusion = ConfusionMatrix(max(self.num_classes, 2))
         self.batch_size: int | None = None
         # None: as many as take `SECONDS_PER_CALL`.
         self.steps_per_call: int | None = None
@@ -200,6 +203,7 @@ class Engine(ABC):
                 train_data, order, params, batch_size, callback_list, started
             )
             self.totals["train"] = self._progress.totals
+            self.confusion.set_matrix(self.totals["train"].confusion)
             seconds = time.perf_counter() - started
             logs = _named(self.totals["train"], "")
             logs["learning_rate"] = self.learning_rate()
@@ -216,6 +220,7 @@ class Engine(ABC):
                         f"clip the gradients. Received: after epoch {epoch + 1}, "
                         f"learning rate {logs['learning_rate']:.4g}"
                     )
+                self.confusion.set_matrix(self.totals["validation"].confusion)
                 validation_logs = _named(self.totals["validation"], "val_")
                 callback_list.on_test_end(validation_logs)
                 logs |= validation_logs

@@ -67,6 +67,23 @@ def per_class(confusion: np.ndarray) -> PerClass:
     )
 
 
+def mean_rates(confusion: np.ndarray) -> dict[str, dict[str, float]]:
+    """Return {"macro": {...}, "weighted": {...}} of precision, recall and f1.
+
+    The means over the classes, plain and weighted by support.
+    """
+    figures = per_class(confusion)
+    total = figures.support.sum()
+    means: dict[str, dict[str, float]] = {"macro": {}, "weighted": {}}
+    for name in ("precision", "recall", "f1"):
+        values = getattr(figures, name)
+        means["macro"][name] = float(values.mean())
+        means["weighted"][name] = float(
+            _ratio(np.multiply(values, figures.support).sum(), total)
+        )
+    return means
+
+
 def wilson_interval(
     correct: int, total: int, confidence: float = 0.95
 ) -> tuple[float, float]:
@@ -105,15 +122,15 @@ def classification_report(confusion: np.ndarray, names: Sequence[str]) -> str:
         )
     figures = per_class(confusion)
     rates = np.stack([figures.precision, figures.recall, figures.f1])
-    total = int(figures.support.sum())
+    total = figures.support.sum()
     width = max(len("weighted avg"), *(len(name) for name in names))
 
     def row(name: str, values: Sequence, support: object) -> str:
         cells = (v if isinstance(v, str) else f"{v:.2f}" for v in values)
         return f"{name:>{width}} " + "".join(f" {c:>9}" for c in (*cells, support))
 
-    macro = rates.mean(axis=1)
-    weighted = _ratio((rates * figures.support).sum(axis=1), total)
+    means = mean_rates(confusion)
+    macro, weighted = (list(means[kind].values()) for kind in ("macro", "weighted"))
     lines = [
         row("", ("precision", "recall", "f1-score"), "support"),
         "",

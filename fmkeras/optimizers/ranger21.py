@@ -163,9 +163,9 @@ class Ranger21(keras.optimizers.Optimizer):
             self._compute_dtype = keras.backend.result_type(
                 self._compute_dtype, variable.dtype
             )
-        self._older_momentums, self._newer_momentums, self._second_moments = (
+        self._decayed_momentums, self._momentums, self._second_moments = (
             self.add_optimizer_variables(
-                variables, ["older_momentum", "newer_momentum", "second_moment"]
+                variables, ["decayed_momentum", "momentum", "second_moment"]
             )
         )
         # The reference adds up all second moments anew in each step. Their sum obeys
@@ -327,17 +327,19 @@ class Ranger21(keras.optimizers.Optimizer):
     def _update_momentums(self, variable, value, positive, negative):
         """Return the positive-negative momentum; update both momentums.
 
-        The reference's two buffers take turns. Named the older and the newer of the
-        two, they need neither a counter nor a choice.
+        The reference's two buffers take turns. Here one variable is the momentum and
+        one the momentum before it, decayed as the next step wants it; they need
+        neither a counter nor a choice. The plain one before it would be a copy of the
+        other variable, which Inductor takes after that has changed.
         """
         i = self._get_variable_index(variable)
-        newer = self._tensor(self._newer_momentums[i])
-        momentum = self.beta_1**2 * self._tensor(self._older_momentums[i]) + value
+        before = self._tensor(self._momentums[i])
+        momentum = self._tensor(self._decayed_momentums[i]) + value
         # Before the assignments: on torch a tensor read from a variable is the
         # variable's own memory, which `assign` overwrites.
-        numerator = positive * momentum - negative * newer
-        self.assign(self._older_momentums[i], newer)
-        self.assign(self._newer_momentums[i], momentum)
+        numerator = positive * momentum - negative * before
+        self.assign(self._decayed_momentums[i], self.beta_1**2 * before)
+        self.assign(self._momentums[i], momentum)
         return numerator
 
     def _update_second_moment(self, variable, value):

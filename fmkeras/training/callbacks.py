@@ -1,21 +1,15 @@
 """Keras callbacks of a run: progress bar, CSV logs, TensorBoard."""
 
-import csv
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import keras
-import numpy as np
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
-from fmkeras.evaluation.metrics import per_class
-from fmkeras.files import replacing
-from fmkeras.labels import CLASS_NAMES
+from fmkeras.files import write_csv
+from fmkeras.training.per_class import PerClassMetrics
 from fmkeras.training.run_dir import check_run_dir
-
-PER_CLASS_COLUMNS = ("epoch", "class", "precision", "recall", "f1", "support")
 
 
 class ProgressBar(keras.callbacks.Callback):
@@ -70,46 +64,43 @@ class ProgressBar(keras.callbacks.Callback):
 
 
 class RunLog(keras.callbacks.Callback):
-    """Writes history.csv and per_class.csv anew after each epoch, each one whole.
+    """Writes history.csv anew after each epoch, whole.
 
-    The per-class figures are those of the validation images, or of the training
-    images where all are trained on; they come from the confusion matrix that the
-    compiled step counted, so they cost no second pass.
+    It stands before `PerClassMetrics`, whose figures have a file of their own; that
+    callback's rows are kept with the history, to be brought back together.
     """
 
-    def __init__(
-        self, engine, folder: Path, class_names: Sequence[str] = CLASS_NAMES
-    ) -> None:
+    def __init__(self, folder: Path, per_class_metrics: PerClassMetrics) -> None:
         super().__init__()
-        self.engine = engine
         self.folder = folder
-        self.class_names = class_names
         self.history: list[dict] = []
-        self.per_class: list[dict] = []
+        self._per_class_metrics = per_class_metrics
+
+    @property
+    def per_class(self) -> list[dict]:
+        """The rows of per_class.csv."""
+        return self._per_class_metrics.rows
+
+    @per_class.setter
+    def per_class(self, rows: list[dict]) -> None:
+        self._per_class_metrics.rows = rows
 
     def on_epoch_end(self, epoch, logs=None):
         check_run_dir(self.folder)
         self.history.append({"epoch": epoch + 1, **logs})
-        confusion = self.engine.monitored_totals().confusion
-        self.per_class += per_class_rows(epoch + 1, confusion, self.class_names)
         write_csv(self.folder / "history.csv", self.history)
-        write_csv(self.folder / "per_class.csv", self.per_class)
 
 
 class TensorBoardLog(keras.callbacks.Callback):
-    """Writes an epoch's figures, per-class ones too, for TensorBoard.
+    """Writes an epoch's figures for TensorBoard.
 
     Keras's own TensorBoard callback loads tensorflow whichever backend runs, which
     takes seconds; here tensorboard's record writer serves alone.
     """
 
-    def __init__(
-        self, engine, folder: Path, class_names: Sequence[str] = CLASS_NAMES
-    ) -> None:
+    def __init__(self, folder: Path) -> None:
         super().__init__()
-        self.engine = engine
         self.folder = folder
-        self.class_names = class_names
         self._file = None
 
     def on_train_begin(self, logs=None):
@@ -123,13 +114,12 @@ class TensorBoardLog(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         from tensorboard.compat.proto.summary_pb2 import Summary
 
-        figures = {f"epoch/{name}": value for name, value in logs.items()}
-        confusion = self.engine.monitored_totals().confusion
-        for row in per_class_rows(epoch + 1, confusion, self.class_names):
-            for figure in ("precision", "recall", "f1"):
-                figures[f"{figure}/{row['class']}"] = row[figure]
+        # Those of the classes are named after their group already.
         values = [
-            Summary.Value(tag=tag, simple_value=value) for tag, value in figures.items()
+            Summary.Value(
+                tag=name if "/" in name else f"epoch/{name}", simple_value=value
+            )
+            for name, value in logs.items()
         ]
         self._write(step=epoch + 1, summary=Summary(value=values))
 
@@ -148,24 +138,6 @@ class TensorBoardLog(keras.callbacks.Callback):
         event = Event(wall_time=time.time(), **content)
         self._file.write(event.SerializeToString())
         self._file.flush()
-
-
-def per_class_rows(
-    epoch: int, confusion: np.ndarray, class_names: Sequence[str] = CLASS_NAMES
-) -> list[dict]:
-    """Return one row a class, with the columns of per_class.csv."""
-    figures = per_class(confusion)
-    columns = (figures.precision, figures.recall, figures.f1, figures.support)
-    values = zip(class_names, *(column.tolist() for column in columns), strict=True)
-    return [dict(zip(PER_CLASS_COLUMNS, (epoch, *v), strict=True)) for v in values]
-
-
-def write_csv(path: Path, rows: list[dict]) -> None:
-    """Write rows of equal keys as CSV, whole or not at all."""
-    with replacing(path) as temporary, open(temporary, "w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def _clock(seconds: float) -> str:

@@ -25,6 +25,7 @@ from fmkeras.training.builders import (
 )
 from fmkeras.training.callbacks import ProgressBar, RunLog, TensorBoardLog
 from fmkeras.training.checkpoint import Checkpoint
+from fmkeras.training.per_class import PerClassMetrics
 from fmkeras.training.record import describe_dataset, describe_run
 from fmkeras.training.run_dir import (
     RUNS,
@@ -187,12 +188,15 @@ def fit(
     folder = ensure_run_dir(Path(folder), config)
     facts = provenance()
 
-    log = RunLog(engine, folder, dataset.class_names)
+    per_class = PerClassMetrics(
+        dataset.class_names, folder / "per_class.csv", metric=engine.confusion
+    )
+    log = RunLog(folder, per_class)
     checkpoint = Checkpoint(engine, log, folder / CHECKPOINT, recipe.keep)
     if checkpoint.exists():
         checkpoint.restore()
     bar = ProgressBar(count, recipe.batch_size)
-    board = TensorBoardLog(engine, folder / "tensorboard", dataset.class_names)
+    board = TensorBoardLog(folder / "tensorboard")
     try:
         engine.fit(
             split.train,
@@ -204,7 +208,7 @@ def fit(
             shuffle=recipe.shuffle,
             freeze_after=recipe.freeze_after,
             progress=checkpoint.progress,
-            callbacks=[log, checkpoint, board, bar, *callbacks],
+            callbacks=[log, per_class, checkpoint, board, bar, *callbacks],
         )
     except KeyboardInterrupt as interrupt:
         raise TrainingInterrupted(folder, checkpoint.epochs_done) from interrupt
