@@ -55,6 +55,8 @@ NOT_HERE = {
     "fmkeras benchmark": "minutes; tests/benchmark/test_speed.py runs small ones",
     "fmkeras export": "minutes; tests/export/test_export.py runs a small model",
     "fmkeras campaign": "tests/experiments/test_campaign.py",
+    "fmkeras export": "needs the runtimes of requirements/export.txt",
+    "fmkeras gpu-check": "minutes, on a GPU",
     "fmkeras parity": "minutes; tests/benchmark/test_parity.py runs small networks",
     "fmkeras pictures": "writes the committed pictures; starts a browser",
     "fmkeras quickstart": "tests/cli/test_train_cli.py",
@@ -223,3 +225,9 @@ def test_the_index_of_docs_names_every_page():
     for page in ROOT.glob("docs/**/*.md"):
         name = page.relative_to(ROOT / "docs").as_posix()
         assert name == "README.md" or name in linked
+
+
+def test_the_tests_that_are_named_exist():
+    for reason in NOT_HERE.values():
+        for path in re.findall(r"tests/\S+\.py", reason):
+            assert (ROOT / path).exists(), path
