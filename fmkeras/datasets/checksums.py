@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,12 +68,15 @@ class FileState:
 
 
 def locate(folder: Path, file: DataFile) -> Path | None:
-    """Return the path of `file` in `folder`, packed or else unpacked, or None."""
-    for name in (f"{file.name}.gz", file.name):
-        # os.path.isfile is also False for what may not be looked at.
-        if os.path.isfile(folder / name):
-            return folder / name
-    return None
+    """Return the path of `file` in `folder`, packed or unpacked, or None.
+
+    Where both are there, it is the packed one, unless only the other is intact.
+    """
+    paths = _candidates(folder, file)
+    if len(paths) == 2 and _inspect(paths[0], file).state != "intact":
+        if _inspect(paths[1], file).state == "intact":
+            return paths[1]
+    return paths[0] if paths else None
 
 
 def inspect(folder: Path, file: DataFile) -> FileState:
@@ -80,6 +84,16 @@ def inspect(folder: Path, file: DataFile) -> FileState:
     path = locate(folder, file)
     if path is None:
         return FileState(file.name, None, "missing", "is missing")
+    return _inspect(path, file)
+
+
+def _candidates(folder: Path, file: DataFile) -> list[Path]:
+    paths = [folder / name for name in (f"{file.name}.gz", file.name)]
+    # os.path.isfile is also False for what may not be looked at.
+    return [path for path in paths if os.path.isfile(path)]
+
+
+def _inspect(path: Path, file: DataFile) -> FileState:
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -89,9 +103,23 @@ def inspect(folder: Path, file: DataFile) -> FileState:
     found = hashlib.md5(content, usedforsecurity=False).hexdigest()
     if found == md5:
         state, detail = "intact", "is intact"
+    elif path.suffix == ".gz" and _unpacked_md5(content, file) == file.unpacked[1]:
+        state, detail = "intact", "is intact, packed anew"
     else:
         state, detail = _fault(content, found, file, size, md5)
     return FileState(path.name, len(content), state, detail)
+
+
+def _unpacked_md5(content: bytes, file: DataFile) -> str | None:
+    """Return the MD5 of what a packed file holds; None where it is cut off or long."""
+    unpacker = zlib.decompressobj(wbits=31)
+    try:
+        unpacked = unpacker.decompress(content, file.unpacked[0] + 1)
+    except zlib.error:
+        return None
+    if not unpacker.eof or unpacker.unused_data:
+        return None
+    return hashlib.md5(unpacked, usedforsecurity=False).hexdigest()
 
 
 def _fault(

@@ -1,22 +1,30 @@
-"""Images as comma-separated values: 785 columns, the label, then 784 pixels.
+"""Images as comma-separated values: the label and 784 pixels a line.
 
-The form in which Fashion-MNIST is often handed on: one image a line, pixels row by
-row, with or without a line of column names, one file to train on and one to test.
+The form in which Fashion-MNIST is often handed on, one file to train on and one to
+test. A line of names says which column holds what (`csv_layout`); semicolons and tabs
+separate as commas do; files may be gzipped, in UTF-8 or UTF-16.
 """
 
+import codecs
+import gzip
+import io
 import os
 import re
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
+from fmkeras.datasets.csv_layout import PIXELS, Layout, read_layout
 from fmkeras.datasets.dataset import Dataset, content_checksum
 from fmkeras.errors import UserError
 from fmkeras.labels import IMAGE_SHAPE, NUM_CLASSES
 
-_COLUMNS = 1 + IMAGE_SHAPE[0] * IMAGE_SHAPE[1]
+_SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 _BLOCK = 1 << 22
+# Of a whole number: those of images have three, of row numbers a few more.
+_MOST_DIGITS = 9
 _COMMA, _NEWLINE, _ZERO = b",\n0"
 
 
@@ -66,29 +74,36 @@ def find_csv(data_dir: str | os.PathLike | None) -> tuple[Path, Path]:
 def read_csv(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray]:
     """Read uint8 images (n, 28, 28) and int64 labels (n,) from one file.
 
-    Raises `UserError` with the file and the line where a row has other than 785
-    columns, a pixel is no whole number from 0 to 255 or a label none from 0 to 9.
+    Raises `UserError` with the file and the line where a row has other columns than
+    the first line tells, a pixel is no whole number from 0 to 255 or a label none
+    from 0 to 9.
     """
     path = Path(path)
     parts = []
     try:
-        with open(path, "rb") as file:
-            for first_line, block in _blocks(file):
-                rows = _parse_block(block)
+        with _open(path) as file:
+            first = file.readline()
+            text = first.decode("utf-8-sig", errors="replace").rstrip("\r\n")
+            layout = read_layout(path, text)
+            if not layout.has_names:
+                file.seek(0)
+            for first_line, block in _blocks(file, 1 + layout.has_names):
+                block = block.replace(layout.separator.encode(), b",")
+                rows = _parse_block(block, layout)
                 if rows is None:
-                    rows = _parse_lines(path, first_line, block)
+                    rows = _parse_lines(path, first_line, block, layout)
                 parts.append(rows)
-    except OSError as error:
-        reason = error.strerror or str(error)
+    except (OSError, EOFError, zlib.error, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
         raise UserError(
             f"The file '{path}' cannot be read ({reason}); expected a CSV file: "
             "give another."
         ) from error
-    rows = np.concatenate([np.empty((0, _COLUMNS), np.uint8), *parts])
+    rows = np.concatenate([np.empty((0, 1 + PIXELS), np.uint8), *parts])
     if not len(rows):
         raise UserError(
-            f"The file '{path}' holds no images; expected lines of {_COLUMNS} columns: "
-            "give another."
+            f"The file '{path}' holds no images; expected lines of {1 + PIXELS} "
+            "columns: give another."
         )
     images = np.ascontiguousarray(rows[:, 1:]).reshape(-1, *IMAGE_SHAPE[:2])
     return images, rows[:, 0].astype(np.int64)
@@ -99,7 +114,9 @@ def _in_folder(folder: Path, part: str) -> Path:
     if usual.is_file():
         return usual
     try:
-        names = [name for name in os.listdir(folder) if name.lower().endswith(".csv")]
+        names = [
+            name for name in os.listdir(folder) if name.lower().endswith(_SUFFIXES)
+        ]
     except OSError:
         names = []
     candidates = sorted(name for name in names if part in name.lower())
@@ -112,21 +129,31 @@ def _in_folder(folder: Path, part: str) -> Path:
     )
 
 
-def _blocks(file) -> Iterator[tuple[int, bytes]]:
+def _open(path: Path):
+    """Open a file for its bytes in UTF-8, unpacked."""
+    with open(path, "rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+    file = gzip.open(path) if packed else open(path, "rb")
+    start = file.read(2)
+    file.seek(0)
+    if start not in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        return file
+    with file:
+        return io.BytesIO(file.read().decode("utf-16").encode())
+
+
+def _blocks(file, number: int) -> Iterator[tuple[int, bytes]]:
     """Yield some megabytes of whole lines at a time and the number of the first."""
-    number = 1
-    # The first line goes alone, so that names in it keep no other line from the
-    # fast way.
-    lines = [file.readline()]
-    while any(lines):
+    while lines := file.readlines(_BLOCK):
         block = b"".join(lines).replace(b"\r\n", b"\n")
         yield number, block if block.endswith(b"\n") else block + b"\n"
         number += len(lines)
-        lines = file.readlines(_BLOCK)
 
 
-def _parse_block(block: bytes) -> np.ndarray | None:
+def _parse_block(block: bytes, layout: Layout) -> np.ndarray | None:
     """Parse plain rows all at once, uint8 (n, 785); None where one is not plain.
+
+    The label comes first in what is returned, then the pixels row by row.
 
     A value is the sum of its digits' worths, taken at fixed distances before the
     separator that ends it.
@@ -134,26 +161,33 @@ def _parse_block(block: bytes) -> np.ndarray | None:
     text = np.frombuffer(block, np.uint8)
     digits = text - _ZERO
     ends = np.flatnonzero((text == _COMMA) | (text == _NEWLINE))
-    if len(ends) % _COLUMNS or (digits > 9).sum() != len(ends):
+    if len(ends) % layout.columns or (digits > 9).sum() != len(ends):
         return None
-    kinds = text[ends].reshape(-1, _COLUMNS)
+    kinds = text[ends].reshape(-1, layout.columns)
     if (kinds[:, :-1] != _COMMA).any() or (kinds[:, -1] != _NEWLINE).any():
         return None
     lengths = np.diff(ends, prepend=-1) - 1
-    if lengths.min() < 1 or lengths.max() > 3:
+    if lengths.min() < 1 or lengths.max() > _MOST_DIGITS:
         return None
-    values = digits[ends - 1].astype(np.int16)
-    # Where a number has fewer digits, these indices point before it and are dropped;
-    # the first ones wrap around to the end of the block, which does no harm.
-    values += np.where(lengths > 1, digits[ends - 2], 0) * np.int16(10)
-    values += np.where(lengths > 2, digits[ends - 3], 0) * np.int16(100)
-    rows = values.reshape(-1, _COLUMNS)
-    if values.max() > 255 or rows[:, 0].max() >= NUM_CLASSES:
+    values = digits[ends - 1].astype(np.int32)
+    for place in range(1, int(lengths.max())):
+        # Where a number has fewer digits, the index points before it and is dropped;
+        # the first ones wrap around to the end of the block, which does no harm.
+        value = np.where(lengths > place, digits[ends - 1 - place], 0)
+        values += value * np.int32(10**place)
+    rows = _label_first(values.reshape(-1, layout.columns), layout)
+    if rows.max() > 255 or rows[:, 0].max() >= NUM_CLASSES:
         return None
     return rows.astype(np.uint8)
 
 
-def _parse_lines(path: Path, first_line: int, block: bytes) -> np.ndarray:
+def _label_first(rows: np.ndarray, layout: Layout) -> np.ndarray:
+    return rows[:, np.concatenate([[layout.label], layout.pixels])]
+
+
+def _parse_lines(
+    path: Path, first_line: int, block: bytes, layout: Layout
+) -> np.ndarray:
     """Parse a block line by line: for what is unusual, and to say what is wrong."""
     rows = []
     lines = block.decode("utf-8-sig", errors="replace").split("\n")
@@ -161,24 +195,23 @@ def _parse_lines(path: Path, first_line: int, block: bytes) -> np.ndarray:
         if not text.strip():
             continue
         fields = [field.strip().strip('"') for field in text.split(",")]
-        if len(fields) != _COLUMNS:
+        if len(fields) != layout.columns:
+            order = "as its first line names them"
+            if not layout.has_names:
+                order = "the label, then the pixels; a line of names may say otherwise"
             raise UserError(
                 f"Line {number} of '{path}' has {len(fields)} columns; expected "
-                f"{_COLUMNS}: the label, then the pixels. Received: {_short(text)}"
+                f"{layout.columns}: {order}. Received: {_short(text)}"
             )
-        if number == 1 and _is_header(fields):
-            continue
-        rows.append([_value(path, number, i, field) for i, field in enumerate(fields)])
-    return np.array(rows, np.uint8).reshape(-1, _COLUMNS)
+        columns = [layout.label, *layout.pixels.tolist()]
+        rows.append(
+            [_value(path, number, i, fields[i], i == layout.label) for i in columns]
+        )
+    return np.array(rows, np.uint8).reshape(-1, 1 + PIXELS)
 
 
-def _is_header(fields: list[str]) -> bool:
-    """Whether these are names: `label` comes first, or nothing is a number."""
-    return fields[0].lower() == "label" or not any(map(_is_whole, fields))
-
-
-def _value(path: Path, line: int, column: int, field: str) -> int:
-    what, highest = ("pixel", 255) if column else ("label", NUM_CLASSES - 1)
+def _value(path: Path, line: int, column: int, field: str, is_label: bool) -> int:
+    what, highest = ("label", NUM_CLASSES - 1) if is_label else ("pixel", 255)
     if _is_whole(field) and len(field) < 9 and 0 <= int(field) <= highest:
         return int(field)
     raise UserError(

@@ -16,7 +16,20 @@ from fmkeras.errors import UserError
 from fmkeras.labels import IMAGE_SHAPE
 
 SIDE = IMAGE_SHAPE[0]
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm")
+# Formats that Pillow reads by itself, of one picture and no code; EPS would have it run
+# Ghostscript.
+FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "BMP", "GIF", "TIFF", "PPM")
+SUFFIXES = (
+    *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".bmp", ".gif"),
+    *(".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"),
+)
+# Pictures too, which are not read: each is named rather than passed over.
+UNREAD_SUFFIXES = (
+    *(".heic", ".heif", ".hif", ".jxl", ".jp2", ".psd", ".svg", ".eps", ".pdf"),
+    *(".dng", ".cr2", ".cr3", ".nef", ".arw", ".raw", ".ico", ".tga", ".xcf"),
+)
+# The border of an image of the data set is more often darker than DARK than white.
+DARK, WHITE = 20, 250
 # A pixel belongs to the garment where a channel differs from the background by more
 # than this, of 255, and than this share of the largest difference.
 LEAST_DIFFERENCE = 20
@@ -50,6 +63,9 @@ def read_picture(path: str | os.PathLike) -> Picture:
     """
     path = Path(path)
     colours, opacity = _read(path)
+    if _is_prepared(colours, opacity):
+        pixels = colours[..., 0].astype(np.uint8)
+        return Picture(path, pixels, ("28 x 28, light on dark: taken as it is",))
     notes = []
     if opacity.min() < 255:
         colours, ground = _laid_on_a_ground(colours, opacity)
@@ -69,6 +85,15 @@ def read_picture(path: str | os.PathLike) -> Picture:
     return Picture(path, _centred(image), tuple(notes))
 
 
+def _is_prepared(colours: np.ndarray, opacity: np.ndarray) -> bool:
+    """Whether a picture has the data set's form: 28 x 28, grey, light on dark."""
+    if colours.shape[:2] != IMAGE_SHAPE[:2] or opacity.min() < 255:
+        return False
+    border = _border(colours)
+    grey = (colours == colours[..., :1]).all()
+    return bool(grey and (border < DARK).sum() > (border >= WHITE).sum())
+
+
 def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Return colours, float64 (h, w, 3), and opacity, float64 (h, w), 0 to 255."""
     from PIL import Image, ImageOps
@@ -77,7 +102,7 @@ def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
         with warnings.catch_warnings():
             # Pillow's warning of a picture that is as large as a bomb.
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as file:
+            with Image.open(path, formats=FORMATS) as file:
                 picture = ImageOps.exif_transpose(file)
                 if picture.mode.startswith("I") or picture.mode == "F":
                     picture = _eight_bits(picture)
@@ -94,7 +119,7 @@ def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
     except Exception as error:  # Pillow's readers raise a dozen types.
         raise UserError(
             f"The file '{path}' cannot be read as a picture ({error}); expected one of "
-            f"{', '.join(SUFFIXES)}: save it anew as one of these."
+            f"{', '.join(FORMATS)}: save it anew as one of these."
         ) from error
     return pixels[..., :3], pixels[..., 3]
 
@@ -119,8 +144,12 @@ def _laid_on_a_ground(
 
 def _background(colours: np.ndarray) -> np.ndarray:
     """Return the commonest colour of the border: the median of each channel."""
+    return np.median(_border(colours), axis=0)
+
+
+def _border(colours: np.ndarray) -> np.ndarray:
     edges = (colours[0], colours[-1], colours[:, 0], colours[:, -1])
-    return np.median(np.concatenate(edges), axis=0)
+    return np.concatenate(edges)
 
 
 def _intensity(colours, background, distance, garment) -> tuple[np.ndarray, str]:

@@ -12,9 +12,15 @@ from fmkeras.errors import UserError
 from fmkeras.evaluation.evaluate import as_probabilities
 from fmkeras.files import replacing
 from fmkeras.labels import CLASS_NAMES
-from fmkeras.prediction.image_files import SUFFIXES, Picture, read_picture
+from fmkeras.prediction.image_files import (
+    SUFFIXES,
+    UNREAD_SUFFIXES,
+    Picture,
+    read_picture,
+)
 
 SHOWN = 3
+_PICTURES = (*SUFFIXES, *UNREAD_SUFFIXES)
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,13 +47,14 @@ class Prediction:
 def find_pictures(paths: Iterable[str | os.PathLike]) -> list[Path]:
     """Return files, with the pictures inside in place of a folder, by their names.
 
+    Those of a format that is not read are among them: `read_all` says so of each.
     Raises `UserError` where there is none at all.
     """
     paths, found = list(map(Path, paths)), []
     for path in paths:
         if path.is_dir():
             inside = sorted(path.iterdir())
-            found += [file for file in inside if file.suffix.lower() in SUFFIXES]
+            found += [file for file in inside if file.suffix.lower() in _PICTURES]
         else:
             found.append(path)
     if not found:

@@ -1,3 +1,5 @@
+import gzip
+
 import numpy as np
 import pytest
 
@@ -90,7 +92,7 @@ FAULTS = {
     "label over 9": (lambda line: change(line, 0, "10"), "label in column 1;.*0 to 9"),
     "label -1": (lambda line: change(line, 0, "-1"), "wrong label.*Received: '-1'"),
     "label a": (lambda line: change(line, 0, "a"), "wrong label.*Received: 'a'"),
-    "binary": (lambda line: "\x00\x01\x02", "has 1 columns"),
+    "binary": (lambda line: "\x00\x01\x02", "has 1 columns|do not tell"),
 }
 
 
@@ -195,4 +197,74 @@ def test_plain_rows_are_not_read_line_by_line(tmp_path, monkeypatch):
     images, labels = small(40)
     path = write(tmp_path / "a.csv", [HEADER, *lines_of(images, labels)])
     np.testing.assert_array_equal(read_csv(path)[0], images)
-    assert [(line, block) for _, line, block in slow] == [(1, f"{HEADER}\n".encode())]
+    assert not slow
+
+
+PIXEL_NAMES = [f"pixel{i}" for i in range(1, 785)]
+LAYOUTS = {
+    "label last": [*PIXEL_NAMES, "label"],
+    "columns sorted as text": sorted(["label", *PIXEL_NAMES]),
+    "a column of row numbers": ["", "label", *PIXEL_NAMES],
+    "row and column": ["label"]
+    + [f"{i}x{j}" for i in range(1, 29) for j in range(1, 29)],
+    "from zero": ["Class", *(f"p_{i}" for i in range(784))],
+}
+
+
+@pytest.mark.parametrize("names", LAYOUTS.values(), ids=LAYOUTS)
+@pytest.mark.parametrize(
+    "separator", [",", ";", "\t"], ids=["comma", "semicolon", "tab"]
+)
+def test_names_say_which_column_is_which(tmp_path, names, separator):
+    images, labels = small(12)
+    flat = images.reshape(12, 784)
+    lines = [separator.join(names)]
+    for number in range(12):
+        cells = []
+        for name in names:
+            if name == "":
+                cells.append(70_000 + number)
+            elif name.lower() in ("label", "class"):
+                cells.append(labels[number])
+            else:
+                cells.append(flat[number, pixel_of(name)])
+        lines.append(separator.join(map(str, cells)))
+    found, found_labels = read_csv(write(tmp_path / "a.csv", lines))
+    np.testing.assert_array_equal(found, images)
+    np.testing.assert_array_equal(found_labels, labels)
+
+
+def pixel_of(name):
+    if "x" in name[1:-1] and name[0].isdigit():
+        row, column = map(int, name.split("x"))
+        return (row - 1) * 28 + column - 1
+    return int(name[2:]) if name.startswith("p_") else int(name[5:]) - 1
+
+
+@pytest.mark.parametrize("form", ["utf-16", "utf-8-sig", "gz"])
+def test_other_forms_of_the_same_text(tmp_path, form):
+    images, labels = small(9)
+    text = "\n".join([HEADER, *lines_of(images, labels)]) + "\n"
+    content = gzip.compress(text.encode()) if form == "gz" else text.encode(form)
+    path = tmp_path / ("a.csv.gz" if form == "gz" else "a.csv")
+    path.write_bytes(content)
+    np.testing.assert_array_equal(read_csv(path)[0], images)
+    if form == "gz":
+        path.write_bytes(content[:-900])
+        with pytest.raises(UserError, match="cannot be read"):
+            read_csv(path)
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        ([*PIXEL_NAMES[:-1], "pixel9", "label"], "twice 'pixel9'"),
+        (PIXEL_NAMES, "one column named label"),
+        (["label", "class", *PIXEL_NAMES], "Received: 2 of them"),
+        (["label", *PIXEL_NAMES[:-1]], "783, 1 to 783"),
+        (["label", "colour", *PIXEL_NAMES], "'colour'"),
+    ],
+)
+def test_names_that_do_not_tell(tmp_path, names, words):
+    with pytest.raises(UserError, match=words):
+        read_csv(write(tmp_path / "a.csv", [",".join(names)]))

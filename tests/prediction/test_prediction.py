@@ -276,3 +276,33 @@ def test_files_of_one_name_are_both_kept(tmp_path):
 def test_no_pictures_at_all_are_refused():
     with pytest.raises(UserError, match="Received: none"):
         prediction.find_pictures([])
+
+
+def test_an_image_in_the_form_of_the_data_set_goes_in_as_it_is(garments, tmp_path):
+    for number, image in enumerate(garments.x_test[:60]):
+        path = tmp_path / f"{number}.png"
+        Image.fromarray(image).save(path)
+        np.testing.assert_array_equal(read_picture(path).pixels, image)
+
+    # The same on white is a picture as any other.
+    Image.fromarray(255 - garments.x_test[0]).save(tmp_path / "white.png")
+    assert "negated" in " ".join(read_picture(tmp_path / "white.png").notes)
+
+
+def test_every_picture_in_a_folder_is_told_of(tmp_path, model, capsys):
+    picture = Image.fromarray(square())
+    for name in ("a.jfif", "b.avif", "c.JPG"):
+        kind = "AVIF" if name.endswith("avif") else "JPEG"
+        picture.convert("RGB").save(tmp_path / name, kind)
+    (tmp_path / "d.heic").write_bytes(b"\0\0\0\x18ftypheic")
+    assert run(["predict", tmp_path, "--model", model, "--out", tmp_path / "o"]) == 0
+    output, error = capsys.readouterr()
+    assert all(name in output for name in ("a.jfif", "b.avif", "c.JPG"))
+    assert "d.heic" in error and "left out" in error
+
+
+def test_no_program_is_run_for_a_picture(tmp_path):
+    path = tmp_path / "page.png"
+    path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EOF\n")
+    with pytest.raises(UserError, match="cannot be read as a picture"):
+        read_picture(path)
