@@ -36,7 +36,7 @@ DATA_FLAGS = $(call flag,DATA,--data) $(call path,DATA_DIR,--data-dir)
 MODEL_FLAG = $(call path,MODEL,--model)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv quickstart train evaluate compare predict export audit report data models show parity \
+.PHONY: help venv quickstart train evaluate compare predict export import-torch audit report data models show parity \
 	benchmark tensorboard gpu-check repeat reproduce campaign tune tune-chief tune-worker results pictures lint lock audit-deps bom format test test-slow test-export test-browser clean
 
 help: ## print this help
@@ -50,13 +50,14 @@ help: ## print this help
 	@echo '  MODELS        several of them, or all                  MODELS="lenet cnn"'
 	@echo '  IMAGES        pictures of your own, or a folder        IMAGES="a.png b.jpg"'
 	@echo '  FORMAT        of export: onnx, litert, torch ... all   FORMAT="onnx torch"'
+	@echo '  FILE          of import-torch: weights of PyTorch      FILE=mlp.pt'
 	@echo '  RUN           report: the folder of one run            RUN=runs/ID'
 	@echo '  BACKEND       torch, tensorflow or jax                 BACKEND=jax'
 	@echo '  RECIPE        default, published, or a .json file      RECIPE=published'
 	@echo '  EPOCHS        passes over the training images          EPOCHS=5'
 	@echo '  BATCH         images a step                            BATCH=256'
 	@echo '  LR            the highest learning rate                LR=0.002'
-	@echo '  OPTIMIZER     adam, adamw, ranger21 or sgd             OPTIMIZER=sgd'
+	@echo '  OPTIMIZER     adam, adamw, ranger21, rmsprop or sgd    OPTIMIZER=sgd'
 	@echo '  PRECISION     auto, float32 or bfloat16                PRECISION=bfloat16'
 	@echo '  SEED          of split, weights, order and dropout     SEED=1'
 	@echo '  SEEDS         several, for repeat and reproduce        SEEDS="0 1 2"'
@@ -110,6 +111,10 @@ predict: $(READY) ## say what is on your own IMAGES, or on those in a folder
 
 export: $(READY_TO_EXPORT) ## write MODEL in FORMAT, and check it in its own runtime
 	@$(FMKERAS) export $(MODEL_FLAG) $(call flag,FORMAT,--format) $(DATA_FLAGS) \
+	$(call path,OUT,--out) $(ARGS)
+
+import-torch: $(READY) ## bring a PyTorch project's weights, FILE, into a .keras of MODEL
+	@$(FMKERAS) import-torch $(call path,FILE,) $(MODEL_FLAG) $(call path,DATA_DIR,--data-dir) \
 	$(call path,OUT,--out) $(ARGS)
 
 audit: $(READY) ## list labels that are likely wrong, and twins of test images

@@ -102,9 +102,23 @@ def number(text: str) -> float:
     return _parse(float, text, "a number")
 
 
-def whole_numbers(text: str) -> tuple[int, ...]:
-    words = text.split(",")
-    return tuple(_parse(int, word, "whole numbers and commas") for word in words)
+class WholeNumbers(argparse.Action):
+    """Takes `256,128,64` and `256 128 64` alike, as a tuple."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        words = [word for value in values for word in value.split(",")]
+        try:
+            numbers = tuple(whole_number(word) for word in words)
+        except argparse.ArgumentTypeError as error:
+            raise argparse.ArgumentError(self, str(error)) from error
+        setattr(namespace, self.dest, numbers)
+
+
+def true_or_false(text: str) -> bool:
+    values = {"true": True, "false": False}
+    if text.lower() not in values:
+        raise argparse.ArgumentTypeError(f"expected True or False. Received: {text!r}")
+    return values[text.lower()]
 
 
 def seed(text: str) -> int:

@@ -7,6 +7,7 @@ from fmkeras.cli import (
     evaluate,
     experiments,
     export,
+    import_torch,
     inspect,
     predict,
     readme,
@@ -45,6 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
         evaluate,
         predict,
         export,
+        import_torch,
         report,
         inspect,
         experiments,
@@ -55,7 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     # A list of our own: argparse's breaks the line of the longest name.
     lines = [
-        f"  {name:<11} {command.description}"
+        f"  {name:<12} {command.description}"
         for name, command in subparsers.choices.items()
     ]
     parser.epilog = "\n".join(

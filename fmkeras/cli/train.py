@@ -53,6 +53,7 @@ def train(args) -> None:
 
     # Before the data, whose loading may take a while.
     info = model_info(args.model)
+    args.model = info.name
     names = {"dropout": args.dropout, "hidden_units": args.hidden_units}
     model_options = find_options(args.recipe, args.model)
     model_options |= {name: value for name, value in names.items() if value is not None}
@@ -67,7 +68,13 @@ def train(args) -> None:
     if changes.get("data_split") == "full":
         changes = {"keep": "last"} | changes
     recipe = recipe.replace(**changes)
-    _run_training(args, recipe, load_data(args), model_options, args.out)
+    if args.weight_decay and not recipe.weight_decay:
+        print(
+            f"With {recipe.optimizer} weight_decay is PyTorch's, an L2 term: l2 "
+            f"{recipe.l2:g}."
+        )
+    out = args.out if args.model_save else None
+    _run_training(args, recipe, load_data(args), model_options, out)
 
 
 def quickstart(args) -> None:
@@ -88,7 +95,7 @@ def quickstart(args) -> None:
     print(f"Measure it again: make evaluate MODEL={run.artifact}")
 
 
-def _run_training(args, recipe: Recipe, dataset, model_options: dict, out: str):
+def _run_training(args, recipe: Recipe, dataset, model_options: dict, out: str | None):
     print_device()
     from fmkeras.datasets.splits import split_dataset
     from fmkeras.evaluation.text import evaluation_text
@@ -126,7 +133,9 @@ def _run_training(args, recipe: Recipe, dataset, model_options: dict, out: str):
         raise
     print(f"\nTest images, weights of epoch {run.record['kept_epoch']}:")
     print(evaluation_text(run.evaluation))
-    print(f"Model: {run.artifact} (card: {run.artifact.with_suffix('.json').name})")
+    if run.artifact is not None:
+        card = run.artifact.with_suffix(".json").name
+        print(f"Model: {run.artifact} (card: {card})")
     print(f"Run:   {run.folder}")
     return run
 
@@ -148,10 +157,16 @@ def _add_training(parser) -> None:
     flags.add_seed(parser)
     parser.add_argument(
         "--out",
-        "--model-save",
         default=str(SAVED_MODELS),
         metavar="DIR",
         help="where the .keras file and its card go (default: saved_models)",
+    )
+    parser.add_argument(
+        "--model-save",
+        type=flags.true_or_false,
+        default=True,
+        metavar="True|False",
+        help="whether to write the .keras file (default: True)",
     )
     parser.add_argument(
         "--runs",
@@ -171,8 +186,9 @@ def _add_training(parser) -> None:
     )
     network.add_argument(
         "--hidden-units",
-        type=flags.whole_numbers,
-        metavar="N,N,...",
+        action=flags.WholeNumbers,
+        nargs="+",
+        metavar="N",
         help="widths of the hidden layers of mlp",
     )
     recipe = parser.add_argument_group(

@@ -18,6 +18,7 @@ CENTRE = np.array([(HEIGHT - 1) / 2, (WIDTH - 1) / 2])
 # Of random erasing, as its paper has them: area and height to width of the rectangle.
 ERASED_AREA = (0.02, 0.4)
 ERASED_ASPECT = (0.3, 1 / 0.3)
+AT_ONCE = 10_000  # images, where all are augmented outside of training
 # The columns of a row of params that are the map; the rectangle follows.
 NUM_AFFINE = 6
 # Zeros around an image: two of them, for a mean takes the next pixel too.
@@ -61,6 +62,24 @@ class Augmentation:
         columns = [yy, yx, y0, xy, xx, x0, *rectangle]
         return np.stack(columns, axis=1).astype(np.float32)
 
+    def augment(self, images: np.ndarray, seed: int, epoch: int = 0) -> np.ndarray:
+        """Return uint8 `images`, (n, 28, 28), as `epoch` would train on them.
+
+        What lies between two grey values is rounded to the nearer.
+        """
+        params = self.draw(len(images), seed, epoch)
+        parts = [np.zeros((0, *images.shape[1:]), np.uint8)]
+        for start in range(0, len(images) if self else 0, AT_ONCE):
+            part = slice(start, start + AT_ONCE)
+            changed = self.apply(
+                ops.convert_to_tensor(images[part]),
+                ops.convert_to_tensor(params[part]),
+                _sample_anywhere,
+            )
+            values = np.rint(ops.convert_to_numpy(changed))
+            parts.append(np.clip(values, 0, 255).astype(np.uint8))
+        return np.concatenate(parts) if self else images
+
     def apply(self, images, params, sample):
         """Return float32 (n, 28, 28): `images`, (n, 28, 28), changed by `params`.
 
@@ -95,6 +114,15 @@ def sample_images(images, maps, bilinear: bool, gather):
         return _as_images(gather(_padded(images), _as_rows(_index(rows, columns))))
     images = ops.cast(images, "float32")
     return _bilinear(images, rows + yx * x, columns + xy * y, gather)
+
+
+def _sample_anywhere(images, maps, bilinear: bool):
+    """As `sample_images`, on any backend, outside of compiled steps."""
+
+    def gather(rows, index):
+        return ops.take_along_axis(rows, index, axis=1)
+
+    return sample_images(images, maps, bilinear, gather)
 
 
 def _draw_rectangles(generator, count: int, share: float) -> list[np.ndarray]:

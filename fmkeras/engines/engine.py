@@ -234,6 +234,11 @@ class Engine(ABC):
         """Return the loss and the confusion matrix over `part`."""
         return self._evaluate_data(self._to_device(part))
 
+    def evaluate_kept(self, part: Subset) -> MetricTotals:
+        """Return the same for `weights_to_keep`."""
+        with self._averaged_weights():
+            return self.evaluate(part)
+
     def predict(
         self,
         images: np.ndarray,

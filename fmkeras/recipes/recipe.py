@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from fmkeras.errors import UserError
 
 OPTIMIZERS = ("adam", "adamw", "ranger21", "rmsprop", "sgd")
+# Their weight decay is decoupled from the gradient.
+DECOUPLED = ("adamw", "ranger21")
 SCHEDULES = ("constant", "cosine", "step")
 CHOICES = {
     "optimizer": OPTIMIZERS,
@@ -135,7 +137,7 @@ class Recipe:
             raise self._error("rotation", "a number from 0 to 180")
         if not 0 < self.step_factor <= 1:
             raise self._error("step_factor", "a number above 0, at most 1")
-        if self.weight_decay and self.optimizer not in ("adamw", "ranger21"):
+        if self.weight_decay and self.optimizer not in DECOUPLED:
             raise UserError(
                 "weight_decay is decoupled and goes with adamw and ranger21; expected "
                 f"0, or l2 in its place, for {self.optimizer}. "

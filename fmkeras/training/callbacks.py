@@ -48,11 +48,15 @@ class ProgressBar(keras.callbacks.Callback):
         self._bar.close()
         epochs = self.params["epochs"]
         left = logs["seconds"] * (epochs - epoch - 1)
-        names = ("loss", "accuracy", "val_loss", "val_accuracy")
+        names = [
+            f"{prefix}{figure}"
+            for prefix in ("", "val_", "test_")
+            for figure in ("loss", "accuracy")
+        ]
         figures = "  ".join(f"{n} {logs[n]:.4f}" for n in names if n in logs)
         print(
             f"Epoch {epoch + 1:>{len(str(epochs))}}/{epochs}  "
-            f"{figures}  "
+            f"{figures}  rate {logs['learning_rate']:.3g}  "
             f"{logs['examples_per_second']:,.0f} images/s  {_clock(left)} left",
             flush=True,
         )

@@ -25,6 +25,7 @@ from fmkeras.training.builders import (
 )
 from fmkeras.training.callbacks import ProgressBar, RunLog, TensorBoardLog
 from fmkeras.training.checkpoint import Checkpoint
+from fmkeras.training.inference import TestLog, inference_figures
 from fmkeras.training.per_class import PerClassMetrics
 from fmkeras.training.record import describe_dataset, describe_run
 from fmkeras.training.run_dir import (
@@ -65,13 +66,13 @@ class RunResult:
 
     Attributes:
         folder: holds config.json, history.csv, per_class.csv, record.json and more.
-        artifact: the `.keras` file; its card lies beside it.
+        artifact: the `.keras` file, beside it its card; None where none was asked for.
         evaluation: of the kept weights on the test images.
         record: the content of record.json.
     """
 
     folder: Path
-    artifact: Path
+    artifact: Path | None
     evaluation: Evaluation
     record: dict
 
@@ -84,7 +85,7 @@ def train(
     seed: int = 0,
     model_options: dict | None = None,
     execution: Execution | None = None,
-    out: str | Path = keras_file.FOLDER,
+    out: str | Path | None = keras_file.FOLDER,
     runs: str | Path = RUNS,
     resume: str | Path | None = None,
     callbacks: Iterable[keras.callbacks.Callback] = (),
@@ -98,7 +99,7 @@ def train(
         seed: of the split, the initial weights, the order and the dropout.
         model_options: further arguments of `build_model`.
         execution: precision and compilation; resolved from the recipe by default.
-        out: the folder of the artifact and its card.
+        out: the folder of the artifact and its card; None for no artifact.
         runs: the folder in which the run gets a folder of its own.
         resume: the folder of an interrupted run of the same settings, to go on with.
         callbacks: called after the run's own.
@@ -106,7 +107,8 @@ def train(
     Raises `UserError` for settings that do not work, before any training, and
     `TrainingInterrupted`, a `KeyboardInterrupt`, where Ctrl-C ended it.
     """
-    make_folder(out)
+    if out is not None:
+        make_folder(out)
     if resume is None:
         folder = new_run_dir(runs, model_name, keras.backend.backend(), seed)
     else:
@@ -126,8 +128,19 @@ def train(
     evaluation = evaluate_model(
         published, test.images, test.labels, predict, dataset.class_names
     )
-    record = fitted.record | {"test": evaluation.to_dict()}
+    logits = keras.Model(published.inputs[0], published.layers[-1].input)
+    figures = inference_figures(
+        logits,
+        fitted.split,
+        recipe.batch_size,
+        predict,
+        build_augmentation(recipe),
+        seed,
+    )
+    record = fitted.record | {"inference": figures, "test": evaluation.to_dict()}
     write_json(folder / "record.json", record)
+    if out is None:
+        return RunResult(folder, None, evaluation, record)
     name = artifact_name(model_name, dataset)
     artifact = keras_file.save_artifact(
         fitted.model, name, record, out, dataset.class_names
@@ -146,7 +159,9 @@ def fit(
     execution: Execution | None = None,
     callbacks: Iterable[keras.callbacks.Callback] = (),
 ) -> FitResult:
-    """Train a network and choose its epoch; the test images are not read.
+    """Train a network and choose its epoch; the test images choose nothing.
+
+    They are read only where the recipe has them measured after each epoch.
 
     `folder` belongs to this run alone. Where it holds an interrupted run of the same
     settings, that goes on from the last epoch it finished, and ends as if it had
@@ -196,6 +211,7 @@ def fit(
     if checkpoint.exists():
         checkpoint.restore()
     bar = ProgressBar(count, recipe.batch_size)
+    test_log = [TestLog(engine, split.test)] if recipe.test_each_epoch else []
     board = TensorBoardLog(folder / "tensorboard")
     try:
         engine.fit(
@@ -208,7 +224,7 @@ def fit(
             shuffle=recipe.shuffle,
             freeze_after=recipe.freeze_after,
             progress=checkpoint.progress,
-            callbacks=[log, per_class, checkpoint, board, bar, *callbacks],
+            callbacks=[*test_log, log, per_class, checkpoint, board, bar, *callbacks],
         )
     except KeyboardInterrupt as interrupt:
         raise TrainingInterrupted(folder, checkpoint.epochs_done) from interrupt

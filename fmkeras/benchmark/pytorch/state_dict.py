@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import re
 import stat
 import zipfile
 from collections.abc import Mapping
@@ -81,9 +82,16 @@ def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
             "environment: pip install safetensors."
         ) from error
     try:
-        return load_file(path)
+        arrays = load_file(path)
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise _damaged(path, error) from error
+    # The file keeps no order of its own: 2 before 10.
+    return dict(sorted(arrays.items(), key=lambda item: _natural(item[0])))
+
+
+def _natural(key: str) -> list:
+    parts = re.split(r"(\d+)", key)
+    return [int(part) if part.isdigit() else part for part in parts]
 
 
 def _read_torch(path: Path) -> dict[str, np.ndarray]:

@@ -9,15 +9,18 @@ has its inputs in another order: Keras flattens (height, width, channels), PyTor
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
-import torch
 
 from fmkeras.errors import UserError
 
+if TYPE_CHECKING:
+    import torch  # arrays come in where it is absent
+
 # Batch normalisation counts its steps in PyTorch; the count is of no use here.
-_COUNTER = "num_batches_tracked"
+COUNTER = "num_batches_tracked"
 _NORM_NAMES = {
     "gamma": "weight",
     "beta": "bias",
@@ -78,26 +81,28 @@ def entries(model) -> list[Entry]:
     return found
 
 
-def export_to_torch(model) -> dict[str, torch.Tensor]:
+def export_to_torch(model) -> "dict[str, torch.Tensor]":
     """Return the model's weights as a state dict for its PyTorch twin."""
+    import torch
+
     state = {}
     for entry in entries(model):
         value = keras.ops.convert_to_numpy(entry.variable)
         state[entry.key] = torch.tensor(np.ascontiguousarray(entry.to_torch(value)))
         if entry.key.endswith(".running_var"):
-            counter = entry.key.removesuffix("running_var") + _COUNTER
+            counter = entry.key.removesuffix("running_var") + COUNTER
             state[counter] = torch.tensor(0)
     return state
 
 
-def import_from_torch(model, state_dict: Mapping[str, torch.Tensor]) -> None:
+def import_from_torch(model, state_dict: "Mapping[str, torch.Tensor]") -> None:
     """Set the model's weights from a state dict that has its twin's keys.
 
     Nothing is set unless every key and shape is as expected. Raises `UserError`
     that names the first missing or unknown key, or the first wrong shape.
     """
     expected = {entry.key: entry for entry in entries(model)}
-    given = {key: t for key, t in state_dict.items() if not key.endswith(_COUNTER)}
+    given = {key: t for key, t in state_dict.items() if not key.endswith(COUNTER)}
     missing = [key for key in expected if key not in given]
     unknown = [key for key in given if key not in expected]
     if missing or unknown:
@@ -114,8 +119,19 @@ def import_from_torch(model, state_dict: Mapping[str, torch.Tensor]) -> None:
                 f"The state dict does not fit {model.name}; expected {key} of "
                 f"shape {entry.torch_shape}: build both alike. Received: {shape}"
             )
-    for key, entry in expected.items():
-        value = given[key].detach().to("cpu", torch.float32).numpy()
+    # Through float32: NumPy knows no bfloat16.
+    import_arrays(
+        model, {k: t.detach().cpu().float().numpy() for k, t in given.items()}
+    )
+
+
+def import_arrays(model, arrays: Mapping[str, np.ndarray]) -> None:
+    """Set the model's weights from arrays in PyTorch's layout by their twin's keys.
+
+    Keys and shapes are those of `entries(model)`.
+    """
+    for entry in entries(model):
+        value = np.asarray(arrays[entry.key], np.float32)
         entry.variable.assign(np.ascontiguousarray(entry.from_torch(value)))
 
 
