@@ -60,6 +60,11 @@ def drawn(tmp_path_factory):
     return folder, images, labels
 
 
+def enlarged(image):
+    """Of 56 x 56 pixels: one of 28 x 28 would be taken as it is."""
+    return Image.fromarray(image.repeat(2, axis=0).repeat(2, axis=1))
+
+
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     """A linear classifier of prepared garments, by least squares."""
@@ -67,7 +72,7 @@ def model(tmp_path_factory):
     images, labels = draw_garments(600, 1)
     prepared = []
     for image in images:
-        Image.fromarray(image).save(folder / "one.png")
+        enlarged(image).save(folder / "one.png")
         prepared.append(read_picture(folder / "one.png").pixels.ravel() / 255)
     pixels = np.array(prepared)
     gram = pixels.T @ pixels + 20 * np.eye(784)
@@ -112,7 +117,7 @@ def test_every_picture_gives_what_its_plain_form_gives(drawn, tmp_path):
     folder, images, _ = drawn
     notes, likeness = [], []
     for image, path in zip(images, sorted(folder.iterdir()), strict=True):
-        Image.fromarray(image).save(tmp_path / "plain.png")
+        enlarged(image).save(tmp_path / "plain.png")
         plain, seen = read_picture(tmp_path / "plain.png"), read_picture(path)
         likeness.append(np.corrcoef(plain.pixels.ravel(), seen.pixels.ravel())[0, 1])
         notes += seen.notes
@@ -290,7 +295,7 @@ def test_an_image_in_the_form_of_the_data_set_goes_in_as_it_is(garments, tmp_pat
 
 
 def test_every_picture_in_a_folder_is_told_of(tmp_path, model, capsys):
-    picture = Image.fromarray(square())
+    picture = Image.fromarray(square().astype(np.uint8))
     for name in ("a.jfif", "b.avif", "c.JPG"):
         kind = "AVIF" if name.endswith("avif") else "JPEG"
         picture.convert("RGB").save(tmp_path / name, kind)
