@@ -60,9 +60,9 @@ def drawn(tmp_path_factory):
     return folder, images, labels
 
 
-def enlarged(image):
-    """Of 56 x 56 pixels: one of 28 x 28 would be taken as it is."""
-    return Image.fromarray(image.repeat(2, axis=0).repeat(2, axis=1))
+def framed(image):
+    """In a frame of one pixel: an image of 28 x 28 would be taken as it is."""
+    return Image.fromarray(np.pad(image, 1))
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def model(tmp_path_factory):
     images, labels = draw_garments(600, 1)
     prepared = []
     for image in images:
-        enlarged(image).save(folder / "one.png")
+        framed(image).save(folder / "one.png")
         prepared.append(read_picture(folder / "one.png").pixels.ravel() / 255)
     pixels = np.array(prepared)
     gram = pixels.T @ pixels + 20 * np.eye(784)
@@ -117,7 +117,7 @@ def test_every_picture_gives_what_its_plain_form_gives(drawn, tmp_path):
     folder, images, _ = drawn
     notes, likeness = [], []
     for image, path in zip(images, sorted(folder.iterdir()), strict=True):
-        enlarged(image).save(tmp_path / "plain.png")
+        framed(image).save(tmp_path / "plain.png")
         plain, seen = read_picture(tmp_path / "plain.png"), read_picture(path)
         likeness.append(np.corrcoef(plain.pixels.ravel(), seen.pixels.ravel())[0, 1])
         notes += seen.notes
