@@ -128,22 +128,27 @@ def read_card(
 
 def to_inference_model(model: keras.Model) -> keras.Model:
     """Return the net of logits as it is published: float32, a softmax at its end."""
-    with block_imports("tensorflow"):
-        plain = type(model).from_config(_in_float32(model.get_config()))
-    plain.set_weights(model.get_weights())
+    plain = with_policy(model, "float32")
     softmax = keras.layers.Softmax(name="probabilities", dtype="float32")
     return keras.Model(plain.inputs[0], softmax(plain.outputs[0]), name=model.name)
 
 
-def _in_float32(config: object) -> object:
-    """Give every layer, nested ones too, the plain policy in place of its own."""
+def with_policy(model: keras.Model, policy: str) -> keras.Model:
+    """Return the same model with every layer, nested ones too, of one dtype policy."""
+    with block_imports("tensorflow"):
+        copy = type(model).from_config(_with_dtype(model.get_config(), policy))
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def _with_dtype(config: object, policy: str) -> object:
     if isinstance(config, dict):
         return {
-            key: "float32" if key == "dtype" else _in_float32(value)
+            key: policy if key == "dtype" else _with_dtype(value, policy)
             for key, value in config.items()
         }
     if isinstance(config, list | tuple):
-        return type(config)(map(_in_float32, config))
+        return type(config)(_with_dtype(value, policy) for value in config)
     return config
 
 

@@ -1,4 +1,4 @@
-"""Changed copies of the training images: moved, mirrored, turned, partly painted over.
+"""Changed copies of the training images: moved, mirrored, turned, erased, mixed.
 
 What happens to each image is drawn by numpy from (seed, epoch) alone; the images are
 then changed inside the compiled step, on the device. So every backend sees the same
@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from keras import ops
 
-from fmkeras.labels import IMAGE_SHAPE
+from fmkeras.datasets.mixing import NUM_MIXING, draw_mixing, mix
+from fmkeras.labels import IMAGE_SHAPE, PIXEL_MEAN
 from fmkeras.seeds import random_generator
 
 HEIGHT, WIDTH = IMAGE_SHAPE[:2]
@@ -21,6 +22,9 @@ ERASED_ASPECT = (0.3, 1 / 0.3)
 AT_ONCE = 10_000  # images, where all are augmented outside of training
 # The columns of a row of params that are the map; the rectangle follows.
 NUM_AFFINE = 6
+NUM_RECTANGLE = 5
+NUM_ERASED = NUM_AFFINE + NUM_RECTANGLE
+CUTOUT_FILLS = {"zero": 0.0, "mean": 255 * PIXEL_MEAN}
 # Zeros around an image: two of them, for a mean takes the next pixel too.
 BORDER = 2
 ROWS, STRIDE = HEIGHT + 2 * BORDER, WIDTH + 2 * BORDER
@@ -35,6 +39,10 @@ class Augmentation:
     rotation: float = 0.0
     erasing: float = 0.0
     flip_share: float = 0.5  # of the images, where `flip` is on
+    cutout: int = 0
+    cutout_fill: str = "mean"
+    mixup: float = 0.0
+    cutmix: float = 0.0
 
     def __bool__(self) -> bool:
         return self != Augmentation(flip_share=self.flip_share)
@@ -44,7 +52,8 @@ class Augmentation:
 
         c is 11, or 0 where nothing is to happen. In a row: the affine map from a
         pixel (y, x) to where its value comes from, (yy, yx, y0, xy, xx, x0), and the
-        painted rectangle, (top, left, bottom, right, value), empty for most images.
+        erased rectangle, (top, left, bottom, right, value), empty for most images.
+        With cutout another rectangle follows, with mixing what `draw_mixing` returns.
         """
         if not self:
             return np.zeros((count, 0), np.float32)
@@ -60,6 +69,10 @@ class Augmentation:
         x0 = CENTRE[1] - xy * CENTRE[0] - xx * CENTRE[1] + shift[:, 1]
         rectangle = _draw_rectangles(generator, count, self.erasing)
         columns = [yy, yx, y0, xy, xx, x0, *rectangle]
+        if self.cutout:
+            columns += _draw_squares(generator, count, self.cutout, self.cutout_fill)
+        if self.mixes:
+            columns += [*draw_mixing(generator, count, self.mixup, self.cutmix).T]
         return np.stack(columns, axis=1).astype(np.float32)
 
     def augment(self, images: np.ndarray, seed: int, epoch: int = 0) -> np.ndarray:
@@ -89,8 +102,21 @@ class Augmentation:
             images = sample(images, params[:, :NUM_AFFINE], bool(self.rotation))
         images = ops.cast(images, "float32")
         if self.erasing:
-            images = erase(images, params[:, NUM_AFFINE:])
+            images = erase(images, params[:, NUM_AFFINE:NUM_ERASED])
+        if self.cutout:
+            images = erase(images, params[:, NUM_ERASED : NUM_ERASED + NUM_RECTANGLE])
         return images
+
+    @property
+    def mixes(self) -> bool:
+        """Whether images and their labels are mixed with others of the batch."""
+        return bool(self.mixup or self.cutmix)
+
+    def mix(self, images, targets, params):
+        """Return images, as `apply` gives them, and one-hot targets, both mixed."""
+        if not self.mixes:
+            return images, targets
+        return mix(images, targets, params[:, -NUM_MIXING:])
 
 
 def sample_images(images, maps, bilinear: bool, gather):
@@ -136,6 +162,16 @@ def _draw_rectangles(generator, count: int, share: float) -> list[np.ndarray]:
     left = np.floor(generator.random(count) * (WIDTH + 1 - width))
     value = generator.integers(0, 256, count)
     return [top, left, top + height, left + width, value]
+
+
+def _draw_squares(generator, count: int, side: int, fill: str) -> list[np.ndarray]:
+    """Return cutout's squares around any pixel, cut off at the border of the image."""
+    corners = []
+    for size in (HEIGHT, WIDTH):
+        first = generator.integers(0, size, count) - side // 2
+        corners.append((np.clip(first, 0, size), np.clip(first + side, 0, size)))
+    (top, bottom), (left, right) = corners
+    return [top, left, bottom, right, np.full(count, CUTOUT_FILLS[fill])]
 
 
 def erase(images, rectangles):

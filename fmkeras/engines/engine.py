@@ -14,6 +14,9 @@ from keras import ops
 
 from fmkeras.datasets.augmentation import Augmentation
 from fmkeras.datasets.splits import Subset, epoch_order
+from fmkeras.engines.distillation import Teacher
+from fmkeras.engines.gradient_rules import GradientRules
+from fmkeras.engines.mean_weights import MeanWeights
 from fmkeras.engines.structure import output_index
 from fmkeras.errors import Diverged
 from fmkeras.evaluation.confusion import ConfusionMatrix
@@ -103,6 +106,8 @@ class Engine(ABC):
         l2: float = 0.0,
         augmentation: Augmentation | None = None,
         compile_step: bool = False,
+        gradient_rules: GradientRules | None = None,
+        teacher: Teacher | None = None,
     ) -> None:
         """Take a model of logits, and to train it an optimizer and a loss.
 
@@ -114,6 +119,8 @@ class Engine(ABC):
             augmentation: how training images are changed; None leaves them.
             compile_step: give the training step to a compiler, which takes seconds
                 to minutes: Inductor on torch, XLA on tensorflow; jax always does.
+            gradient_rules: what is done to the gradients before decay.
+            teacher: a model to learn from besides the labels.
         """
         self.model = model
         self.optimizer = optimizer
@@ -121,6 +128,9 @@ class Engine(ABC):
         self.l2 = l2
         self.augmentation = augmentation or Augmentation()
         self.compile_step = compile_step
+        self.gradient_rules = gradient_rules or GradientRules()
+        self.teacher = teacher
+        self.mean_weights = MeanWeights()
         scores = keras.tree.flatten(model.outputs)
         index = output_index(model) if len(scores) > 1 else 0
         self.num_classes = scores[index].shape[-1]
@@ -154,6 +164,7 @@ class Engine(ABC):
         shuffle: bool = True,
         freeze_after: int = 0,
         progress: EpochProgress | None = None,
+        swa_epochs: int = 0,
         callbacks: Iterable[keras.callbacks.Callback] = (),
     ) -> keras.callbacks.History:
         """Train for `epochs` epochs and return the history, as `keras.Model.fit` does.
@@ -162,7 +173,8 @@ class Engine(ABC):
         they had, and `progress`, which `epoch_progress` returned then.
         The order of the images, what augmentation makes of them and the dropout masks
         of an epoch depend on (seed, epoch) alone. Where the optimizer keeps a moving
-        average of the weights, validation measures that. The batch callbacks are
+        average of the weights, validation measures that; in the last `swa_epochs` it
+        measures the mean of the weights at the ends of these. The batch callbacks are
         called once for each compiled call, which holds several batches, with the
         running loss and accuracy. Without `shuffle` every epoch takes the images in
         their own order. After `freeze_after` epochs, if any, the weights are trained on
@@ -209,6 +221,8 @@ class Engine(ABC):
             logs["learning_rate"] = self.learning_rate()
             logs["seconds"] = seconds
             logs["examples_per_second"] = len(train) / seconds
+            if epoch >= epochs - swa_epochs:
+                self.mean_weights.add(self.model)
             if validation_data is not None:
                 callback_list.on_test_begin()
                 with self._averaged_weights():
@@ -272,6 +286,10 @@ class Engine(ABC):
 
     @contextlib.contextmanager
     def _averaged_weights(self) -> Iterator[None]:
+        if self.mean_weights.count:
+            with self.mean_weights.in_place(self.model):
+                yield
+            return
         if not getattr(self.optimizer, "use_ema", False):
             yield
             return
@@ -285,11 +303,15 @@ class Engine(ABC):
             for variable, value in zip(variables, own, strict=True):
                 variable.assign(value)
 
-    def augmented(self, images, params):
-        """Return a batch as it is trained on, (n, height, width), within the step."""
+    def augmented(self, images, targets, params):
+        """Return a batch as it is trained on, within the step.
+
+        That is (n, height, width) images and (n, classes) targets.
+        """
         if not self.augmentation:
-            return images
-        return self.augmentation.apply(images, params, self._sample)
+            return images, targets
+        images = self.augmentation.apply(images, params, self._sample)
+        return self.augmentation.mix(images, targets, params)
 
     def learning_rate(self) -> float:
         """The learning rate of the step that comes next."""

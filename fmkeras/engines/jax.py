@@ -54,12 +54,13 @@ class JaxEngine(Engine):
     def _train_steps(self, data, batches, params):
         variables = self._variables()
         state = [[v.value for v in group] for group in variables]
+        teacher = [v.value for v in self.teacher.variables()] if self.teacher else []
         losses, confusion = [], self._no_confusion()
         train = self._train_frozen if self.frozen else self._train
         # Not a scan: XLA runs convolutions inside a loop on one core of a CPU.
         for numbers, drawn in zip(batches, params, strict=True):
             state, confusion, loss = train(
-                state, confusion, data.images, data.one_hot, numbers, drawn
+                state, confusion, data.images, data.one_hot, numbers, drawn, teacher
             )
             losses.append(loss)
         # The old arrays were donated to the step; the variables take the new ones.
@@ -89,24 +90,31 @@ class JaxEngine(Engine):
         """Nothing to do: all of jax's randomness is in the model's variables."""
 
     def _train_step(
-        self, state, confusion, images, one_hot, numbers, params, training=True
+        self, state, confusion, images, one_hot, numbers, params, teacher, training=True
     ):
         trainable, non_trainable, slots = state
-        targets = one_hot[numbers]
-        batch = self.augmented(images[numbers], params)
+        labels = one_hot[numbers]
+        batch, targets = self.augmented(images[numbers], labels, params)
         differentiate = jax.value_and_grad(
-            partial(self._loss, images=batch, targets=targets, training=training),
+            partial(
+                self._loss,
+                images=batch,
+                targets=targets,
+                teacher=teacher,
+                training=training,
+            ),
             has_aux=True,
         )
         (loss, (logits, non_trainable)), gradients = differentiate(
             trainable, non_trainable
         )
+        gradients = self.gradient_rules.apply(gradients, self.model)
         if self.l2:
             gradients = [
                 g + self.l2 * v for g, v in zip(gradients, trainable, strict=True)
             ]
         trainable, slots = self.optimizer.stateless_apply(slots, gradients, trainable)
-        confusion += count_confusion(targets, logits)
+        confusion += count_confusion(labels, logits)
         return [trainable, non_trainable, slots], confusion, loss * len(numbers)
 
     def _pick_batch(self, images, one_hot, numbers):
@@ -120,9 +128,20 @@ class JaxEngine(Engine):
     def _predict_batch(self, weights, images):
         return self._logits(*weights, images, training=False)[0]
 
-    def _loss(self, trainable, non_trainable, images, targets, training):
+    def _loss(self, trainable, non_trainable, images, targets, teacher, training):
         logits, non_trainable = self._logits(trainable, non_trainable, images, training)
-        return self.loss(targets, logits), (logits, non_trainable)
+        loss = self.loss(targets, logits)
+        if self.teacher:
+            model = self.teacher.model
+            split = len(model.trainable_variables)
+            outputs, _ = model.stateless_call(
+                teacher[:split],
+                teacher[split:],
+                images.astype(jnp.float32)[..., None],
+                training=False,
+            )
+            loss = self.teacher.loss(loss, logits, outputs)
+        return loss, (logits, non_trainable)
 
     def _logits(self, trainable, non_trainable, images, training):
         images = images.astype(jnp.float32)[..., None]

@@ -85,10 +85,15 @@ class TensorflowEngine(Engine):
         variables = [v.value for v in self.model.trainable_variables]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
-            changed = self._augmented(images, params)
+            changed, mixed = self._augmented(images, targets, params)
             logits = self._logits(changed, training)
-            loss = self.loss(targets, logits)
+            loss = self.loss(mixed, logits)
+            if self.teacher:
+                pixels = tf.cast(changed, tf.float32)[..., None]
+                outputs = self.teacher.model(pixels, training=False)
+                loss = self.teacher.loss(loss, logits, outputs)
         gradients = tape.gradient(loss, variables)
+        gradients = self.gradient_rules.apply(gradients, self.model)
         if self.l2:
             gradients = [
                 g + self.l2 * v for g, v in zip(gradients, variables, strict=True)

@@ -6,14 +6,15 @@ import re
 from collections.abc import Callable
 
 from fmkeras.errors import UserError
-from fmkeras.labels import IMAGE_SHAPE, NUM_CLASSES
+from fmkeras.labels import (
+    IMAGE_SHAPE,
+    NUM_CLASSES,
+    PIXEL_DEVIATION,
+    PIXEL_MEAN,
+)
 from fmkeras.models.catalogue import CATALOGUE, OWN, ModelInfo
 from fmkeras.models.initializers import initialize
 from fmkeras.models.options import check_arguments, check_options
-
-# Mean and standard deviation of the training pixels, as fractions of 255.
-PIXEL_MEAN = 0.2860
-PIXEL_DEVIATION = 0.3530
 
 _BUILDERS: dict[str, Callable] = {}
 

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 
 from fmkeras.errors import UserError
 
-OPTIMIZERS = ("adam", "adamw", "ranger21", "rmsprop", "sgd")
+OPTIMIZERS = ("adam", "adamw", "muon", "ranger21", "rmsprop", "sgd")
 # Their weight decay is decoupled from the gradient.
-DECOUPLED = ("adamw", "ranger21")
-SCHEDULES = ("constant", "cosine", "step")
+DECOUPLED = ("adamw", "muon", "ranger21", "sgd")
+SCHEDULES = ("constant", "cosine", "linear", "step")
 CHOICES = {
     "optimizer": OPTIMIZERS,
     "schedule": SCHEDULES,
+    "cutout_fill": ("zero", "mean"),
     "mode": ("fixed", "reference"),
     "preprocessing": ("scale", "standardise", "symmetric"),
     "init": ("keras", "torch"),
@@ -30,25 +31,33 @@ class Recipe:
         name: what the recipe is called.
         epochs: passes over the training images.
         batch_size: images a step; a last, shorter batch is trained on too.
-        optimizer: adam, adamw and rmsprop, as PyTorch computes them; ranger21 (which
-            brings a schedule of its own); or sgd (Nesterov where momentum is above
-            zero).
+        optimizer: adam, adamw and rmsprop, as PyTorch computes them; muon (for kernels;
+            SGD for other weights); ranger21 (which brings a schedule of its own); or
+            sgd (Nesterov where momentum is above zero).
         mode: of ranger21: fixed, or reference for the package `ranger21` 0.1.0 with
             its faults.
         learning_rate: at its highest.
-        schedule: constant; cosine, down to zero at the end; or step.
+        schedule: constant; cosine or linear, down to zero at the end; or step.
         warmup_epochs: the learning rate rises linearly over these.
         step_epochs: the step schedule multiplies by `step_factor` every so often.
         step_factor: see `step_epochs`.
-        weight_decay: decoupled from the gradient; for adamw and ranger21.
+        weight_decay: decoupled from the gradient; for adamw, muon, ranger21 and sgd.
         l2: added to the gradient as l2 * weight, as PyTorch's Adam, RMSprop and SGD
             mean `weight_decay`.
-        momentum: of sgd.
+        momentum: of sgd and muon.
+        muon_others_rate: the learning rate of the weights that muon leaves to SGD, as
+            a multiple of `learning_rate`.
+        centralise_gradients: subtract from the gradient of each kernel its mean over
+            the inputs of each output.
+        norm_bias_rate: the learning rate of the offsets of batch normalisation, as a
+            multiple of that of other weights; for sgd and muon.
         amsgrad: of adam and adamw.
         label_smoothing: the share of each target spread over all classes.
         clip_norm: the largest norm of all gradients together; 0 for no limit.
         ema: the momentum of a moving average of the weights, which is measured and
             kept in their place; 0 for none.
+        swa_epochs: the mean of the weights at the ends of the last so many epochs is
+            measured and kept in their place; 0 for none.
         crop_padding: each training image is moved by up to so many pixels in each
             direction, zeros moving in: padding, then a random crop.
         flip: training images are flipped, left to right, a `flip_share` of them.
@@ -56,6 +65,18 @@ class Recipe:
         rotation: each training image is turned by up to so many degrees either way.
         erasing: the share of training images in which a random rectangle is painted
             over.
+        cutout: a square of so many pixels a side is erased from each training image,
+            where it reaches over the border less; 0 for none.
+        cutout_fill: what the square is filled with, zero (black) or mean (that of the
+            training pixels).
+        mixup: each training image and its label are mixed with another's, by a share
+            from a Beta distribution with this alpha; 0 for none.
+        cutmix: a rectangle of each training image comes from another, and so much of
+            its label, by a Beta distribution with this alpha; 0 for none.
+        teacher: a .keras file, or a name in saved_models, to learn from besides the
+            labels; empty for none.
+        temperature: both outputs are divided by it for the teacher's part of the loss.
+        distillation_share: the teacher's part of the loss.
         shuffle: each epoch takes the training images in another order; off, in that of
             the file.
         double_softmax: a fault of one source: the loss takes the softmax of the
@@ -89,15 +110,26 @@ class Recipe:
     weight_decay: float = 0.0
     l2: float = 0.0
     momentum: float = 0.9
+    muon_others_rate: float = 1.0
+    centralise_gradients: bool = False
+    norm_bias_rate: float = 1.0
     amsgrad: bool = False
     label_smoothing: float = 0.0
     clip_norm: float = 0.0
     ema: float = 0.0
+    swa_epochs: int = 0
     crop_padding: int = 0
     flip: bool = False
     flip_share: float = 0.5
     rotation: float = 0.0
     erasing: float = 0.0
+    cutout: int = 0
+    cutout_fill: str = "mean"
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    teacher: str = ""
+    temperature: float = 4.0
+    distillation_share: float = 0.9
     shuffle: bool = True
     double_softmax: bool = False
     freeze_after: int = 0
@@ -120,15 +152,29 @@ class Recipe:
                 raise self._error(name, "a whole number of at least 1")
         if not 0 < self.learning_rate < float("inf"):
             raise self._error("learning_rate", "a number above 0")
-        for name in ("warmup_epochs", "weight_decay", "l2", "clip_norm"):
+        for name in ("muon_others_rate", "norm_bias_rate", "temperature"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise self._error(name, "a number above 0")
+        for name in (
+            "warmup_epochs",
+            "weight_decay",
+            "l2",
+            "clip_norm",
+            "mixup",
+            "cutmix",
+        ):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise self._error(name, "a number of at least 0")
         for name in ("momentum", "label_smoothing", "ema"):
             if not 0 <= getattr(self, name) < 1:
                 raise self._error(name, "a number from 0 up to, not including, 1")
-        for name in ("erasing", "flip_share"):
+        for name in ("erasing", "distillation_share", "flip_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise self._error(name, "a number from 0 to 1")
+        if not 0 <= self.cutout <= 28:
+            raise self._error("cutout", "a whole number from 0 to 28")
+        if not 0 <= self.swa_epochs <= self.epochs:
+            raise self._error("swa_epochs", f"a whole number from 0 to {self.epochs}")
         if self.freeze_after < 0:
             raise self._error("freeze_after", "a whole number of at least 0")
         if not 0 <= self.crop_padding <= 14:
@@ -139,9 +185,20 @@ class Recipe:
             raise self._error("step_factor", "a number above 0, at most 1")
         if self.weight_decay and self.optimizer not in DECOUPLED:
             raise UserError(
-                "weight_decay is decoupled and goes with adamw and ranger21; expected "
-                f"0, or l2 in its place, for {self.optimizer}. "
-                f"Received: {self.weight_decay}"
+                "weight_decay is decoupled from the gradient and goes with adamw, "
+                "muon, ranger21 and sgd; expected 0, or l2 in its place, for "
+                f"{self.optimizer}. Received: {self.weight_decay}"
+            )
+        if self.norm_bias_rate != 1 and self.optimizer not in ("muon", "sgd"):
+            raise UserError(
+                "norm_bias_rate goes with muon and sgd, for the others take no notice "
+                f"of the size of a gradient; expected 1 for {self.optimizer}. "
+                f"Received: {self.norm_bias_rate}"
+            )
+        if self.swa_epochs and self.ema:
+            raise UserError(
+                "swa_epochs and ema each put an average in place of the weights; "
+                f"expected one of them. Received: {self.swa_epochs}, {self.ema}"
             )
         if self.optimizer == "ranger21" and (
             self.schedule != "constant" or self.warmup_epochs

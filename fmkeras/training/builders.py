@@ -1,12 +1,18 @@
 """From a recipe to Keras's model, optimizer and loss: one way, to train and to tune."""
 
+from dataclasses import fields
+
 import keras
 from keras import ops
 
+from fmkeras.artifacts.keras_file import load_artifact, with_policy
 from fmkeras.datasets.augmentation import Augmentation
+from fmkeras.engines.distillation import Teacher
+from fmkeras.engines.gradient_rules import GradientRules
 from fmkeras.labels import NUM_CLASSES
 from fmkeras.models import build_model
-from fmkeras.optimizers import Ranger21, TorchAdam, TorchRMSprop
+from fmkeras.optimizers import Muon, Ranger21, TorchAdam, TorchRMSprop
+from fmkeras.optimizers.linear_decay import LinearDecay
 from fmkeras.optimizers.warm_up import WarmUp
 from fmkeras.recipes import Recipe
 
@@ -57,7 +63,19 @@ def build_optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.Op
     if recipe.optimizer == "sgd":
         nesterov = recipe.momentum > 0
         return optimizers.SGD(
-            rate, momentum=recipe.momentum, nesterov=nesterov, **common
+            rate,
+            momentum=recipe.momentum,
+            nesterov=nesterov,
+            weight_decay=recipe.weight_decay or None,
+            **common,
+        )
+    if recipe.optimizer == "muon":
+        return Muon(
+            rate,
+            momentum=recipe.momentum,
+            others_rate=recipe.muon_others_rate,
+            weight_decay=recipe.weight_decay or None,
+            **common,
         )
     if recipe.optimizer == "rmsprop":
         return TorchRMSprop(rate, **common)
@@ -88,12 +106,35 @@ def build_loss(recipe: Recipe) -> keras.losses.Loss:
 def build_augmentation(recipe: Recipe) -> Augmentation:
     """Return what a recipe does to the training images."""
     return Augmentation(
-        recipe.crop_padding,
-        recipe.flip,
-        recipe.rotation,
-        recipe.erasing,
-        recipe.flip_share,
+        **{field.name: getattr(recipe, field.name) for field in fields(Augmentation)}
     )
+
+
+def build_gradient_rules(recipe: Recipe) -> GradientRules:
+    """Return what a recipe does to the gradients, its L2 term apart."""
+    return GradientRules(recipe.centralise_gradients, recipe.norm_bias_rate)
+
+
+def build_teacher(recipe: Recipe, precision: str) -> Teacher | None:
+    """Return the model that a recipe learns from, its weights from a file, if any.
+
+    Raises `UserError` for a file that cannot be used.
+    """
+    if not recipe.teacher:
+        return None
+    model = load_artifact(recipe.teacher)
+    if precision == "bfloat16":
+        model = with_policy(model, "mixed_bfloat16")
+    last = model.layers[-1]
+    if type(last) is keras.layers.Softmax and model.outputs[0] is last.output:
+        # Without the softmax nothing is lost by rounding.
+        model = keras.Model(model.inputs[0], last.input, name=model.name)
+        gives_logits = True
+    else:
+        gives_logits = keras.activations.softmax is not getattr(
+            last, "activation", None
+        )
+    return Teacher(model, recipe.temperature, recipe.distillation_share, gives_logits)
 
 
 def _build_schedule(recipe: Recipe, steps_per_epoch: int):
@@ -102,6 +143,8 @@ def _build_schedule(recipe: Recipe, steps_per_epoch: int):
     steps = recipe.epochs * steps_per_epoch
     if recipe.schedule == "cosine":
         schedule = schedules.CosineDecay(rate, steps)
+    elif recipe.schedule == "linear":
+        schedule = LinearDecay(rate, steps)
     elif recipe.schedule == "step":
         schedule = schedules.ExponentialDecay(
             rate,

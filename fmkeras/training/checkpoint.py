@@ -103,6 +103,7 @@ class Checkpoint(keras.callbacks.Callback):
             "kept_epoch": self.kept_epoch,
             "history": self.log.history,
             "per_class": self.log.per_class,
+            "epochs_averaged": self.engine.mean_weights.count,
         }
         arrays = {
             f"variable_{number}": keras.ops.convert_to_numpy(variable.value)
@@ -110,6 +111,8 @@ class Checkpoint(keras.callbacks.Callback):
         }
         for number, weight in enumerate(self.kept_weights):
             arrays[f"kept_{number}"] = weight
+        for number, weight in enumerate(self.engine.mean_weights.values):
+            arrays[f"mean_{number}"] = weight
         if self.progress is not None:
             state["step"] = self.progress.step
             state["seconds"] = self.progress.seconds
@@ -131,6 +134,10 @@ class Checkpoint(keras.callbacks.Callback):
             variable.assign(arrays[name])
         count = sum(name.startswith("kept_") for name in arrays)
         self.kept_weights = [arrays[f"kept_{n}"] for n in range(count)]
+        count = sum(name.startswith("mean_") for name in arrays)
+        self.engine.mean_weights.values = [arrays[f"mean_{n}"] for n in range(count)]
+        # Checkpoints of before there was such a mean lack the number.
+        self.engine.mean_weights.count = state.get("epochs_averaged", 0)
         self.epochs_done = state["epochs_done"]
         self.kept_epoch = state["kept_epoch"]
         self.log.history = state["history"]

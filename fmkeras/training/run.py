@@ -19,15 +19,17 @@ from fmkeras.recipes import Recipe
 from fmkeras.training.auto import Execution, resolve_execution
 from fmkeras.training.builders import (
     build_augmentation,
+    build_gradient_rules,
     build_loss,
     build_network,
     build_optimizer,
+    build_teacher,
 )
 from fmkeras.training.callbacks import ProgressBar, RunLog, TensorBoardLog
 from fmkeras.training.checkpoint import Checkpoint
 from fmkeras.training.inference import TestLog, inference_figures
 from fmkeras.training.per_class import PerClassMetrics
-from fmkeras.training.record import describe_dataset, describe_run
+from fmkeras.training.record import describe_dataset, describe_run, describe_teacher
 from fmkeras.training.run_dir import (
     RUNS,
     TrainingInterrupted,
@@ -188,6 +190,8 @@ def fit(
         l2=recipe.l2,
         augmentation=build_augmentation(recipe),
         compile_step=execution.compile,
+        gradient_rules=build_gradient_rules(recipe),
+        teacher=build_teacher(recipe, execution.precision),
     )
     config = {
         "model": model_name,
@@ -200,6 +204,8 @@ def fit(
         "compiled": execution.compile,
         "dataset": describe_dataset(dataset, split),
     }
+    if recipe.teacher:
+        config["teacher"] = describe_teacher(recipe.teacher)
     folder = ensure_run_dir(Path(folder), config)
     facts = provenance()
 
@@ -224,6 +230,7 @@ def fit(
             shuffle=recipe.shuffle,
             freeze_after=recipe.freeze_after,
             progress=checkpoint.progress,
+            swa_epochs=recipe.swa_epochs,
             callbacks=[*test_log, log, per_class, checkpoint, board, bar, *callbacks],
         )
     except KeyboardInterrupt as interrupt:

@@ -20,17 +20,23 @@ def some_images(count=40):
     return np.random.default_rng(0).integers(1, 256, (count, 28, 28), np.uint8)
 
 
-def applied(augmentation, images, params):
+def batch_of(augmentation, images, params, targets=None):
+    """Return images and targets as they are trained on, as arrays."""
     engine = create_engine(build_model("linear"), augmentation=augmentation)
-    tensors = [keras.ops.convert_to_tensor(array) for array in (images, params)]
-    return keras.ops.convert_to_numpy(engine.augmented(*tensors))
+    targets = np.eye(10, dtype=np.float32)[:1] if targets is None else targets
+    tensors = [keras.ops.convert_to_tensor(x) for x in (images, targets, params)]
+    return [keras.ops.convert_to_numpy(x) for x in engine.augmented(*tensors)]
+
+
+def applied(augmentation, images, params):
+    return batch_of(augmentation, images, params)[0]
 
 
 def expected(images, params):
     """The whole-pixel case in plain loops."""
     out = np.zeros(images.shape, np.float32)
     for number, draw in enumerate(params):
-        _, _, y0, _, xx, x0, top, left, bottom, right, value = draw
+        _, _, y0, _, xx, x0, top, left, bottom, right, value = draw[:11]
         for y in range(28):
             for x in range(28):
                 row, column = int(y + y0), int(xx * x + x0)
@@ -38,6 +44,30 @@ def expected(images, params):
                     out[number, y, x] = images[number, row, column]
                 if top <= y < bottom and left <= x < right:
                     out[number, y, x] = value
+    return out
+
+
+def batch_by_hand(images, labels, params):
+    """Images and targets of a batch with all but the turns, in numpy."""
+    changed = expected(images, params)
+    targets = np.eye(10, dtype=np.float32)[labels]
+    if params.shape[1] == 11:
+        return changed, targets
+    changed = expected_squares(changed, params[:, 11:16])
+    share = params[:, 16, None, None] * np.ones_like(changed)
+    for number, (top, left, bottom, right) in enumerate(params[:, 17:].astype(int)):
+        if bottom > top and right > left:
+            share[number] = 1
+            share[number, top:bottom, left:right] = 0
+    own = params[:, 16:17]
+    mixed = share * changed + (1 - share) * np.roll(changed, 1, axis=0)
+    return mixed, own * targets + (1 - own) * np.roll(targets, 1, axis=0)
+
+
+def expected_squares(images, squares):
+    out = images.copy()
+    for image, (top, left, bottom, right, value) in zip(out, squares, strict=True):
+        image[int(top) : int(bottom), int(left) : int(right)] = value
     return out
 
 
@@ -57,6 +87,65 @@ def test_erasing_alone():
     np.testing.assert_array_equal(changed, expected(images, params))
     share = (changed != images).mean(axis=(1, 2))
     assert share.min() > 0 and 0.1 < share.mean() < 0.35
+
+
+@pytest.mark.parametrize(("fill", "value"), [("zero", 0.0), ("mean", 72.93)])
+def test_cutout_erases_a_square_around_any_pixel(fill, value):
+    images = some_images(400)
+    augmentation = Augmentation(cutout=8, cutout_fill=fill)
+    params = augmentation.draw(len(images), 0, 0)
+    changed = applied(augmentation, images, params)
+    for image, one, (top, left, bottom, right, _) in zip(
+        images, changed, params[:, 11:16].astype(int), strict=True
+    ):
+        by_hand = image.astype(np.float32)
+        by_hand[top:bottom, left:right] = value
+        np.testing.assert_allclose(one, by_hand)
+    heights = params[:, 13] - params[:, 11]
+    assert heights.min() == 4 and heights.max() == 8
+    # Around one of the 21 rows that are far enough from the border.
+    assert (heights == 8).mean() == pytest.approx(21 / 28, abs=0.07)
+
+
+def test_mixup_mixes_images_and_labels_by_the_same_share():
+    images = some_images(30)
+    targets = np.eye(10, dtype=np.float32)[np.arange(30) % 10]
+    augmentation = Augmentation(mixup=0.4)
+    params = augmentation.draw(30, 1, 0)
+    mixed, labels = batch_of(augmentation, images, params, targets)
+    share = params[:, -5]
+    assert 0 <= share.min() < 0.2 and 0.8 < share.max() <= 1
+    for number in range(30):
+        own = share[number]
+        other = 1 - own
+        np.testing.assert_allclose(
+            mixed[number], own * images[number] + other * images[number - 1], atol=0.01
+        )
+        np.testing.assert_allclose(
+            labels[number], own * targets[number] + other * targets[number - 1]
+        )
+
+
+def test_cutmix_takes_a_rectangle_and_so_much_of_the_label():
+    images = some_images(60)
+    targets = np.eye(10, dtype=np.float32)[np.arange(60) % 10]
+    augmentation = Augmentation(cutmix=1.0)
+    params = augmentation.draw(60, 1, 0)
+    mixed, labels = batch_of(augmentation, images, params, targets)
+    for number, (top, left, bottom, right) in enumerate(params[:, -4:].astype(int)):
+        by_hand = images[number].astype(np.float32)
+        by_hand[top:bottom, left:right] = images[number - 1, top:bottom, left:right]
+        np.testing.assert_allclose(mixed[number], by_hand)
+        other = (bottom - top) * (right - left) / 784
+        assert labels[number, number % 10] == pytest.approx(1 - other, abs=1e-6)
+        assert labels[number, (number - 1) % 10] == pytest.approx(other, abs=1e-6)
+    assert labels.min() < 0.2 and labels.max() > 0.9
+
+
+def test_with_mixup_and_cutmix_each_image_gets_one_of_them():
+    params = Augmentation(mixup=1.0, cutmix=1.0).draw(4_000, 0, 0)
+    cut = (params[:, -2] > params[:, -4]) & (params[:, -1] > params[:, -3])
+    assert 0.4 < cut.mean() < 0.5  # some rectangles are empty
 
 
 def test_a_turned_image_agrees_with_scipy():
@@ -105,8 +194,9 @@ def test_draws_are_spread_as_the_settings_say():
     assert params[:, 6:10].min() >= 0 and params[:, 6:10].max() <= 28
 
 
-def test_the_compiled_step_trains_on_the_changed_images():
-    recipe = Recipe(optimizer="sgd", crop_padding=2, flip=True, erasing=0.5)
+@pytest.mark.parametrize("further", [{}, {"cutout": 9, "mixup": 0.5, "cutmix": 1.0}])
+def test_the_compiled_step_trains_on_the_changed_images(further):
+    recipe = Recipe(optimizer="sgd", crop_padding=2, flip=True, erasing=0.5, **further)
     augmentation = build_augmentation(recipe)
     rng = np.random.default_rng(0)
     part = Subset(some_images(50), rng.integers(0, 10, 50))
@@ -125,13 +215,14 @@ def test_the_compiled_step_trains_on_the_changed_images():
     for epoch in range(2):
         order = epoch_order(50, 5, epoch)
         params = augmentation.draw(50, 5, epoch)
-        images = expected(part.images[order], params)[..., None]
-        targets = np.eye(10)[part.labels[order]]
         total = 0.0
         for start in range(0, 50, 16):
             batch = slice(start, start + 16)
-            loss = other.train_on_batch(images[batch], targets[batch])
-            total += float(np.ravel(loss)[0]) * len(targets[batch])
+            images, targets = batch_by_hand(
+                part.images[order[batch]], part.labels[order[batch]], params[batch]
+            )
+            loss = other.train_on_batch(images[..., None], targets)
+            total += float(np.ravel(loss)[0]) * len(targets)
             other.reset_metrics()
         losses.append(total / 50)
     np.testing.assert_allclose(history.history["loss"], losses, rtol=1e-5)

@@ -60,6 +60,10 @@ RECIPES = {
         epochs=3,
     ),
     "sgd": Recipe(optimizer="sgd", schedule="step", step_epochs=1, epochs=3),
+    "sgd-decoupled": Recipe(
+        optimizer="sgd", schedule="linear", weight_decay=0.05, epochs=3
+    ),
+    "muon": Recipe(optimizer="muon", learning_rate=0.01, schedule="linear", epochs=3),
 }
 
 

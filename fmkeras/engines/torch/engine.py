@@ -45,6 +45,9 @@ class TorchEngine(Engine):
         self._graphs: dict[tuple, Callable] = {}
         self._forward_layers = TorchForward(self.model)
         self._loss = lower_loss(self.loss)
+        self._teacher_layers = None
+        if self.teacher is not None:
+            self._teacher_layers = TorchForward(self.teacher.model)
         self._fused = None
         if self.optimizer is not None:
             self._fused = fuse_adam(self.optimizer, self.l2)
@@ -164,17 +167,26 @@ class TorchEngine(Engine):
 
     def _state(self) -> list[list[torch.Tensor]]:
         """The variables' own tensors: the graph writes its results into them."""
-        return [[v.value.detach() for v in group] for group in self._variables()]
+        groups = self._variables()
+        if self.optimizer is not None:
+            groups.append(self.teacher.variables() if self.teacher else [])
+        return [[v.value.detach() for v in group] for group in groups]
 
-    def _train_step(self, trainable, non_trainable, slots, batch, row, training=True):
+    def _train_step(
+        self, trainable, non_trainable, slots, teacher, batch, row, training=True
+    ):
         images, targets, params = batch
         loss_sum, predicted = row
         leaves = [t.detach().requires_grad_(True) for t in trainable]
-        changed = self.augmented(images, params)
+        changed, targets = self.augmented(images, targets, params)
         logits, new_others = self._logits(leaves, non_trainable, changed, training)
         loss = self._loss(targets, logits)
+        if self.teacher:
+            outputs = self._teacher_outputs(teacher, changed)
+            loss = self.teacher.loss(loss, logits, outputs)
         gradients = torch.autograd.grad(loss, leaves)
         with torch.no_grad():
+            gradients = self.gradient_rules.apply(gradients, self.model)
             _write(non_trainable, new_others)
             loss_sum.copy_(loss.detach() * len(images))
             predicted.copy_(logits.detach().argmax(-1))
@@ -188,6 +200,12 @@ class TorchEngine(Engine):
             _write(trainable, new_trainable)
             _write(slots, new_slots)
         return ()
+
+    def _teacher_outputs(self, values, images):
+        images = images.to(torch.float32).unsqueeze(-1)
+        mapping = zip(self.teacher.variables(), values, strict=True)
+        with torch.no_grad(), keras.StatelessScope(list(mapping)):
+            return self._teacher_layers(images, training=False)
 
     def _evaluate_step(self, trainable, non_trainable, batch, row):
         images, targets = batch

@@ -1,0 +1,67 @@
+"""What is done to the gradients before the optimizer takes them, on any backend."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import keras
+from keras import layers, ops
+
+
+@dataclass(frozen=True)
+class GradientRules:
+    """Changes of the gradients; each is 'no change' by default.
+
+    Attributes:
+        centralise: subtract from the gradient of each kernel its mean over all axes
+            but that of the outputs (Yong et al., arXiv 2004.01461).
+        norm_bias_rate: multiplies the gradients of the offsets of batch
+            normalisation. With SGD that is a learning rate so many times as high,
+            while L2 decay keeps its strength, as in airbench (Jordan, arXiv
+            2404.00498).
+    """
+
+    centralise: bool = False
+    norm_bias_rate: float = 1.0
+
+    def __bool__(self) -> bool:
+        return self != GradientRules()
+
+    def apply(self, gradients: Sequence, model: keras.Model) -> Sequence:
+        """Return the gradients of the loss for the model's trainable variables.
+
+        To be called before decay is added to them.
+        """
+        if not self:
+            return gradients
+        axes, offsets = _summed_axes(model), _norm_offsets(model)
+        changed = []
+        pairs = zip(gradients, model.trainable_variables, strict=True)
+        for gradient, variable in pairs:
+            if self.centralise and id(variable) in axes:
+                mean = ops.mean(gradient, axis=axes[id(variable)], keepdims=True)
+                gradient = gradient - mean
+            if id(variable) in offsets:
+                gradient = gradient * self.norm_bias_rate
+            changed.append(gradient)
+        return changed
+
+
+def _summed_axes(model) -> dict[int, tuple[int, ...]]:
+    """Return for each kernel the axes that lead to one output unit."""
+    found = {}
+    for layer in model._flatten_layers(include_self=False):
+        for variable in layer._trainable_variables:
+            if len(variable.shape) > 1:
+                # A depthwise kernel has as many outputs as (channels, multiplier).
+                depthwise = isinstance(layer, layers.DepthwiseConv2D)
+                last = 2 if depthwise else 1
+                found[id(variable)] = tuple(range(len(variable.shape) - last))
+    return found
+
+
+def _norm_offsets(model) -> set[int]:
+    return {
+        id(layer.beta)
+        for layer in model._flatten_layers(include_self=False)
+        if isinstance(layer, layers.BatchNormalization) and layer.center
+    }
