@@ -32,7 +32,7 @@ quoted = '$(subst ','\'',$(1))'
 # A variable that is not set adds no flag. A path may hold spaces.
 flag = $(if $($(1)),$(2) $(foreach word,$($(1)),$(call quoted,$(word))))
 path = $(if $($(1)),$(2) $(call quoted,$(patsubst ~/%,$(HOME)/%,$($(1)))))
-DATA_FLAGS = $(call flag,DATA,--data) $(call path,DATA_DIR,--data-dir)
+DATA_FLAGS = $(call path,DATA,--data) $(call path,DATA_DIR,--data-dir)
 MODEL_FLAG = $(call path,MODEL,--model)
 
 .DEFAULT_GOAL := help
@@ -74,7 +74,7 @@ help: ## print this help
 	@echo '  QUICK         benchmark: two minutes of it             QUICK=1'
 	@echo '  GROWTH        benchmark: over batch and image sizes    GROWTH=1'
 	@echo '  MINUTES       campaign: how long it may take           MINUTES=30'
-	@echo '  DATA          fashion-mnist, csv or garments           DATA=garments'
+	@echo '  DATA          garments, kmnist ..., your own folder    DATA=~/shoes'
 	@echo '  DATA_DIR      the folder of the data                   DATA_DIR=~/fashion'
 	@echo '  OUT           folder of the model; else a JSON file    OUT=/tmp/models'
 	@echo '  FIGURE        evaluate, data: a picture to draw        FIGURE=lenet.png'

@@ -13,6 +13,7 @@ STREAMS = {
     "dropout": "the dropout masks of an epoch",
     "augmentation": "how each training image is changed in an epoch",
     "search": "the values that a trial of a search takes",
+    "test-images": "which images of data without a test part are tested",
     "bootstrap": "the resampled test images behind an interval",
 }
 # Records say which definition of the streams they used. 1: tuples such as (seed, 2),

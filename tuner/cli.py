@@ -228,7 +228,8 @@ def _prepare(args):
         folder = Path(args.runs) / f"tune-{args.name or default_name(settings)}"
     set_backend(settings.backend)
     for name in DATA_FLAGS:
-        setattr(args, name, settings.data[name])
+        # Searches of before know neither resize nor skip_bad.
+        setattr(args, name, settings.data.get(name))
     dataset = load_data(args)
     data = settings.data | {"checksum": dataset.checksum}
     if args.resume and data != settings.data:

@@ -17,7 +17,7 @@ SETTINGS = "settings.json"
 SEARCHES = ("grid", "random", "bayesian", "hyperband")
 OBJECTIVES = ("val_accuracy", "val_loss")
 DEFAULT_TRIALS = 20
-DATA_FLAGS = ("data", "data_seed", "train_size", "test_size")
+DATA_FLAGS = ("data", "data_seed", "train_size", "test_size", "resize", "skip_bad")
 
 
 @dataclass(frozen=True)

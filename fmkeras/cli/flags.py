@@ -5,8 +5,6 @@ import os
 
 from fmkeras.records import SAVED_MODELS
 
-DATASETS = ("fashion-mnist", "csv", "garments")
-
 
 def add_backend(parser) -> None:
     parser.add_argument(
@@ -39,10 +37,11 @@ def add_data_dir(parser) -> None:
 def add_data_name(parser) -> None:
     parser.add_argument(
         "--data",
-        choices=DATASETS,
         default="fashion-mnist",
-        metavar="NAME",
-        help="fashion-mnist (the default), csv (your files) or garments (drawn here)",
+        metavar="NAME|PATH",
+        help="fashion-mnist (the default), mnist, kmnist, emnist-letters, csv, "
+        "garments (drawn here), or the path of your own: a folder with a folder of "
+        "pictures a class, of IDX or CSV files, or an .npz file",
     )
 
 
@@ -81,7 +80,24 @@ def add_data(parser) -> None:
         type=seed,
         default=0,
         metavar="N",
-        help="of the drawing (garments only; default: 0)",
+        help="of drawing garments, or of choosing the test images of your own data "
+        "where it has none (default: 0)",
+    )
+    add_pictures(data)
+
+
+def add_pictures(parser) -> None:
+    parser.add_argument(
+        "--resize",
+        choices=("stretch", "predict"),
+        default="stretch",
+        help="how pictures of your own become 28 x 28: their sides stretched, or "
+        "trimmed, shrunk, centred and negated as predict does it (default: stretch)",
+    )
+    parser.add_argument(
+        "--skip-bad",
+        action="store_true",
+        help="leave out pictures of your own that cannot be read, and list them",
     )
 
 

@@ -14,6 +14,7 @@ def add_commands(add) -> None:
     )
     flags.add_data_name(data_parser)
     flags.add_data_dir(data_parser)
+    flags.add_pictures(data_parser)
     data_parser.add_argument("--json", metavar="FILE", help="write the report there")
     data_parser.add_argument(
         "--figure", metavar="FILE", help="draw twelve images a class (.png or .svg)"
@@ -41,6 +42,7 @@ def add_commands(add) -> None:
 def data(args) -> int:
     """Print which data files were found, where, and whether they are intact."""
     from fmkeras.datasets import describe_data, load_dataset
+    from fmkeras.datasets.data_report import class_counts, counts_text
 
     dataset = None
     if args.data == "fashion-mnist":
@@ -48,11 +50,16 @@ def data(args) -> int:
         print(report.to_text())
         ok, content = report.ok, report.to_dict()
     else:
-        dataset = load_dataset(args.data, args.data_dir)
+        dataset = load_dataset(
+            args.data, args.data_dir, resize=args.resize, skip_bad=args.skip_bad
+        )
         counts = {"train": len(dataset.y_train), "test": len(dataset.y_test)}
         print(f"{dataset.name}: {dataset.source}")
+        classes = class_counts(dataset)
+        print(counts_text(classes))
         print("In order: {train:,} training and {test:,} test images.".format(**counts))
         ok, content = True, {"ok": True, "source": dataset.source, **counts}
+        content["class_counts"] = classes
     if args.json:
         from fmkeras.files import write_json
 
@@ -62,7 +69,12 @@ def data(args) -> int:
         from fmkeras.report.plots.figures import plot_samples
 
         dataset = dataset or load_dataset(args.data, args.data_dir)
-        plot_samples(dataset.x_train, dataset.y_train, args.figure)
+        plot_samples(
+            dataset.x_train,
+            dataset.y_train,
+            args.figure,
+            class_names=dataset.class_names,
+        )
         print(f"Picture: {args.figure}")
     return 0 if ok else 2
 

@@ -21,6 +21,8 @@ def load_data(args):
         seed=args.data_seed,
         train_size=args.train_size,
         test_size=args.test_size,
+        resize=args.resize or "stretch",
+        skip_bad=bool(args.skip_bad),
     )
 
 

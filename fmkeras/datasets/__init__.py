@@ -1,4 +1,4 @@
-"""The data sets: `fashion-mnist`, the same as `csv`, and `garments`, drawn here."""
+"""The data sets: Fashion-MNIST, its kin, drawn garments, and files of your own."""
 
 import os
 
@@ -7,6 +7,8 @@ from fmkeras.datasets.data_report import DataReport, describe_data
 from fmkeras.datasets.dataset import Dataset
 from fmkeras.datasets.fashion_mnist import DataNotFound, load_fashion_mnist
 from fmkeras.datasets.garments.draw import load_garments
+from fmkeras.datasets.named import NAMED, load_named
+from fmkeras.datasets.own.load import is_path, load_own
 from fmkeras.errors import UserError
 
 __all__ = [
@@ -18,7 +20,7 @@ __all__ = [
     "load_dataset",
 ]
 
-DATASET_NAMES = ("fashion-mnist", "csv", "garments")
+DATASET_NAMES = ("fashion-mnist", "csv", "garments", *NAMED)
 
 
 def load_dataset(
@@ -28,18 +30,24 @@ def load_dataset(
     seed: int = 0,
     train_size: int | None = None,
     test_size: int | None = None,
+    resize: str = "stretch",
+    skip_bad: bool = False,
     download: bool = True,
     progress: bool = True,
 ) -> Dataset:
     """Load or draw a data set: uint8 images (n, 28, 28) and int64 labels (n,).
 
     Args:
-        name: one of `DATASET_NAMES`.
-        data_dir: for `fashion-mnist` the folder of its four files, looked for in
-            the usual places where None; for `csv` the folder of the training and the
-            test file, or both as `TRAIN.csv,TEST.csv`.
-        seed, train_size, test_size: of `garments`; 12,000 and 2,000 images by default.
-        download: whether Fashion-MNIST may be downloaded where it is not found.
+        name: one of `DATASET_NAMES`, or the path of data of your own: a folder of
+            pictures, IDX, NPZ or CSV files (see `own.load.load_own`).
+        data_dir: of a name, the folder of its files, looked for in the usual places
+            where None; for `csv` the folder of the training and the test file, or
+            both as `TRAIN.csv,TEST.csv`.
+        seed: of drawing `garments`, or of choosing the test images of your own data.
+        train_size, test_size: of `garments`; 12,000 and 2,000 images by default.
+        resize, skip_bad: how pictures of your own become 28 x 28, `stretch` or
+            `predict`, and whether those that cannot be read are left out.
+        download: whether what is not found may be downloaded.
         progress: whether a download shows its progress bar.
 
     Raises `UserError` for an unknown name, an argument that the data set does not
@@ -47,9 +55,19 @@ def load_dataset(
     Fashion-MNIST is nowhere to be had.
     """
     if name not in DATASET_NAMES:
-        raise UserError(
-            f"Unknown data set; expected one of {', '.join(DATASET_NAMES)}: give one "
-            f"of these. Received: {name!r}"
+        if not is_path(name):
+            raise UserError(
+                f"Unknown data set; expected one of {', '.join(DATASET_NAMES)}, or the "
+                f"path of your own: give one of these. Received: {name!r}"
+            )
+        _refuse_sizes(name, train_size, test_size)
+        if data_dir is not None:
+            raise UserError(
+                "The data is given by its path; leave --data-dir (make: DATA_DIR=) "
+                f"out. Received: '{name}' and '{data_dir}'"
+            )
+        return load_own(
+            name, seed=seed, resize=resize, skip_bad=skip_bad, progress=progress
         )
     if name == "garments":
         if data_dir is not None:
@@ -58,11 +76,17 @@ def load_dataset(
                 f"(make: DATA_DIR=) out. Received: '{data_dir}'"
             )
         return load_garments(seed, train_size, test_size)
+    _refuse_sizes(name, train_size, test_size)
+    if name in NAMED:
+        return load_named(name, data_dir, download=download, progress=progress)
+    if name == "csv":
+        return load_csv(data_dir)
+    return load_fashion_mnist(data_dir, download=download, progress=progress)
+
+
+def _refuse_sizes(name: str, train_size: int | None, test_size: int | None) -> None:
     if train_size is not None or test_size is not None:
         raise UserError(
             f"The data set '{name}' has the size of its files; only 'garments' takes "
             f"one: leave it out. Received: {train_size} and {test_size}"
         )
-    if name == "csv":
-        return load_csv(data_dir)
-    return load_fashion_mnist(data_dir, download=download, progress=progress)

@@ -7,6 +7,7 @@ import numpy as np
 
 from fmkeras.datasets import checksums
 from fmkeras.datasets.checksums import FileState, inspect
+from fmkeras.datasets.dataset import Dataset
 from fmkeras.datasets.fashion_mnist import DOWNLOAD_FOLDER, Place, parse, places
 from fmkeras.labels import CLASS_NAMES
 
@@ -59,10 +60,7 @@ class DataReport:
                 size = "" if file.size is None else f"{file.size:,} bytes"
                 lines.append(f"  {file.name:<27}{size:>18}  {file.detail}")
         if self.class_counts:
-            lines += ["", f"{'images':<12}{'train':>8}{'test':>8}"]
-            for name in CLASS_NAMES:
-                train, test = (self.class_counts[part][name] for part in _PARTS)
-                lines.append(f"{name:<12}{train:>8,}{test:>8,}")
+            lines += ["", counts_text(self.class_counts)]
         return "\n".join([*lines, "", self.verdict])
 
 
@@ -82,6 +80,30 @@ def describe_data(data_dir: str | os.PathLike | None = None) -> DataReport:
         if state.complete or place.named:
             return _report(tuple(looked_at), state)
     return _report(tuple(looked_at), None)
+
+
+def class_counts(dataset: Dataset) -> dict[str, dict[str, int]]:
+    """Return how many images of each class `train` and `test` hold."""
+    return _counts(dataset.class_names, dataset.y_train, dataset.y_test)
+
+
+def counts_text(counts: dict[str, dict[str, int]]) -> str:
+    """Return the numbers of `class_counts` as a table."""
+    width = max(12, *(len(name) + 1 for name in counts["train"]))
+    lines = [f"{'images':<{width}}{'train':>8}{'test':>8}"]
+    for name, train in counts["train"].items():
+        lines.append(f"{name:<{width}}{train:>8,}{counts['test'][name]:>8,}")
+    return "\n".join(lines)
+
+
+def _counts(names, y_train, y_test) -> dict[str, dict[str, int]]:
+    parts = zip(_PARTS, (y_train, y_test), strict=True)
+    return {
+        part: dict(
+            zip(names, np.bincount(labels, minlength=len(names)).tolist(), strict=True)
+        )
+        for part, labels in parts
+    }
 
 
 def _look_at(place: Place) -> PlaceState:
@@ -106,11 +128,6 @@ def _report(looked_at: tuple[PlaceState, ...], used: PlaceState | None) -> DataR
         verdict = f"Not intact: in '{used.folder}', {faults}."
         return DataReport(False, verdict, used.folder, looked_at, {})
     _, y_train, _, y_test = parse(used.folder)
-    counts = {
-        part: dict(
-            zip(CLASS_NAMES, np.bincount(labels, minlength=10).tolist(), strict=True)
-        )
-        for part, labels in zip(_PARTS, (y_train, y_test), strict=True)
-    }
+    counts = _counts(CLASS_NAMES, y_train, y_test)
     verdict = f"Intact: the four files of Fashion-MNIST in '{used.folder}'."
     return DataReport(True, verdict, used.folder, looked_at, counts)

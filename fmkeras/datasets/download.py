@@ -21,7 +21,7 @@ class FetchError(Exception):
 def fetch(
     addresses: Sequence[str],
     path: Path,
-    size: int,
+    size: int | None,
     md5: str,
     *,
     progress: bool = True,
@@ -29,7 +29,7 @@ def fetch(
     pause: float = 1.0,
     timeout: float = 10.0,
 ) -> None:
-    """Download the file of `size` bytes with this `md5` to `path`.
+    """Download the file of `size` bytes, if known, with this `md5` to `path`.
 
     The addresses are tried in turn, `rounds` times; before each further round it
     waits, first `pause` seconds, then twice as long each time. A body that is cut
@@ -52,7 +52,7 @@ def fetch(
 
 
 def _receive(
-    address: str, path: Path, size: int, md5: str, progress: bool, timeout: float
+    address: str, path: Path, size: int | None, md5: str, progress: bool, timeout: float
 ) -> None:
     # The connection comes first: without one, no folder is made.
     with (
@@ -70,9 +70,9 @@ def _receive(
             digest.update(block)
             received += len(block)
             bar.update(len(block))
-            if received > size:
+            if size is not None and received > size:
                 break
-        if received != size:
+        if size is not None and received != size:
             relation = "more than" if received > size else f"{received} of"
             raise FetchError(f"{relation} {size} bytes came")
         if digest.hexdigest() != md5:

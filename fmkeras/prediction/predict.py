@@ -8,16 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
-from fmkeras.errors import UserError
-from fmkeras.evaluation.evaluate import as_probabilities
-from fmkeras.files import replacing
-from fmkeras.labels import CLASS_NAMES
-from fmkeras.prediction.image_files import (
+from fmkeras.datasets.image_files import (
     SUFFIXES,
     UNREAD_SUFFIXES,
     Picture,
     read_picture,
 )
+from fmkeras.errors import UserError
+from fmkeras.evaluation.evaluate import as_probabilities
+from fmkeras.files import replacing
+from fmkeras.labels import CLASS_NAMES
 
 SHOWN = 3
 _PICTURES = (*SUFFIXES, *UNREAD_SUFFIXES)

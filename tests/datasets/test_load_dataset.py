@@ -10,8 +10,8 @@ from fmkeras.errors import UserError
 
 
 def test_unknown_name_lists_the_known():
-    with pytest.raises(UserError, match="fashion-mnist, csv, garments.*'mnist'"):
-        load_dataset("mnist")
+    with pytest.raises(UserError, match="fashion-mnist, csv, garments.*'cifar10'"):
+        load_dataset("cifar10")
 
 
 @pytest.mark.parametrize("name", ["fashion-mnist", "csv"])

@@ -21,8 +21,10 @@ from support.data_files import small_files, write_files
 from support.doc_pages import ROOT, anchors, blocks, links, pages, shell_commands
 
 from fmkeras.__main__ import main
+from fmkeras.artifacts.keras_file import save_artifact
 from fmkeras.cli.parser import build_parser
 from fmkeras.datasets import checksums
+from fmkeras.models import build_model
 from tuner.__main__ import main as tuner_main
 from tuner.cli import build_parser as build_tuner_parser
 
@@ -140,6 +142,11 @@ def workplace(tmp_path, monkeypatch):
         pixels = np.full((40, 30), 255, np.uint8)
         pixels[8:30, 6:24] = 40
         Image.fromarray(pixels).save(tmp_path / name)
+    for number in range(40):
+        path = tmp_path / "shoes" / ("left", "right")[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((28, 28), number, np.uint8)).save(path)
+    save_artifact(build_model("linear", 2), "cnn-shoes", {}, saved, ("left", "right"))
     return tmp_path
 
 

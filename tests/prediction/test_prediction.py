@@ -12,10 +12,10 @@ from PIL import Image
 
 from fmkeras.__main__ import main
 from fmkeras.datasets.garments.draw import draw_garments
+from fmkeras.datasets.image_files import read_picture
 from fmkeras.errors import UserError
 from fmkeras.labels import CLASS_NAMES
 from fmkeras.prediction import predict as prediction
-from fmkeras.prediction.image_files import read_picture
 
 # Width, height, left, top, scale; background; garment's colour at full intensity.
 PLACES = [

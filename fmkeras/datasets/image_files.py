@@ -94,6 +94,15 @@ def _is_prepared(colours: np.ndarray, opacity: np.ndarray) -> bool:
     return bool(grey and (border < DARK).sum() > (border >= WHITE).sum())
 
 
+def read_grey(path: str | os.PathLike) -> np.ndarray:
+    """Return a picture as it is, grey, float64 (h, w), 0 to 255; transparent is 0.
+
+    Raises `UserError` for a file that is missing or no picture.
+    """
+    colours, opacity = _read(Path(path))
+    return colours @ LUMINANCE * (opacity / 255)
+
+
 def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Return colours, float64 (h, w, 3), and opacity, float64 (h, w), 0 to 255."""
     from PIL import Image, ImageOps

@@ -1,0 +1,179 @@
+"""A folder with a folder of pictures a class, divided into train/ and test/ or not."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from fmkeras.datasets.image_files import SUFFIXES, read_grey, read_picture
+from fmkeras.datasets.own.arrays import split_off_test, stretch
+from fmkeras.datasets.own.classes import MOST_CLASSES, read_class_names
+from fmkeras.errors import UserError
+
+TRAIN, TEST = ("train", "training"), ("test", "testing")
+# Images set aside to choose an epoch by are training images here: the split is ours.
+VALIDATION = ("val", "valid", "validation")
+RESIZING: dict[str, Callable[[Path], np.ndarray]] = {
+    "stretch": lambda path: stretch(read_grey(path)),
+    "predict": lambda path: read_picture(path).pixels,
+}
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Images, uint8 (n, 28, 28), labels, int64 (n,), and files that were left out."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    bad: list[Path]
+
+
+def is_image_folder(folder: Path) -> bool:
+    """Return whether `folder` holds folders of pictures."""
+    return any(_pictures(inside) for inside in _folders(folder)) or any(
+        _pictures(inside) for part in _parts(folder) for inside in _folders(part)
+    )
+
+
+def load_image_folder(
+    folder: Path, seed: int, resize: str, skip_bad: bool, progress: bool
+):
+    """Return x_train, y_train, x_test, y_test, class names and the files left out.
+
+    With folders train/ and test/ these are the two parts; otherwise a fifth of each
+    class is set aside, the same by `seed`. Class names are those of the folders, in
+    alphabetical order or that of `classes.txt`. Raises `UserError` for a picture
+    that cannot be read unless `skip_bad`, and for classes without pictures.
+    """
+    if resize not in RESIZING:
+        raise UserError(
+            f"Unknown way to resize; expected one of {', '.join(RESIZING)}. "
+            f"Received: {resize!r}"
+        )
+    train_parts = _named(folder, TRAIN) + _named(folder, VALIDATION)
+    test_parts = _named(folder, TEST)
+    if not _named(folder, TRAIN):
+        train_parts, test_parts = [folder], []
+    names = _class_names(folder, train_parts, test_parts)
+
+    def read(parts, name) -> Pictures:
+        return _read_parts(parts, names, RESIZING[resize], skip_bad, progress, name)
+
+    train = read(train_parts, "Training pictures" if test_parts else "Pictures")
+    if test_parts:
+        test = read(test_parts, "Test pictures")
+        bad = train.bad + test.bad
+    else:
+        chosen = split_off_test(train.labels, seed, f"'{folder}'")
+        test = Pictures(train.images[chosen], train.labels[chosen], [])
+        bad = train.bad
+        train = Pictures(train.images[~chosen], train.labels[~chosen], [])
+    _check_counts(train, names, folder)
+    return train.images, train.labels, test.images, test.labels, names, bad
+
+
+def _read_parts(parts, names, read, skip_bad, progress, title) -> Pictures:
+    files = [
+        (path, label)
+        for part in parts
+        for label, name in enumerate(names)
+        for path in _pictures(part / name)
+    ]
+    if not files:
+        raise UserError(
+            f"There is no picture in '{parts[0]}'; expected a folder of them a class "
+            f"({', '.join(SUFFIXES)}): put some there."
+        )
+    images, labels, bad = [], [], []
+    shown = progress and sys.stderr.isatty()
+    for path, label in tqdm(files, title, unit=" pictures", disable=not shown):
+        try:
+            images.append(read(path))
+            labels.append(label)
+        except UserError as error:
+            if not skip_bad:
+                raise UserError(
+                    f"{error} With --skip-bad it is left out (make: ARGS=--skip-bad)."
+                ) from error
+            bad.append(path)
+    if not images:
+        raise UserError(
+            f"None of the pictures in '{parts[0]}' can be read; expected one or more: "
+            f"save them anew. Received: {len(bad)} bad ones, such as '{bad[0]}'"
+        )
+    return Pictures(np.stack(images), np.array(labels, np.int64), bad)
+
+
+def _class_names(folder, train_parts, test_parts) -> tuple[str, ...]:
+    listed = read_class_names(folder)
+    found = _class_folders(train_parts)
+    if listed is not None and set(listed) != set(found):
+        odd = sorted(set(listed) ^ set(found))[0]
+        raise UserError(
+            f"'{folder / 'classes.txt'}' and the folders beside it name other classes; "
+            f"expected the same: mend either. Received: '{odd}' in one of them alone"
+        )
+    names = listed or tuple(sorted(found, key=_natural))
+    if not 2 <= len(names) <= MOST_CLASSES:
+        raise UserError(
+            f"'{folder}' holds {len(names)} folders of pictures; expected one a class, "
+            f"2 to {MOST_CLASSES} of them: give the folder that holds these."
+        )
+    for part in test_parts:
+        unknown = sorted(set(_class_folders([part])) - set(names))
+        if unknown:
+            raise UserError(
+                f"'{part / unknown[0]}' is of a class without training pictures; "
+                f"expected one of: {', '.join(names)}: rename or remove it."
+            )
+    return names
+
+
+def _check_counts(train: Pictures, names: tuple[str, ...], folder: Path) -> None:
+    counts = np.bincount(train.labels, minlength=len(names))
+    if counts.min() == 0:
+        raise UserError(
+            f"A class in '{folder}' has no picture to train on; expected one or more "
+            f"that can be read: add some. Received: {names[int(counts.argmin())]}"
+        )
+
+
+def _class_folders(parts: list[Path]) -> list[str]:
+    return sorted({i.name for part in parts for i in _folders(part) if _pictures(i)})
+
+
+def _parts(folder: Path) -> list[Path]:
+    return _named(folder, TRAIN + TEST + VALIDATION)
+
+
+def _named(folder: Path, names: tuple[str, ...]) -> list[Path]:
+    return [inside for inside in _folders(folder) if inside.name.lower() in names]
+
+
+def _folders(folder: Path) -> list[Path]:
+    try:
+        inside = sorted(folder.iterdir())
+    except OSError as error:
+        raise UserError(
+            f"The folder '{folder}' cannot be read ({error.strerror}); expected one "
+            "with a folder of pictures a class: give another."
+        ) from error
+    return [path for path in inside if path.is_dir() and not path.name.startswith(".")]
+
+
+def _pictures(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+    )
+
+
+def _natural(name: str) -> tuple:
+    """Sort 2 before 10."""
+    return (0, int(name), name) if name.isdecimal() else (1, 0, name)

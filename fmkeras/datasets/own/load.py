@@ -1,0 +1,119 @@
+"""From a path to a data set of your own, whatever form it has."""
+
+import os
+import re
+import sys
+from pathlib import Path
+
+from fmkeras.datasets.csv_file import find_csv, read_csv
+from fmkeras.datasets.dataset import Dataset, content_checksum
+from fmkeras.datasets.own.arrays import split_off_test, to_images
+from fmkeras.datasets.own.classes import number_labels, read_class_names
+from fmkeras.datasets.own.idx_files import find_idx, read_part
+from fmkeras.datasets.own.image_folder import is_image_folder, load_image_folder
+from fmkeras.datasets.own.npz_file import NAMES, read_npz
+from fmkeras.errors import UserError
+
+FORMS = (
+    "a folder with a folder of pictures a class, one with four IDX files or with a "
+    "training and a test .csv file, or an .npz file of x_train, y_train, x_test, y_test"
+)
+
+
+def is_path(name: str) -> bool:
+    """Return whether the name of a data set is meant as a path."""
+    path = Path(name).expanduser()
+    return (
+        os.path.exists(path) or len(path.parts) > 1 or "," in name or bool(path.suffix)
+    )
+
+
+def load_own(
+    name: str,
+    *,
+    seed: int = 0,
+    resize: str = "stretch",
+    skip_bad: bool = False,
+    progress: bool = True,
+) -> Dataset:
+    """Read the data set at a path; see docs/data.md for the forms it may have.
+
+    `seed` decides which images are tested where the data has no test part; `resize`
+    how pictures become 28 x 28: `stretch`, or as `predict` does it; with `skip_bad`
+    pictures that cannot be read are left out and listed on stderr. Raises
+    `UserError` that names the file which is wrong, and how.
+    """
+    path = Path(name).expanduser()
+    if not os.path.exists(path) and "," not in name:
+        raise UserError(
+            f"There is no data at '{path}'; expected {FORMS}: check the path."
+        )
+    if path.is_dir() and is_image_folder(path) and not _has(path, "*.npz", "*idx*"):
+        *arrays, names, bad = load_image_folder(path, seed, resize, skip_bad, progress)
+        _list_bad(bad)
+        return _dataset(path, *arrays, names)
+    x_train, y_train, x_test, y_test = _read_files(path, name)
+    where = f"'{path}'"
+    x_train = to_images(x_train, where)
+    if x_test is None:
+        y_train, _, names = number_labels(
+            y_train, y_train[:0], read_class_names(path.parent), where
+        )
+        chosen = split_off_test(y_train, seed, where)
+        x_test, y_test = x_train[chosen], y_train[chosen]
+        x_train, y_train = x_train[~chosen], y_train[~chosen]
+    else:
+        x_test = to_images(x_test, where)
+        folder = path if path.is_dir() else path.parent
+        names = read_class_names(folder)
+        y_train, y_test, names = number_labels(y_train, y_test, names, where)
+    return _dataset(path, x_train, y_train, x_test, y_test, names)
+
+
+def _read_files(path: Path, name: str):
+    """Return x_train, y_train, x_test, y_test; the last two None without a test."""
+    if path.suffix == ".npz" or (path.is_dir() and _has(path, "*.npz")):
+        file = path if path.is_file() else _only(path, "*.npz")
+        arrays = read_npz(file)
+        return tuple(arrays.get(key) for key in NAMES)
+    if path.is_dir() and (files := find_idx(path)):
+        return *read_part(files, "train"), *read_part(files, "test")
+    if path.suffix == ".csv" and path.is_file():
+        return *read_csv(path), None, None
+    if "," in name or _has(path, "*.csv", "*.csv.gz", "*.tsv"):
+        train, test = find_csv(name)
+        return *read_csv(train), *read_csv(test)
+    raise UserError(f"There is no data set at '{path}'; expected {FORMS}: give one.")
+
+
+def _dataset(path: Path, x_train, y_train, x_test, y_test, names) -> Dataset:
+    stem = path.stem if path.is_file() else path.resolve().name
+    return Dataset(
+        name=re.sub(r"[^A-Za-z0-9_.-]+", "-", stem.split(",")[0]).strip("-.") or "own",
+        x_train=x_train,
+        y_train=y_train,
+        x_test=x_test,
+        y_test=y_test,
+        source=str(path),
+        checksum=content_checksum(x_train, y_train, x_test, y_test),
+        class_names=tuple(names),
+    )
+
+
+def _list_bad(bad: list[Path]) -> None:
+    for path in bad:
+        print(f"left out: '{path}' cannot be read as a picture", file=sys.stderr)
+
+
+def _has(folder: Path, *patterns: str) -> bool:
+    return any(next(folder.glob(pattern), None) for pattern in patterns)
+
+
+def _only(folder: Path, pattern: str) -> Path:
+    files = sorted(folder.glob(pattern))
+    if len(files) > 1:
+        raise UserError(
+            f"'{folder}' holds several {pattern} files; expected one: give its path. "
+            f"Received: {', '.join(file.name for file in files)}"
+        )
+    return files[0]

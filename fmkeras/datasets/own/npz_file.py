@@ -1,0 +1,63 @@
+"""An NPZ file of x_train, y_train and, where there is a test part, x_test, y_test."""
+
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from fmkeras.errors import UserError
+
+NAMES = ("x_train", "y_train", "x_test", "y_test")
+
+
+def read_npz(path: Path) -> dict[str, np.ndarray]:
+    """Return the arrays of `NAMES` that the file holds; the first two it must.
+
+    Raises `UserError` where it cannot be read, lacks one of a pair, holds objects
+    (which could run code), or has other numbers of images and labels.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in NAMES if name in file.files}
+            held = list(file.files)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(
+            f"The file '{path}' cannot be read ({reason}); expected an .npz file of "
+            "plain arrays, as numpy.savez writes: save it anew."
+        ) from error
+    lacking = [name for name in NAMES[:2] if name not in arrays]
+    if len({"x_test", "y_test"} & set(arrays)) == 1:
+        lacking = [name for name in NAMES if name not in arrays]
+    if lacking:
+        raise UserError(
+            f"The file '{path}' lacks {' and '.join(lacking)}; expected "
+            f"{', '.join(NAMES)}, the last two if there is a test part: save it anew. "
+            f"Received: {', '.join(held) or 'nothing'}"
+        )
+    for part in ("train", "test"):
+        if f"x_{part}" in arrays:
+            _check_labels(path, part, arrays)
+    return arrays
+
+
+def _check_labels(path: Path, part: str, arrays: dict[str, np.ndarray]) -> None:
+    labels = arrays[f"y_{part}"]
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim == 2 and ((labels == 0) | (labels == 1)).all():
+        labels = labels.argmax(axis=1)
+    fits = labels.ndim == 1 and len(labels) == len(arrays[f"x_{part}"])
+    if fits and labels.dtype.kind == "f" and (labels == labels.round()).all():
+        labels = labels.astype(np.int64)
+    if not fits or labels.dtype.kind not in "biuUS":
+        raise UserError(
+            f"The labels y_{part} in '{path}' are of no use; expected a class number "
+            "or name for each image, (n,), or rows with a one in its column. "
+            f"Received: {arrays[f'y_{part}'].shape} of {labels.dtype}, "
+            f"{len(arrays[f'x_{part}'])} images"
+        )
+    if labels.dtype.kind == "S":
+        labels = labels.astype("U")
+    arrays[f"y_{part}"] = labels

@@ -1,0 +1,295 @@
+"""Data of your own: folders of pictures, IDX, NPZ and CSV files, and sets by name."""
+
+import gzip
+import hashlib
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+from support.data_files import idx_bytes
+
+from fmkeras.datasets import load_dataset, named
+from fmkeras.datasets.own.arrays import split_off_test, stretch, to_images
+from fmkeras.datasets.own.classes import number_labels
+from fmkeras.errors import UserError
+
+NAMES = ("ant", "bee", "cow")
+generator = np.random.default_rng(4)
+IMAGES = generator.integers(0, 256, (24, 28, 28)).astype(np.uint8)
+LABELS = np.arange(24) % 3
+
+
+def write_pictures(folder, images=IMAGES, labels=LABELS, names=NAMES, suffix=".png"):
+    for number, (image, label) in enumerate(zip(images, labels, strict=True)):
+        path = folder / names[label] / f"{number:03}{suffix}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(path)
+    return folder
+
+
+def refusal(*arguments, **flags):
+    with pytest.raises(UserError) as caught:
+        load_dataset(*arguments, **flags)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_a_folder_a_class_is_split_stratified_and_the_same_by_seed(tmp_path):
+    folder = write_pictures(tmp_path / "zoo animals")
+    data = load_dataset(str(folder))
+    assert (data.name, data.class_names) == ("zoo-animals", NAMES)
+    assert np.bincount(data.y_test).tolist() == [1, 1, 1]
+    assert np.bincount(data.y_train).tolist() == [7, 7, 7]
+    both = np.concatenate([data.x_train, data.x_test])
+    labels = np.concatenate([data.y_train, data.y_test])
+    for image, label in zip(both, labels, strict=True):
+        assert any((image == one).all() for one in IMAGES[label == LABELS])
+    assert load_dataset(str(folder)).checksum == data.checksum
+    others = {load_dataset(str(folder), seed=s).checksum for s in range(1, 5)}
+    assert others - {data.checksum}
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
+def test_train_and_test_folders_are_the_two_parts(tmp_path, suffix):
+    write_pictures(tmp_path / "train", IMAGES[:12], LABELS[:12], suffix=suffix)
+    write_pictures(tmp_path / "val", IMAGES[12:15], LABELS[12:15], suffix=suffix)
+    write_pictures(tmp_path / "test", IMAGES[15:], LABELS[15:], suffix=suffix)
+    data = load_dataset(str(tmp_path))
+    assert (len(data.y_train), len(data.y_test)) == (15, 9)
+    assert data.class_names == NAMES
+    if suffix == ".png":
+        assert (data.x_test[data.y_test == 0] == IMAGES[15:][LABELS[15:] == 0]).all()
+
+
+def test_numbered_folders_are_in_their_order_and_a_list_gives_another(tmp_path):
+    names = ("2", "10", "1")
+    folder = write_pictures(tmp_path / "numbers", names=names)
+    assert load_dataset(str(folder)).class_names == ("1", "2", "10")
+    (folder / "classes.txt").write_text("10\n1\n2\n")
+    assert load_dataset(str(folder)).class_names == ("10", "1", "2")
+    (folder / "classes.txt").write_text("10\n1\nthree\n")
+    assert "in one of them alone" in refusal(str(folder))
+
+
+def test_pictures_of_other_sizes_are_stretched_or_prepared_as_predict_does(tmp_path):
+    wide = np.zeros((3, 56, 112), np.uint8)
+    wide[:, 10:40, 20:60] = 200
+    folder = write_pictures(tmp_path, np.repeat(wide, 2, 0), np.arange(6) % 3)
+    stretched = load_dataset(str(folder)).x_train
+    assert (stretched[0][5:20, 5:15] == 200).all() and not stretched[0][:, 16:].any()
+    prepared = load_dataset(str(folder), resize="predict").x_train
+    # Trimmed, and its longest side is 28 pixels.
+    assert (prepared[0] > 0).any(axis=0).all()
+
+
+def test_a_bad_picture_is_named_or_left_out_and_listed(tmp_path, capsys):
+    folder = write_pictures(tmp_path)
+    bad = folder / "bee" / "broken.png"
+    bad.write_bytes(b"\x89PNG\r\n\x1a\n cut off")
+    assert str(bad) in refusal(str(folder)) and "--skip-bad" in refusal(str(folder))
+    data = load_dataset(str(folder), skip_bad=True)
+    assert len(data.y_train) + len(data.y_test) == 24
+    assert f"left out: '{bad}'" in capsys.readouterr().err
+
+
+def test_faults_of_folders_are_named(tmp_path):
+    assert "There is no data" in refusal(str(tmp_path / "nowhere"))
+    assert "There is no data set" in refusal(str(tmp_path))
+    one = write_pictures(tmp_path / "one", IMAGES[:3], [0, 0, 0])
+    assert "holds 1 folders" in refusal(str(one))
+    few = write_pictures(tmp_path / "few", IMAGES[:3], [0, 0, 1])
+    assert "has a single image" in refusal(str(few))
+    odd = tmp_path / "odd"
+    write_pictures(odd / "train")
+    write_pictures(
+        odd / "test", IMAGES[:3], names=("ant", "bee", "cat"), labels=[0, 1, 2]
+    )
+    assert "cat' is of a class without training pictures" in refusal(str(odd))
+    assert "leave --data-dir" in refusal(str(few), str(one))
+    assert "only 'garments'" in refusal(str(few), train_size=3)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("train-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"),
+        ("train-images.idx3-ubyte", "t10k-labels.idx1-ubyte"),
+        ("train-images-idx3-ubyte/train-images-idx3-ubyte", "t10k-labels.idx1-ubyte"),
+        ("kuzushiji-train-images-idx3-ubyte.gz", "kuzushiji-test-labels-idx1-ubyte"),
+    ],
+)
+def test_idx_files_under_any_of_their_names(tmp_path, names):
+    write_idx(tmp_path, *names)
+    data = load_dataset(str(tmp_path))
+    assert (data.x_train == IMAGES[:18]).all() and (data.x_test == IMAGES[18:]).all()
+    assert data.y_test.tolist() == LABELS[18:].tolist()
+    assert data.class_names == ("0", "1", "2")
+    (tmp_path / "classes.txt").write_text("\n".join(NAMES))
+    assert load_dataset(str(tmp_path)).class_names == NAMES
+
+
+def write_idx(folder, images="train-images-idx3-ubyte", test="t10k-labels-idx1-ubyte"):
+    """Write four files, named after those of the training images and test labels."""
+    contents = {
+        images: IMAGES[:18],
+        images.replace("images", "labels").replace("idx3", "idx1"): LABELS[:18],
+        test.replace("labels", "images").replace("idx1", "idx3"): IMAGES[18:],
+        test: LABELS[18:],
+    }
+    for name, array in contents.items():
+        content = idx_bytes(array)
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+
+
+def test_faults_of_idx_files_are_named(tmp_path):
+    write_idx(tmp_path)
+    path = tmp_path / "t10k-images-idx3-ubyte"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-5])
+    assert "is truncated" in refusal(str(tmp_path)) and str(path) in refusal(
+        str(tmp_path)
+    )
+    path.write_bytes(whole + b"12")
+    assert "is too long" in refusal(str(tmp_path))
+    path.write_bytes(b"no IDX file at all")
+    assert "is no IDX file" in refusal(str(tmp_path))
+    path.write_bytes(idx_bytes(IMAGES[:2]))
+    assert "do not belong together" in refusal(str(tmp_path))
+    path.unlink()
+    assert "lacks the images of the test part" in refusal(str(tmp_path))
+    write_idx(tmp_path)
+    (tmp_path / "classes.txt").write_text("ant\nbee\n")
+    assert "no name in 'classes.txt'" in refusal(str(tmp_path))
+    (tmp_path / "classes.txt").write_text("ant\nbee\nant\n")
+    assert "ant twice" in refusal(str(tmp_path))
+
+
+def test_an_npz_file_with_and_without_a_test_part(tmp_path):
+    path = tmp_path / "mine.npz"
+    parts = {"x_train": IMAGES[:18], "y_train": LABELS[:18]}
+    np.savez(path, **parts, x_test=IMAGES[18:], y_test=LABELS[18:])
+    data = load_dataset(str(path))
+    assert data.name == "mine" and (data.x_test == IMAGES[18:]).all()
+    names = np.array(NAMES)[LABELS]
+    np.savez(path, x_train=IMAGES[..., None] / 255, y_train=names)
+    data = load_dataset(str(path))
+    assert data.class_names == NAMES and data.x_train.dtype == np.uint8
+    assert np.bincount(data.y_test).tolist() == [1, 1, 1]
+    np.savez(path, x_train=IMAGES.reshape(24, 784), y_train=np.eye(3)[LABELS])
+    data = load_dataset(str(path))
+    for image, label in zip(data.x_train, data.y_train, strict=True):
+        assert any((image == one).all() for one in IMAGES[label == LABELS])
+
+
+@pytest.mark.parametrize(
+    "arrays, words",
+    [
+        ({"x_train": IMAGES}, "lacks y_train"),
+        ({"x_train": IMAGES, "y_train": LABELS, "x_test": IMAGES}, "lacks y_test"),
+        ({"x_train": IMAGES, "y_train": LABELS[:5]}, "labels y_train .* of no use"),
+        ({"x_train": IMAGES, "y_train": LABELS / 7}, "labels y_train .* of no use"),
+        ({"x_train": IMAGES * 1.5, "y_train": LABELS}, "pixels of no use"),
+        ({"x_train": IMAGES - 300.0, "y_train": LABELS}, "pixels of no use"),
+        ({"x_train": IMAGES[..., None, None], "y_train": LABELS}, "shape of no use"),
+        ({"x_train": IMAGES, "y_train": 0 * LABELS}, "of 1 classes"),
+    ],
+)
+def test_faults_of_npz_files_are_named(tmp_path, arrays, words):
+    path = tmp_path / "mine.npz"
+    np.savez(path, **arrays)
+    message = refusal(str(path))
+    assert re.search(words, message) and str(path) in message
+
+
+def test_objects_in_npz_files_are_not_opened(tmp_path):
+    path = tmp_path / "mine.npz"
+    np.savez(path, x_train=np.array([{}], object), y_train=LABELS)
+    assert "cannot be read" in refusal(str(path))
+    path.write_bytes(b"PK none")
+    assert "cannot be read" in refusal(str(path))
+
+
+def test_csv_files_by_their_folder(tmp_path):
+    for name, part in (("train", slice(0, 18)), ("test", slice(18, 24))):
+        rows = np.column_stack([LABELS[part], IMAGES[part].reshape(-1, 784)])
+        text = "\n".join(",".join(map(str, row)) for row in rows)
+        (tmp_path / f"my_{name}.csv").write_text(text + "\n")
+    (tmp_path / "classes.txt").write_text("\n".join(NAMES))
+    data = load_dataset(str(tmp_path))
+    assert (data.x_train == IMAGES[:18]).all() and data.class_names == NAMES
+
+
+def test_labels_are_numbered():
+    train, test = np.array([1, 26, 3]), np.array([2])
+    letters = [chr(ord("A") + i) for i in range(26)]
+    y_train, y_test, names = number_labels(train, test, letters, "files")
+    assert y_train.tolist() == [0, 25, 2] and y_test.tolist() == [1]
+    y_train, _, names = number_labels(np.array([7, 3, 7]), np.array([9]), None, "files")
+    assert (y_train.tolist(), names) == ([1, 0, 1], ("3", "7", "9"))
+    words = np.array(["cow", "ant"])
+    y_train, _, _ = number_labels(words, words[:1], ("cow", "bee", "ant"), "files")
+    assert y_train.tolist() == [0, 2]
+    with pytest.raises(UserError, match="has no name.*Received: dog"):
+        number_labels(np.array(["dog"]), words, NAMES, "files")
+
+
+def test_images_of_any_kind_become_bytes():
+    assert (to_images(IMAGES.astype(np.int32), "x") == IMAGES).all()
+    assert (to_images(IMAGES / 255, "x") == IMAGES).all()
+    assert to_images(IMAGES > 100, "x").max() == 255
+    flat = np.full((40, 20), 77.0)
+    assert (stretch(flat) == 77).all() and stretch(flat).shape == (28, 28)
+
+
+def test_each_class_is_in_both_parts():
+    labels = np.repeat(np.arange(4), (2, 3, 10, 101))
+    chosen = split_off_test(labels, 0, "files")
+    assert np.bincount(labels[chosen]).tolist() == [1, 1, 2, 20]
+    assert (split_off_test(labels, 0, "files") == chosen).all()
+
+
+def test_a_set_by_name_is_found_checked_and_turned(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "data" / "emnist-letters"
+    write_idx(
+        folder,
+        "emnist-letters-train-images-idx3-ubyte.gz",
+        "emnist-letters-test-labels-idx1-ubyte.gz",
+    )
+    for part, labels in (("train", LABELS[:18]), ("test", LABELS[18:])):
+        path = folder / f"emnist-letters-{part}-labels-idx1-ubyte.gz"
+        path.write_bytes(gzip.compress(idx_bytes(labels + 1)))
+    (folder / "emnist-digits-train-images-idx3-ubyte.gz").write_bytes(b"another set")
+    data = load_dataset("emnist-letters", download=False)
+    assert data.num_classes == 26 and data.class_names[0] == "A"
+    assert (data.x_train == IMAGES[:18].transpose(0, 2, 1)).all()
+    assert data.y_test.tolist() == LABELS[18:].tolist()
+
+
+def test_an_altered_file_of_a_set_by_name_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_idx(
+        tmp_path / "mine", "train-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"
+    )
+    message = refusal("kmnist", str(tmp_path / "mine"))
+    assert "not that of kmnist" in message and "MD5" in message
+    assert "not in 'data/mnist'" in refusal("mnist", download=False)
+    assert "not in" in refusal("mnist", str(tmp_path / "no"))
+
+
+def test_a_set_by_name_is_downloaded_and_checked(tmp_path, monkeypatch):
+    source = tmp_path / "server"
+    write_idx(source, "train-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz")
+    sums = {
+        path.name: hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+        for path in source.iterdir()
+    }
+    small = named.NamedSet((f"{source.as_uri()}/",), sums, NAMES)
+    monkeypatch.setitem(named.NAMED, "mnist", small)
+    monkeypatch.chdir(tmp_path)
+    data = load_dataset("mnist", progress=False)
+    assert (data.x_train == IMAGES[:18]).all() and data.source == "data/mnist"
