@@ -71,12 +71,14 @@ def find_csv(data_dir: str | os.PathLike | None) -> tuple[Path, Path]:
     )
 
 
-def read_csv(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray]:
+def read_csv(
+    path: str | os.PathLike, most_classes: int = NUM_CLASSES
+) -> tuple[np.ndarray, np.ndarray]:
     """Read uint8 images (n, 28, 28) and int64 labels (n,) from one file.
 
     Raises `UserError` with the file and the line where a row has other columns than
     the first line tells, a pixel is no whole number from 0 to 255 or a label none
-    from 0 to 9.
+    below `most_classes`, 256 at most.
     """
     path = Path(path)
     parts = []
@@ -89,9 +91,9 @@ def read_csv(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray]:
                 file.seek(0)
             for first_line, block in _blocks(file, 1 + layout.has_names):
                 block = block.replace(layout.separator.encode(), b",")
-                rows = _parse_block(block, layout)
+                rows = _parse_block(block, layout, most_classes)
                 if rows is None:
-                    rows = _parse_lines(path, first_line, block, layout)
+                    rows = _parse_lines(path, first_line, block, layout, most_classes)
                 parts.append(rows)
     except (OSError, EOFError, zlib.error, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
@@ -150,7 +152,7 @@ def _blocks(file, number: int) -> Iterator[tuple[int, bytes]]:
         number += len(lines)
 
 
-def _parse_block(block: bytes, layout: Layout) -> np.ndarray | None:
+def _parse_block(block: bytes, layout: Layout, most_classes: int) -> np.ndarray | None:
     """Parse plain rows all at once, uint8 (n, 785); None where one is not plain.
 
     The label comes first in what is returned, then the pixels row by row.
@@ -176,7 +178,7 @@ def _parse_block(block: bytes, layout: Layout) -> np.ndarray | None:
         value = np.where(lengths > place, digits[ends - 1 - place], 0)
         values += value * np.int32(10**place)
     rows = _label_first(values.reshape(-1, layout.columns), layout)
-    if rows.max() > 255 or rows[:, 0].max() >= NUM_CLASSES:
+    if rows.max() > 255 or rows[:, 0].max() >= most_classes:
         return None
     return rows.astype(np.uint8)
 
@@ -186,7 +188,7 @@ def _label_first(rows: np.ndarray, layout: Layout) -> np.ndarray:
 
 
 def _parse_lines(
-    path: Path, first_line: int, block: bytes, layout: Layout
+    path: Path, first_line: int, block: bytes, layout: Layout, most_classes: int
 ) -> np.ndarray:
     """Parse a block line by line: for what is unusual, and to say what is wrong."""
     rows = []
@@ -205,13 +207,19 @@ def _parse_lines(
             )
         columns = [layout.label, *layout.pixels.tolist()]
         rows.append(
-            [_value(path, number, i, fields[i], i == layout.label) for i in columns]
+            [
+                _value(
+                    path, number, i, fields[i], most_classes if i == layout.label else 0
+                )
+                for i in columns
+            ]
         )
     return np.array(rows, np.uint8).reshape(-1, 1 + PIXELS)
 
 
-def _value(path: Path, line: int, column: int, field: str, is_label: bool) -> int:
-    what, highest = ("label", NUM_CLASSES - 1) if is_label else ("pixel", 255)
+def _value(path: Path, line: int, column: int, field: str, classes: int) -> int:
+    """Return a label below `classes`, or where that is 0 a pixel."""
+    what, highest = ("label", classes - 1) if classes else ("pixel", 255)
     if _is_whole(field) and len(field) < 9 and 0 <= int(field) <= highest:
         return int(field)
     raise UserError(

@@ -223,6 +223,16 @@ def test_csv_files_by_their_folder(tmp_path):
     assert (data.x_train == IMAGES[:18]).all() and data.class_names == NAMES
 
 
+def test_one_csv_file_of_many_classes_is_split(tmp_path):
+    labels = np.arange(24) % 12
+    rows = np.column_stack([labels, IMAGES.reshape(-1, 784)])
+    path = tmp_path / "twelve.csv"
+    path.write_text("\n".join(",".join(map(str, row)) for row in rows) + "\n")
+    data = load_dataset(str(path))
+    assert data.num_classes == 12 and len(data.y_train) == len(data.y_test) == 12
+    assert "label in column 1" in refusal("csv", f"{path},{path}")
+
+
 def test_labels_are_numbered():
     train, test = np.array([1, 26, 3]), np.array([2])
     letters = [chr(ord("A") + i) for i in range(26)]

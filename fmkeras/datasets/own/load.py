@@ -8,12 +8,13 @@ from pathlib import Path
 from fmkeras.datasets.csv_file import find_csv, read_csv
 from fmkeras.datasets.dataset import Dataset, content_checksum
 from fmkeras.datasets.own.arrays import split_off_test, to_images
-from fmkeras.datasets.own.classes import number_labels, read_class_names
+from fmkeras.datasets.own.classes import MOST_CLASSES, number_labels, read_class_names
 from fmkeras.datasets.own.idx_files import find_idx, read_part
 from fmkeras.datasets.own.image_folder import is_image_folder, load_image_folder
 from fmkeras.datasets.own.npz_file import NAMES, read_npz
 from fmkeras.errors import UserError
 
+CSV_SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 FORMS = (
     "a folder with a folder of pictures a class, one with four IDX files or with a "
     "training and a test .csv file, or an .npz file of x_train, y_train, x_test, y_test"
@@ -78,11 +79,11 @@ def _read_files(path: Path, name: str):
         return tuple(arrays.get(key) for key in NAMES)
     if path.is_dir() and (files := find_idx(path)):
         return *read_part(files, "train"), *read_part(files, "test")
-    if path.suffix == ".csv" and path.is_file():
-        return *read_csv(path), None, None
-    if "," in name or _has(path, "*.csv", "*.csv.gz", "*.tsv"):
+    if path.is_file() and path.name.lower().endswith(CSV_SUFFIXES):
+        return *read_csv(path, MOST_CLASSES), None, None
+    if "," in name or _has(path, *(f"*{suffix}" for suffix in CSV_SUFFIXES)):
         train, test = find_csv(name)
-        return *read_csv(train), *read_csv(test)
+        return *read_csv(train, MOST_CLASSES), *read_csv(test, MOST_CLASSES)
     raise UserError(f"There is no data set at '{path}'; expected {FORMS}: give one.")
 
 
