@@ -32,6 +32,8 @@ COLOURS = [
     ((20, 40, 60), (250, 220, 90)),
 ]
 
+AS_IT_IS = ("28 x 28, light on dark: taken as it is",)
+
 
 def draw(image, place, colours):
     """Put a 28 x 28 garment, enlarged and coloured, on a larger plain picture."""
@@ -119,13 +121,17 @@ def test_every_picture_gives_what_its_plain_form_gives(drawn, tmp_path):
     for image, path in zip(images, sorted(folder.iterdir()), strict=True):
         framed(image).save(tmp_path / "plain.png")
         plain, seen = read_picture(tmp_path / "plain.png"), read_picture(path)
+        if seen.notes == AS_IT_IS:
+            # Drawn 28 x 28, light on black.
+            np.testing.assert_array_equal(seen.pixels, image)
+            continue
         likeness.append(np.corrcoef(plain.pixels.ravel(), seen.pixels.ravel())[0, 1])
         notes += seen.notes
     # A strap of a sandal may end a pixel higher.
     assert min(likeness) > 0.8 and np.median(likeness) > 0.99
     assert notes[:5] == ["dark on light: negated"] * 5
-    assert notes[5:10] == ["light on dark: kept"] * 5
-    assert notes[10:15] == ["dark on light: negated"] * 5
+    assert notes[5:9] == ["light on dark: kept"] * 4
+    assert notes[9:14] == ["dark on light: negated"] * 5
 
 
 def save(tmp_path, pixels, name="a.png", **options):
