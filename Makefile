@@ -153,7 +153,8 @@ repeat: $(READY) ## train MODEL on BACKENDS for SEEDS and keep the records
 
 reproduce: $(READY) ## train MODEL by its published protocol; print both figures
 	@$(FMKERAS) reproduce $(MODEL_FLAG) $(call flag,SEEDS,--seeds) \
-	$(call flag,EPOCHS,--epochs) $(call path,DATA_DIR,--data-dir) $(ARGS)
+	$(call path,RECIPE,--recipe) $(call flag,EPOCHS,--epochs) \
+	$(call path,DATA_DIR,--data-dir) $(ARGS)
 
 campaign: $(READY) ## measure what the tables want of a GPU, for MINUTES
 	@$(FMKERAS) campaign $(call flag,MINUTES,--minutes) $(call flag,DEVICE,--device) \

@@ -58,6 +58,13 @@ def add_commands(add) -> None:
     flags.add_backend(reproduce_parser)
     _add_seeds(reproduce_parser)
     reproduce_parser.add_argument(
+        "--recipe",
+        default="published",
+        metavar="NAME",
+        help="another published one, such as fashionnet-frozen, a source's fault "
+        "(default: the network's own)",
+    )
+    reproduce_parser.add_argument(
         "--epochs",
         type=flags.whole_number,
         metavar="N",
@@ -140,8 +147,9 @@ def reproduce(args) -> None:
         args.seeds,
         args.epochs,
         data + args.flags,
+        recipe=args.recipe,
     )
-    print(comparison_text(args.model, records))
+    print(comparison_text(records[0]["model"], records))
 
 
 def campaign(args) -> int:

@@ -2,20 +2,22 @@
 
 import statistics
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from fmkeras.errors import UserError
+from fmkeras.experiments.published_figures import FIGURES, PublishedFigure
 from fmkeras.experiments.repeat import repeat
 from fmkeras.labels import CLASS_NAMES
 from fmkeras.models import model_info
-from fmkeras.recipes import find_recipe
+from fmkeras.recipes import PUBLISHED, Recipe, find_recipe
 from fmkeras.records import RECORDS, read_records
 
 STUDY = "published"
 # Fewer epochs than published are a study of their own: no figure of a short run
 # stands among those of whole ones.
 SHORT_STUDY = "published-short"
-FIGURES = ("precision", "recall", "f1")
+CLASS_FIGURES = ("precision", "recall", "f1")
 # Per class precision, recall and F1, in the order of CLASS_NAMES, where a source
 # gives them; on about 400 images a class.
 PUBLISHED_PER_CLASS = {
@@ -42,59 +44,159 @@ def reproduce(
     arguments: Sequence[str] = (),
     records: Path = RECORDS,
     runs: Path = Path("runs"),
+    recipe: str = "published",
 ) -> list[dict]:
     """Train `model` by its source's recipe and protocol, once a seed.
 
     Each run is `fmkeras train --recipe published`, with `arguments`, in a process of
     its own; its record is kept in `records/published`, and a run whose record is
-    there is not repeated. `epochs`, if fewer than published, makes short runs, kept
-    apart. Returns the records. Raises `UserError` for an unknown model, more epochs
-    than published, or a run that fails.
+    there is not repeated. `recipe` takes another of `PUBLISHED`, such as one with a
+    source's fault, into a study of its own; `epochs`, if fewer than published, makes
+    short runs, kept apart. Returns the records. Raises `UserError` for an unknown model
+    or recipe, more epochs than published, or a run that fails.
     """
-    published = find_recipe("published", model).epochs
-    flags = ["--recipe", "published", *arguments]
-    study = STUDY
-    if epochs is not None and epochs != published:
-        if not 1 <= epochs < published:
+    model = model_info(model).name
+    published = _published_recipe(model, recipe)
+    flags = ["--recipe", published.name, *arguments]
+    short = epochs is not None and epochs != published.epochs
+    if short:
+        if not 1 <= epochs < published.epochs:
             raise UserError(
-                f"The published recipe of {model} has {published} epochs; expected as "
-                f"many, or fewer for a short run. Received: {epochs}"
+                f"The published recipe of {model} has {published.epochs} epochs; "
+                f"expected as many, or fewer for a short run. Received: {epochs}"
             )
-        study = SHORT_STUDY
         flags += ["--epochs", str(epochs)]
+    study = study_name(model, published.name, short)
     return repeat(study, model, [backend], seeds, flags, records, runs)
 
 
+def study_name(model: str, recipe: str, short: bool = False) -> str:
+    """Return the folder of a protocol's records."""
+    study = SHORT_STUDY if short else STUDY
+    own = recipe == model_info(model).recipe
+    return study if own else f"{study}-{recipe}"
+
+
+def study_records(
+    model: str, records: Path = RECORDS, recipe: str = "published"
+) -> list[dict]:
+    """Return the records of a network's protocol, short runs if there are no others.
+
+    Only those of the recipe as it is today: its epochs aside, in a short run.
+    """
+    published = _published_recipe(model, recipe)
+    for short in (False, True):
+        study = study_name(model, published.name, short)
+        found = [
+            record
+            for record in read_records(study, records)
+            if record["model"] == model and is_current(record, published, short)
+        ]
+        if found:
+            return found
+    return []
+
+
+def is_current(record: dict, recipe: Recipe, short: bool = False) -> bool:
+    """Tell whether a record is of this recipe and network as they are today."""
+    today = recipe.to_dict()
+    of_record = Recipe().to_dict() | record["recipe"]
+    free = {"name", "precision", "compile"} | ({"epochs"} if short else set())
+    return record.get("parameters") == model_info(record["model"]).parameters and all(
+        of_record[field] == value for field, value in today.items() if field not in free
+    )
+
+
 def comparison_text(model: str, records: Sequence[dict]) -> str:
-    """Return the published figures of a network and those of `records`, as text."""
+    """Return every published figure of a network beside that of `records`, as text."""
     info = model_info(model)
     recipe = records[0]["recipe"]
-    published_epochs = find_recipe("published", model).epochs
-    accuracies = [100 * record["test"]["accuracy"] for record in records]
-    figure = info.published_accuracy
-    note = f" ({info.published_note})" if info.published_note else ""
+    name = recipe["name"].removesuffix("+")
+    published = PUBLISHED.get(name, find_recipe("published", model))
     seeds = ", ".join(str(record["seed"]) for record in records)
-    lines = [
-        f"{model}, recipe {info.recipe}, from {info.source}",
-        "published  "
-        + ("no figure" if figure is None else f"{100 * figure:.2f} %")
-        + note,
-        f"ours       {_mean_and_spread(accuracies)} (seeds {seeds})",
-    ]
-    if recipe["epochs"] != published_epochs:
-        lines.append(f"SHORT RUN: {recipe['epochs']} of {published_epochs} epochs")
+    lines = [f"{model}, recipe {published.name}, from {info.source} (seeds {seeds})"]
+    if info.published_note:
+        lines.append(f"published: {info.published_note}")
+    if recipe["epochs"] != published.epochs:
+        lines.append(f"SHORT RUN: {recipe['epochs']} of {published.epochs} epochs")
+    lines.append(f"{'':34} {'published':>12} {'ours':>20}")
+    figures = figures_of(model, published.name)
+    if not any(f.quantity == "test accuracy" for f in figures):
+        accuracies = [record["test"]["accuracy"] for record in records]
+        lines.append(_line("test accuracy", "none", Ours(accuracies).percent()))
+    for figure in figures:
+        ours = our_figure(figure, records)
+        after = f", epoch {figure.epoch}" if figure.epoch else ""
+        text = "none" if ours is None else f"{ours.to_text(figure)}, {ours.verdict}"
+        lines.append(_line(figure.quantity + after, figure.to_text(figure.value), text))
     if model in PUBLISHED_PER_CLASS:
         lines += ["", *_per_class_lines(model, records)]
     return "\n".join(lines)
 
 
-def study_records(model: str, records: Path = RECORDS) -> list[dict]:
-    """Return the records of a network's published protocol, short runs if no others."""
-    for study in (STUDY, SHORT_STUDY):
-        found = [r for r in read_records(study, records) if r["model"] == model]
-        if found:
-            return found
-    return []
+def figures_of(model: str, recipe: str) -> list[PublishedFigure]:
+    """Return the published figures of a network that a recipe led to."""
+    return [f for f in FIGURES if (f.model, f.recipe_name) == (model, recipe)]
+
+
+@dataclass(frozen=True)
+class Ours:
+    """Our figure beside a published one: a value a seed, and what follows from them.
+
+    verdict: 'equal' where the published value lies within two standard deviations of
+    our mean, or where our mean rounds to it; else 'above' or 'below'. One run has no
+    spread: it is said to be one.
+    """
+
+    values: Sequence[float]
+    verdict: str = ""
+
+    @property
+    def mean(self) -> float:
+        return statistics.mean(self.values)
+
+    @property
+    def spread(self) -> float | None:
+        return statistics.stdev(self.values) if len(self.values) > 1 else None
+
+    def percent(self) -> str:
+        spread = "" if self.spread is None else f" ± {100 * self.spread:.2f}"
+        return f"{100 * self.mean:.2f}{spread} %"
+
+    def to_text(self, figure: PublishedFigure) -> str:
+        if figure.is_accuracy:
+            return self.percent()
+        spread = "" if self.spread is None else f" ± {self.spread:.3f}"
+        return f"{self.mean:.3f}{spread}"
+
+
+def our_figure(figure: PublishedFigure, records: Sequence[dict]) -> Ours | None:
+    """Return ours of the same kind from `records`; None where they have it not."""
+    values = [figure.of(record) for record in records]
+    if not values or None in values:
+        return None
+    ours = Ours(values)
+    allowed = figure.unit / 2 + 2 * (ours.spread or 0.0)
+    difference = ours.mean - figure.value
+    verdict = "equal"
+    if abs(difference) > allowed:
+        verdict = "above" if difference > 0 else "below"
+    if len(values) == 1:
+        verdict += ", one run"
+    return Ours(values, verdict)
+
+
+def _published_recipe(model: str, recipe: str) -> Recipe:
+    if recipe != "published" and recipe not in PUBLISHED:
+        raise UserError(
+            f"Unknown published recipe; expected one of: {', '.join(PUBLISHED)}. "
+            f"Received: {recipe!r}"
+        )
+    return find_recipe(recipe, model)
+
+
+def _line(quantity: str, published: str, ours: str) -> str:
+    return f"{quantity:34} {published:>12} {ours:>20}"
 
 
 def per_class_rows(model: str, records: Sequence[dict]) -> list[tuple]:
@@ -108,7 +210,7 @@ def per_class_rows(model: str, records: Sequence[dict]) -> list[tuple]:
             published,
             tuple(
                 statistics.mean(r["test"]["per_class"][name][f] for r in records)
-                for f in FIGURES
+                for f in CLASS_FIGURES
             ),
         )
         for name, published in zip(CLASS_NAMES, PUBLISHED_PER_CLASS[model], strict=True)
@@ -116,14 +218,9 @@ def per_class_rows(model: str, records: Sequence[dict]) -> list[tuple]:
 
 
 def _per_class_lines(model: str, records: Sequence[dict]) -> list[str]:
-    heads = " ".join(f"{figure:>9}" for figure in (*FIGURES, *FIGURES))
+    heads = " ".join(f"{figure:>9}" for figure in (*CLASS_FIGURES, *CLASS_FIGURES))
     lines = [f"{'':12}{'published':>29} {'ours':>29}", f"{'':12}{heads}"]
     for name, published, ours in per_class_rows(model, records):
         figures = " ".join(f"{value:9.2f}" for value in (*published, *ours))
         lines.append(f"{name:12}{figures}")
     return lines
-
-
-def _mean_and_spread(values: Sequence[float]) -> str:
-    spread = f" +- {statistics.stdev(values):.2f}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):.2f}{spread} %"

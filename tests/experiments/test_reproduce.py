@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -6,32 +7,51 @@ import pytest
 
 from fmkeras.errors import UserError
 from fmkeras.experiments import repeat as studies
+from fmkeras.experiments.published_figures import FIGURES
 from fmkeras.experiments.reproduce import (
     PUBLISHED_PER_CLASS,
     comparison_text,
+    figures_of,
+    our_figure,
     reproduce,
     study_records,
 )
 from fmkeras.labels import CLASS_NAMES
 from fmkeras.models import list_models, model_info
-from fmkeras.report.tables.update import published_classes_table, published_table
+from fmkeras.recipes import PUBLISHED, find_recipe
+from fmkeras.report.tables.published import (
+    faults_table,
+    published_classes_table,
+    published_epochs_table,
+    published_table,
+)
+
+PUBLISHED_NAMES = {*list_models(), *(figure.model for figure in FIGURES)}
 
 
-def make_record(model="fashionnet", seed=0, accuracy=0.91, epochs=60):
+def make_record(
+    model="fashionnet", seed=0, accuracy=0.91, epochs=None, recipe="published", **more
+):
     figures = {"precision": accuracy, "recall": 0.5, "f1": 0.625, "support": 400}
+    published = find_recipe(recipe, model)
+    inference = {"accuracy": 0.5, "loss": 1.0, "batch_loss": 1.25}
     return {
         "model": model,
-        "recipe": {"name": "fashionnet", "epochs": epochs},
+        "parameters": model_info(model).parameters,
+        "recipe": published.to_dict() | {"epochs": epochs or published.epochs},
         "seed": seed,
         "backend": "torch",
         "precision": "float32",
         "dataset": {"name": "fashion-mnist"},
         "device": "CPU (two cores)",
         "commit": "0123456789abcdef",
+        "train": {"accuracy": 0.75, "loss": 0.5},
+        "inference": dict.fromkeys(("train", "test", "train_augmented"), inference),
         "test": {
             "accuracy": accuracy,
             "per_class": {name: figures for name in CLASS_NAMES},
         },
+        **more,
     }
 
 
@@ -61,7 +81,7 @@ def test_a_protocol_is_the_published_recipe_once_a_seed(trained, tmp_path):
     found = reproduce("fashionnet", "jax", [0, 1], **places(tmp_path))
     assert [record["seed"] for record in found] == [0, 1]
     for command in trained:
-        assert command[command.index("--recipe") + 1] == "published"
+        assert command[command.index("--recipe") + 1] == "fashionnet"
         assert command[command.index("--backend") + 1] == "jax"
         assert "--epochs" not in command
     names = [path.name for path in (tmp_path / "records/published").iterdir()]
@@ -85,23 +105,100 @@ def test_other_epochs_than_published_are_refused(trained, tmp_path, epochs):
     assert not trained
 
 
-def test_both_figures_stand_side_by_side():
-    records = [make_record(seed=0), make_record(seed=1, accuracy=0.93)]
+def test_a_fault_is_a_study_of_its_own(trained, tmp_path):
+    found = reproduce(
+        "mlp", "jax", [0], **places(tmp_path), recipe="mlp-softmax", arguments=[]
+    )
+    assert trained[0][trained[0].index("--recipe") + 1] == "mlp-softmax"
+    assert (tmp_path / "records/published-mlp-softmax/mlp-jax-seed0.json").exists()
+    assert len(found) == 1
+    with pytest.raises(UserError, match="Unknown published recipe"):
+        reproduce("mlp", "jax", [0], **places(tmp_path), recipe="default")
+
+
+def test_every_published_figure_stands_beside_ours():
+    validation = {"accuracy": 0.9, "loss": 0.4}
+    records = [
+        make_record(seed=0, accuracy=0.90, validation=validation),
+        make_record(seed=1, accuracy=0.91, validation=validation),
+    ]
     text = comparison_text("fashionnet", records)
-    assert "published  90.30 % (on 4,000 of the test images, which it saw at 64" in text
-    assert "ours       92.00 +- 1.41 % (seeds 0, 1)" in text
+    lines = {line[:34].strip(): line[34:].split() for line in text.splitlines()}
+    assert lines["test accuracy"] == "90.30 % 90.50 ± 0.71 %, equal".split()
+    assert lines["validation accuracy"] == "89.35 % 90.00 ± 0.00 %, above".split()
+    augmented = lines["train accuracy, augmented images"]
+    assert augmented == "92.22 % 50.00 ± 0.00 %, below".split()
     assert "SHORT" not in text
     shirt = next(line for line in text.splitlines() if line.startswith("Shirt"))
-    assert shirt.split()[1:] == ["0.76", "0.70", "0.73", "0.92", "0.50", "0.62"]
+    assert shirt.split()[1:] == ["0.76", "0.70", "0.73", "0.91", "0.50", "0.62"]
 
 
 def test_a_short_run_and_a_missing_figure_say_so():
     text = comparison_text("tinyvgg", [make_record("tinyvgg", epochs=3)])
-    assert (
-        "published  no figure (it did not train, says its text; no code of it is left)"
-        in text
-    )
+    assert "published: it did not train, says its text; no code of it is left" in text
+    assert re.search(r"test accuracy +none +91.00 %", text)
     assert "SHORT RUN: 3 of 10 epochs" in text
+
+
+def test_ours_are_of_the_kind_and_epoch_of_the_published_figure():
+    of = {
+        (f.quantity, f.epoch): f.of(
+            make_record(
+                "tinyvgg_3",
+                history={"test_accuracy": [0.1] * 5 + [0.6], "test_loss": [0.3] * 6},
+            )
+        )
+        for f in figures_of("tinyvgg_3", "tinyvgg")
+    }
+    assert of == {
+        ("test accuracy", 6): 0.6,
+        ("test loss", 6): 0.3,
+        ("test accuracy", 10): None,
+        ("test loss", 10): None,
+    }
+    found = {f.quantity: f.of(make_record("mynet")) for f in FIGURES[:4]}
+    assert found == {
+        "test accuracy": 0.91,
+        "train accuracy": 0.5,
+        "train loss": 1.25,
+        "test loss": 1.25,
+    }
+    running = next(f for f in FIGURES if f.value == 0.8918)
+    assert running.of(make_record("lenet_relu", recipe="batch-lr-grid")) == 0.75
+
+
+def test_the_verdict_follows_from_the_spread_and_the_digits_given():
+    figure = next(f for f in FIGURES if f.model == "mynet")  # 92.0 %
+
+    def verdict(*accuracies):
+        return our_figure(
+            figure, [make_record("mynet", accuracy=a) for a in accuracies]
+        ).verdict
+
+    assert verdict(0.9204) == "equal, one run"
+    assert verdict(0.9206) == "above, one run"
+    assert verdict(0.9196, 0.9196) == "equal"
+    assert verdict(0.9190, 0.9190) == "below"
+    assert verdict(0.9190, 0.9240) == "equal"
+    assert our_figure(figure, []) is None
+
+
+def test_every_published_figure_can_be_trained_for():
+    for figure in FIGURES:
+        recipe = find_recipe(figure.recipe_name, figure.model)
+        assert figure.recipe_name in PUBLISHED
+        if figure.epoch:
+            assert recipe.test_each_epoch and figure.epoch <= recipe.epochs
+        if figure.quantity == "validation accuracy":
+            assert recipe.data_split == "fashionnet"
+        if "augmented" in figure.quantity:
+            assert recipe.rotation and recipe.flip
+    headlines = {
+        (f.model, round(f.value, 4)) for f in FIGURES if f.quantity == "test accuracy"
+    }
+    for name in list_models():
+        accuracy = model_info(name).published_accuracy
+        assert accuracy is None or (name, accuracy) in headlines
 
 
 def test_the_published_classes_give_the_published_accuracy():
@@ -111,28 +208,56 @@ def test_the_published_classes_give_the_published_accuracy():
         assert recall == pytest.approx(model_info(name).published_accuracy, abs=0.01)
 
 
-def test_the_table_has_a_row_a_network_and_no_guess(tmp_path):
+def write_record(folder, study, record):
+    path = folder / study / f"{record['model']}-torch-seed{record['seed']}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(record))
+
+
+def test_the_table_has_a_row_a_figure_and_no_guess(tmp_path):
     folder = tmp_path / "saved_models/records"
-    for study, epochs, model, accuracy in (
-        ("published", 60, "fashionnet", 0.91),
-        ("published", 20, "lenet_relu", 0.8922),
-        ("published-short", 3, "resnet18", 0.91),
-    ):
-        path = folder / study / f"{model}-torch-seed0.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        record = make_record(model, accuracy=accuracy, epochs=epochs)
-        path.write_text(json.dumps(record))
-    rows = {
-        line.split("|")[1].strip(): [cell.strip() for cell in line.split("|")[4:-1]]
+    write_record(folder, "published", make_record("fashionnet", accuracy=0.91))
+    write_record(folder, "published", make_record("lenet_relu", accuracy=0.8922))
+    write_record(folder, "published-short", make_record("resnet18", epochs=3))
+    # Made by another recipe, or of another network of the same name: not shown.
+    stale = make_record("mlp")
+    stale["recipe"]["preprocessing"] = "scale"
+    write_record(folder, "published", stale)
+    write_record(folder, "published", make_record("cnn") | {"parameters": 426_346})
+    rows = [
+        [cell.strip() for cell in line.split("|")[1:-1]]
         for line in published_table(tmp_path).splitlines()[2:]
-    }
-    assert list(rows) == [f"`{name}`" for name in list_models()]
-    assert rows["`lenet`"] == ["", "", "", ""]
-    assert rows["`fashionnet`"][:2] == ["91.00 %", "1"]
-    assert rows["`lenet_relu`"][0] == "89.22 % (below)"
-    assert rows["`resnet18`"][0] == "91.00 % (short: 3 of 100 epochs)"
+    ]
+    assert list(dict.fromkeys(row[0].strip("`") for row in rows)) == [
+        name for name in list_models(variants=True) if name in PUBLISHED_NAMES
+    ]
+
+    def row(name, quantity):
+        return next(r[4:] for r in rows if r[0] == f"`{name}`" and r[2] == quantity)
+
+    assert row("fashionnet", "test accuracy")[:3] == ["91.00 %", "above, one run", "1"]
+    assert row("lenet_relu", "test accuracy")[:2] == ["89.22 %", "below, one run"]
+    assert "short: 3 of 100 epochs" in row("resnet18", "test accuracy")[3]
+    for name in ("lenet", "mlp", "cnn"):
+        assert row(name, "test accuracy") == ["trained anew: pending", "", "", "", ""]
     assert "| Shirt | 0.76 |" in published_classes_table(tmp_path, "fashionnet")
     assert "Not run yet" in published_classes_table(tmp_path / "none", "fashionnet")
+
+
+def test_faults_and_epochs_have_tables_of_their_own(tmp_path):
+    folder = tmp_path / "saved_models/records"
+    history = {"test_accuracy": [0.8] * 10, "test_loss": [0.5] * 10}
+    write_record(folder, "published", make_record("tinyvgg_3", history=history))
+    record = make_record("mlp", accuracy=0.8842, recipe="mlp-softmax")
+    write_record(folder, "published-mlp-softmax", record)
+    table = faults_table(tmp_path)
+    assert "| `mlp` | mlp-softmax | test accuracy | 88.42 % | 88.42 % |" in table
+    assert "logistic-softmax" in table and "fashionnet-frozen" in table
+    assert "mlp-softmax" not in published_table(tmp_path)
+    table = published_epochs_table(tmp_path, "tinyvgg_3")
+    assert table.splitlines()[7] == "| 6 | 88.17 % | 80.00 % | 0.340 | 0.500 |"
+    none = published_epochs_table(tmp_path / "none", "tinyvgg_3")
+    assert none.count("pending") == 20
 
 
 def test_whole_runs_go_before_short_ones(tmp_path):

@@ -149,7 +149,7 @@ def _same_recipe(record: dict, recipe: dict) -> bool:
 def _protocol_cell(name: str, records: Path) -> str:
     rows = summarise(study_records(name, records))
     if not rows:
-        return ""
+        return "pending"
     row = max(rows, key=lambda row: len(row["seeds"]))
     epochs = find_recipe("published", name).epochs
     short = "" if row["epochs"] == epochs else f" ({row['epochs']} of {epochs} epochs)"

@@ -1,35 +1,59 @@
-"""The published results and ours, as tables of the README."""
+"""The published figures and ours beside them, as tables of docs/results.md."""
 
 from pathlib import Path
 
-from fmkeras.experiments.reproduce import per_class_rows, study_records
+from fmkeras.experiments.published_figures import (
+    FIGURES,
+    TINYVGG_3_EPOCHS,
+    PublishedFigure,
+)
+from fmkeras.experiments.reproduce import (
+    figures_of,
+    our_figure,
+    per_class_rows,
+    study_records,
+)
 from fmkeras.models import list_models, model_info
-from fmkeras.recipes import find_recipe
+from fmkeras.recipes import FAULTS, find_recipe
 from fmkeras.records import RECORDS, summarise
-from fmkeras.report.tables.markdown import markdown_table, mean_and_spread, percent
+from fmkeras.report.tables.markdown import markdown_table, mean_and_spread
+
+PENDING = "trained anew: pending"
 
 
 def published_table(root: Path, argument: str = "") -> str:
-    """Every published result and ours by the same protocol; empty where not run."""
+    """Every published figure and ours of the same kind, by the same protocol."""
+    pairs = [(f.model, f.recipe_name) for f in FIGURES if f.recipe_name not in FAULTS]
+    # Networks without any published figure have a row too.
+    pairs += [(name, model_info(name).recipe) for name in list_models()]
+    order = list_models(variants=True)
+    pairs = sorted(dict.fromkeys(pairs), key=lambda pair: order.index(pair[0]))
+    return _table(root, pairs)
+
+
+def faults_table(root: Path, argument: str = "") -> str:
+    """The same where the source's fault that decided the figure is kept."""
+    pairs = [(f.model, f.recipe_name) for f in FIGURES if f.recipe_name in FAULTS]
+    return _table(root, list(dict.fromkeys(pairs)))
+
+
+def published_epochs_table(root: Path, argument: str) -> str:
+    """Test accuracy and loss after each epoch, the study's and ours."""
+    records = study_records(argument, root / RECORDS)
     rows = []
-    for name in list_models():
-        info = model_info(name)
-        figure = percent(info.published_accuracy)
-        if info.published_note:
-            figure = f"{figure} ({info.published_note})".strip()
-        ours = summarise(study_records(name, root / RECORDS))
-        for row in ours or [None]:
-            rows.append((f"`{name}`", info.recipe, figure, *_ours(name, row)))
-    heads = (
-        "network",
-        "recipe",
-        "published",
-        "ours",
-        "seeds",
-        "backend, device",
-        "commit",
-    )
-    return markdown_table(heads, rows, "lllrrll")
+    for epoch, (accuracy, loss) in enumerate(TINYVGG_3_EPOCHS, start=1):
+        cells = [str(epoch)]
+        for quantity, value, decimals in (
+            ("test accuracy", accuracy, 2),
+            ("test loss", loss, 3),
+        ):
+            figure = PublishedFigure(argument, quantity, value, decimals, epoch=epoch)
+            ours = our_figure(figure, records)
+            cells.append(figure.to_text(value))
+            cells.append(PENDING if ours is None else ours.to_text(figure))
+        rows.append(cells)
+    heads = ("epoch", "accuracy, published", "ours", "loss, published", "ours")
+    return markdown_table(heads, rows, "rrrrr")
 
 
 def published_classes_table(root: Path, argument: str) -> str:
@@ -46,19 +70,56 @@ def published_classes_table(root: Path, argument: str) -> str:
     return markdown_table(heads, rows, "lrrrrrr")
 
 
-def _ours(name: str, row: dict | None) -> tuple[str, ...]:
-    if row is None:
-        return ("", "", "", "")
-    figure = mean_and_spread(row)
-    published = find_recipe("published", name).epochs
-    wanted = model_info(name).published_accuracy
-    if row["epochs"] != published:
-        figure += f" (short: {row['epochs']} of {published} epochs)"
-    elif wanted is not None and row["mean"] < wanted:
-        figure += " (below)"
+def _table(root: Path, pairs: list[tuple[str, str]]) -> str:
+    rows = []
+    for name, recipe in pairs:
+        records = study_records(name, root / RECORDS, recipe)
+        where = _where(recipe, name, records)
+        for figure in figures_of(name, recipe):
+            after = f" after epoch {figure.epoch}" if figure.epoch else ""
+            note = f" ({figure.note})" if figure.note else ""
+            ours = our_figure(figure, records)
+            rows.append(
+                (
+                    f"`{name}`",
+                    recipe,
+                    figure.quantity + after + note,
+                    figure.to_text(figure.value),
+                    *(
+                        (PENDING, "")
+                        if ours is None
+                        else (ours.to_text(figure), ours.verdict)
+                    ),
+                    *where,
+                )
+            )
+        if not figures_of(name, recipe):
+            ours = [mean_and_spread(row) for row in summarise(records)] or [PENDING]
+            rows.append(
+                (f"`{name}`", recipe, "test accuracy", "none", ours[0], "", *where)
+            )
+    heads = (
+        "network",
+        "recipe",
+        "figure",
+        "published",
+        "ours",
+        "",
+        "seeds",
+        "backend, device",
+        "commit",
+    )
+    return markdown_table(heads, rows, "lllrrlrll")
+
+
+def _where(recipe: str, model: str, records: list[dict]) -> tuple[str, str, str]:
+    if not records:
+        return ("", "", "")
+    row = summarise(records)[0]
+    published, epochs = find_recipe(recipe, model).epochs, row["epochs"]
+    short = "" if epochs == published else f", short: {epochs} of {published} epochs"
     return (
-        figure,
         str(len(row["seeds"])),
-        f"{row['backend']}, {row['device']}",
+        f"{row['backend']}, {row['device']}{short}",
         ", ".join(row["commits"]),
     )

@@ -28,7 +28,9 @@ from fmkeras.report.tables.markdown import markdown_table, mean_and_spread, perc
 from fmkeras.report.tables.overview import accuracy_table, speed_overview
 from fmkeras.report.tables.parity import parity_table
 from fmkeras.report.tables.published import (
+    faults_table,
     published_classes_table,
+    published_epochs_table,
     published_table,
 )
 from fmkeras.report.tables.speed import (
@@ -255,6 +257,8 @@ _TABLES: dict[str, Callable[[Path, str], str]] = {
     "study": study_table,
     "published": published_table,
     "published-classes": published_classes_table,
+    "published-epochs": published_epochs_table,
+    "published-faults": faults_table,
     "parity": proof_table,
     "audit": suspects_table,
     "exports": lambda root, argument: exports_table(root),
