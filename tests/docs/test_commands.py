@@ -57,6 +57,7 @@ NOT_HERE = {
     "fmkeras benchmark": "minutes; tests/benchmark/test_speed.py runs small ones",
     "fmkeras export": "minutes; tests/export/test_export.py runs a small model",
     "fmkeras campaign": "tests/experiments/test_campaign.py",
+    "fmkeras import-torch": "tests/benchmark/test_import_torch.py",
     "fmkeras gpu-check": "minutes, on a GPU",
     "fmkeras parity": "minutes; tests/benchmark/test_parity.py runs small networks",
     "fmkeras pictures": "writes the committed pictures; starts a browser",
