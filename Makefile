@@ -37,7 +37,7 @@ MODEL_FLAG = $(call path,MODEL,--model)
 
 .DEFAULT_GOAL := help
 .PHONY: help venv quickstart train evaluate compare predict export import-torch audit report data models show parity \
-	benchmark tensorboard gpu-check repeat reproduce campaign tune tune-chief tune-worker results pictures lint lock audit-deps bom format test test-slow test-export test-browser clean
+	benchmark tensorboard gpu-check repeat reproduce study campaign tune tune-chief tune-worker results pictures lint lock audit-deps bom format test test-slow test-export test-browser clean
 
 help: ## print this help
 	@echo 'make TARGET [VARIABLE=value ...]'
@@ -155,6 +155,10 @@ reproduce: $(READY) ## train MODEL by its published protocol; print both figures
 	@$(FMKERAS) reproduce $(MODEL_FLAG) $(call flag,SEEDS,--seeds) \
 	$(call path,RECIPE,--recipe) $(call flag,EPOCHS,--epochs) \
 	$(call path,DATA_DIR,--data-dir) $(ARGS)
+
+study: $(READY) ## compare shapes or parts of a recipe, NAME, on validation images
+	@$(FMKERAS) study $(call path,NAME,--name) $(call flag,SEEDS,--seeds) \
+		$(call flag,EPOCHS,--epochs) $(DATA_FLAGS) $(ARGS)
 
 campaign: $(READY) ## measure what the tables want of a GPU, for MINUTES
 	@$(FMKERAS) campaign $(call flag,MINUTES,--minutes) $(call flag,DEVICE,--device) \

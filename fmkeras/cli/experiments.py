@@ -1,12 +1,14 @@
-"""The commands that train many times: repeat, reproduce, campaign."""
+"""The commands that train many times: repeat, reproduce, study, campaign."""
 
 import argparse
 from pathlib import Path
 
 from fmkeras.backends import BACKENDS
 from fmkeras.cli import flags
+from fmkeras.cli.session import load_data
 from fmkeras.experiments.campaign import PARTS
-from fmkeras.experiments.repeat import repeat as run_study
+from fmkeras.experiments.repeat import repeat as run_repeat
+from fmkeras.experiments.studies import STUDIES
 from fmkeras.records import summarise
 
 
@@ -73,6 +75,32 @@ def add_commands(add) -> None:
     flags.add_data_dir(reproduce_parser)
     reproduce_parser.add_argument("flags", nargs="*", help=argparse.SUPPRESS)
 
+    study_parser = add(
+        "study",
+        study,
+        "compare shapes, or parts of a recipe, on validation images",
+    )
+    study_parser.usage = "%(prog)s --name NAME [option ...]"
+    study_parser.epilog = (
+        "The test images are not read. Records are kept in saved_models/records/"
+        "study-NAME; a case whose record is there is not trained again."
+    )
+    study_parser.add_argument(
+        "--name", required=True, metavar="NAME", help=f"one of {', '.join(STUDIES)}"
+    )
+    study_parser.add_argument(
+        "--cases", nargs="+", default=(), metavar="LABEL", help="some of them only"
+    )
+    _add_seeds(study_parser, default=(0,))
+    study_parser.add_argument(
+        "--epochs",
+        type=flags.whole_number,
+        metavar="N",
+        help="other than the study's: kept apart",
+    )
+    flags.add_backend(study_parser)
+    flags.add_data(study_parser)
+
     campaign_parser = add(
         "campaign",
         campaign,
@@ -107,20 +135,20 @@ def add_commands(add) -> None:
     )
 
 
-def _add_seeds(parser) -> None:
+def _add_seeds(parser, default=(0, 1, 2)) -> None:
     parser.add_argument(
         "--seeds",
         nargs="+",
         type=flags.seed,
-        default=(0, 1, 2),
+        default=default,
         metavar="N",
-        help="one or more (default: 0 1 2)",
+        help=f"one or more (default: {' '.join(map(str, default))})",
     )
 
 
 def repeat(args) -> None:
     arguments = [] if args.epochs is None else ["--epochs", str(args.epochs)]
-    records = run_study(
+    records = run_repeat(
         args.name,
         args.model,
         args.backends,
@@ -150,6 +178,27 @@ def reproduce(args) -> None:
         recipe=args.recipe,
     )
     print(comparison_text(records[0]["model"], records))
+
+
+def study(args) -> None:
+    """Train the cases of a study and print how accurate each is."""
+    from fmkeras.experiments.studies import find_study, run_study
+
+    print(find_study(args.name).question, flush=True)
+    records = run_study(
+        args.name,
+        load_data(args),
+        seeds=args.seeds,
+        epochs=args.epochs,
+        labels=args.cases,
+        log=lambda line: print(line, flush=True),
+    )
+    for record in sorted(records, key=lambda r: -r["validation"]["accuracy"]):
+        print(
+            f"{record['validation']['accuracy']:.4f}  {record['case']}, "
+            f"{record['parameters']:,} weights, seed {record['seed']}, "
+            f"{record['seconds']:.0f} s"
+        )
 
 
 def campaign(args) -> int:

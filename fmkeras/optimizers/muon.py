@@ -83,13 +83,16 @@ class Muon(keras.optimizers.Optimizer):
             return
         super().build(variables)
         (self._momentums,) = self.add_optimizer_variables(variables, ["momentum"])
+        # Now, for on tensorflow a step sees variables that know no path.
+        self._are_kernels = [self._is_kernel(variable) for variable in variables]
 
     def update_step(self, gradient, variable, learning_rate):
         rate = ops.cast(learning_rate, variable.dtype)
         gradient = ops.cast(gradient, variable.dtype)
-        slot = self._momentums[self._get_variable_index(variable)]
+        index = self._get_variable_index(variable)
+        slot = self._momentums[index]
         beta = self.momentum
-        if self._is_kernel(variable):
+        if self._are_kernels[index]:
             # Before the assignment: on torch a tensor read from a variable is the
             # variable's own memory, which `assign` overwrites.
             momentum = beta * ops.convert_to_tensor(slot) + (1 - beta) * gradient

@@ -13,7 +13,10 @@ from fmkeras.errors import UserError
 from fmkeras.models import model_info
 from fmkeras.recipes.defaults import DEFAULT_RECIPE, DEFAULTS
 from fmkeras.recipes.published import PUBLISHED
-from fmkeras.recipes.recipe import DECOUPLED, Recipe
+from fmkeras.recipes.recipe import Recipe
+
+# What PyTorch calls `weight_decay` of these is an L2 term.
+_L2_BY_NAME = ("adam", "rmsprop", "sgd")
 
 
 def find_recipe(name_or_path: str, model_name: str) -> Recipe:
@@ -64,9 +67,10 @@ def complete_changes(recipe: Recipe, changes: dict) -> dict:
     The recipe's weight decay and schedule were chosen for its own optimizer: with
     another they are none and constant, unless they are changed too. A weight decay that
     is asked for with adam, rmsprop or sgd is what PyTorch means by it there: `l2`.
+    Only a recipe file gives sgd a decoupled one.
     """
     optimizer = changes.get("optimizer", recipe.optimizer)
-    if optimizer not in DECOUPLED and changes.get("weight_decay"):
+    if optimizer in _L2_BY_NAME and changes.get("weight_decay"):
         changes = {"l2": changes["weight_decay"]} | changes
         changes["weight_decay"] = 0.0
     if changes.get("optimizer", recipe.optimizer) != recipe.optimizer:

@@ -62,6 +62,7 @@ NOT_HERE = {
     "fmkeras parity": "minutes; tests/benchmark/test_parity.py runs small networks",
     "fmkeras pictures": "writes the committed pictures; starts a browser",
     "fmkeras quickstart": "tests/cli/test_train_cli.py",
+    "fmkeras study": "tests/experiments/test_studies.py",
     "fmkeras repeat": "tests/report/test_tables.py",
     "fmkeras reproduce": "hours; tests/experiments/test_reproduce.py runs short ones",
     "fmkeras results": "writes the committed pages; tests/report/test_tables.py",

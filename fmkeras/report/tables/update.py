@@ -42,6 +42,7 @@ from fmkeras.report.tables.speed import (
     ratio_table,
     scaling_table,
 )
+from fmkeras.report.tables.studies import comparison_table
 from fmkeras.report.tables.tuning import tuning_table
 
 _TABLE = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
@@ -255,6 +256,7 @@ _TABLES: dict[str, Callable[[Path, str], str]] = {
     "networks": networks_table,
     "saved": saved_table,
     "study": study_table,
+    "comparison": comparison_table,
     "published": published_table,
     "published-classes": published_classes_table,
     "published-epochs": published_epochs_table,

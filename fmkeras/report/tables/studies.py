@@ -1,0 +1,98 @@
+"""The tables of comparisons on validation images, and of what parts of a recipe add."""
+
+import json
+import statistics
+from pathlib import Path
+
+from fmkeras.records import RECORDS
+from fmkeras.report.tables.markdown import markdown_table
+
+
+def comparison_table(root: Path, name: str) -> str:
+    """Return the study NAME: validation accuracy, size and time of each case.
+
+    The cases stand in the order of their accuracy; the difference is to the best one,
+    with half of its 95 % interval where there are several seeds of both.
+    """
+    records = read_study(root, name)
+    if not records:
+        return f"No record yet: `make study NAME={name}` makes it."
+    cases: dict[str, list[dict]] = {}
+    for record in records:
+        cases.setdefault(record["case"], []).append(record)
+    means = {
+        label: statistics.mean(_accuracies(group)) for label, group in cases.items()
+    }
+    order = sorted(cases, key=lambda label: -means[label])
+    best = cases[order[0]]
+    rows = [_row(label, cases[label], best) for label in order]
+    heads = (
+        "case",
+        "network",
+        "weights",
+        "validation accuracy",
+        "to the best",
+        "seeds",
+        "epochs",
+        "images/s",
+    )
+    devices = ", ".join(sorted({record["device"] for record in records}))
+    commits = ", ".join(sorted({str(record["commit"])[:7] for record in records}))
+    size = records[0]["dataset"]["validation"]
+    caption = (
+        f"{size:,} validation images, last epoch; {devices}, commit {commits}. The "
+        "rates were measured while the machine did other work."
+    )
+    return f"{caption}\n\n{markdown_table(heads, rows, 'llrrrrrr')}"
+
+
+def read_study(root: Path, name: str) -> list[dict]:
+    """Return the records of a study, in the order of their files."""
+    folder = root / RECORDS / f"study-{name}"
+    return [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+
+
+def _row(label: str, group: list[dict], best: list[dict]) -> tuple[str, ...]:
+    first = group[0]
+    options = ", ".join(
+        f"{key} {'-'.join(map(str, value)) if isinstance(value, list) else value}"
+        for key, value in first["options"].items()
+    )
+    accuracies = _accuracies(group)
+    rate = statistics.median(
+        value for record in group for value in record["history"]["examples_per_second"]
+    )
+    return (
+        label,
+        f"`{first['model']}` {options}".strip(),
+        f"{first['parameters']:,}",
+        f"{100 * statistics.mean(accuracies):.2f} %",
+        "" if group is best else _difference(group, best),
+        str(len(group)),
+        str(first["epochs"]),
+        f"{rate:,.0f}",
+    )
+
+
+def _difference(group: list[dict], best: list[dict]) -> str:
+    """Return the mean difference of the same seeds, in points, and its uncertainty."""
+    theirs = {record["seed"]: record for record in best}
+    differences = [
+        100 * (ours["validation"]["accuracy"] - other["validation"]["accuracy"])
+        for ours in group
+        if (other := theirs.get(ours["seed"]))
+    ]
+    if not differences:
+        return ""
+    text = f"{statistics.mean(differences):+.2f}"
+    if len(differences) > 1:
+        from scipy.stats import t
+
+        count = len(differences)
+        factor = t.ppf(0.975, count - 1)
+        text += f" ± {factor * statistics.stdev(differences) / count**0.5:.2f}"
+    return text
+
+
+def _accuracies(group: list[dict]) -> list[float]:
+    return [record["validation"]["accuracy"] for record in group]

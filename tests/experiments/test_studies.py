@@ -1,0 +1,76 @@
+"""Studies: cases within their limits, trained on validation images alone."""
+
+import json
+import math
+
+import pytest
+
+from fmkeras.datasets import load_dataset
+from fmkeras.errors import UserError
+from fmkeras.experiments.studies import STUDIES, Case, Study, run_study
+from fmkeras.models.registry import build_graph
+from fmkeras.recipes import Recipe
+from fmkeras.report.tables.studies import comparison_table
+
+LIMITS = {"shapes-100k": 100_000, "shapes-1m": 1_000_000, "parts-100k": 100_000}
+TINY = Study(
+    "Which?",
+    Recipe(epochs=1, batch_size=20, keep="last", precision="float32", compile="no"),
+    {
+        "as it is": Case("logistic_regression"),
+        "hidden, 8": Case("mlp", {"hidden_units": (8,)}, {"label_smoothing": 0.1}),
+    },
+)
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_shapes_are_as_large_as_the_study_says(name):
+    for case in STUDIES[name].cases.values():
+        STUDIES[name].recipe.replace(**case.changes)
+        if not name.startswith("parts"):
+            model = build_graph(case.model, **case.options)
+            size = sum(math.prod(v.shape) for v in model.trainable_variables)
+            assert 0.85 * LIMITS[name] < size <= LIMITS[name], (case, size)
+
+
+def test_a_study_keeps_records_without_the_test_images(tmp_path, monkeypatch):
+    monkeypatch.setitem(STUDIES, "tiny", TINY)
+    dataset = load_dataset("garments", train_size=200, test_size=20)
+    lines = []
+
+    def run(**further):
+        return run_study(
+            "tiny",
+            dataset,
+            records=tmp_path / "saved_models/records",
+            runs=tmp_path / "runs",
+            log=lines.append,
+            **further,
+        )
+
+    records = run(seeds=(0, 1), labels=["as it is"]) + run(seeds=(0, 1))
+    assert [record["case"] for record in records[2:]] == list(TINY.cases) * 2
+    assert records[:2] == [r for r in records[2:] if r["case"] == "as it is"]
+    for record in records:
+        assert "test" not in record and "accuracy" in record["validation"]
+    assert any("kept from before" in line for line in lines)
+    files = sorted(tmp_path.glob("saved_models/records/study-tiny/*.json"))
+    assert [file.name for file in files] == [
+        "as-it-is-seed0.json",
+        "as-it-is-seed1.json",
+        "hidden-8-seed0.json",
+        "hidden-8-seed1.json",
+    ]
+    assert json.loads(files[2].read_text())["recipe"]["label_smoothing"] == 0.1
+    table = comparison_table(tmp_path, "tiny")
+    rows = table.splitlines()[-2:]
+    assert " ± " in rows[1] and " ± " not in rows[0]
+    run(epochs=2, labels=["as it is"])
+    assert (tmp_path / "saved_models/records/study-tiny-2-epochs").exists()
+
+
+def test_unknown_studies_and_cases():
+    with pytest.raises(UserError, match="expected one of: shapes-100k"):
+        run_study("none", None)
+    with pytest.raises(UserError, match="no such case"):
+        run_study("shapes-1m", None, labels=["cubic"])
