@@ -19,6 +19,7 @@ ORDER = (
     "records",
     "provenance",
     "locks",
+    "keras_internals",
     "datasets",
     "models",
     "optimizers",

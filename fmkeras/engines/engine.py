@@ -20,6 +20,7 @@ from fmkeras.engines.mean_weights import MeanWeights
 from fmkeras.engines.structure import output_index
 from fmkeras.errors import Diverged
 from fmkeras.evaluation.confusion import ConfusionMatrix
+from fmkeras.keras_internals import seed_states
 from fmkeras.optimizers.learning_rates import learning_rate_function
 from fmkeras.seeds import random_generator
 
@@ -390,9 +391,8 @@ class Engine(ABC):
     def _seed_dropout(self, seed: int, epoch: int) -> None:
         generator = random_generator("dropout", seed, epoch)
         self._seed_backend(int(generator.integers(2**31)))
-        for variable in self.model.non_trainable_variables:
-            if variable.path.endswith("seed_generator_state"):
-                variable.assign(generator.integers(2**31, size=2))
+        for state in seed_states(self.model):
+            state.assign(generator.integers(2**31, size=2))
 
     # What a backend supplies -----------------------------------------------------
 

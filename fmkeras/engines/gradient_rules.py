@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import keras
 from keras import layers, ops
 
+from fmkeras.keras_internals import layers_within
+
 
 @dataclass(frozen=True)
 class GradientRules:
@@ -48,20 +50,24 @@ class GradientRules:
 
 def _summed_axes(model) -> dict[int, tuple[int, ...]]:
     """Return for each kernel the axes that lead to one output unit."""
-    found = {}
-    for layer in model._flatten_layers(include_self=False):
-        for variable in layer._trainable_variables:
-            if len(variable.shape) > 1:
-                # A depthwise kernel has as many outputs as (channels, multiplier).
-                depthwise = isinstance(layer, layers.DepthwiseConv2D)
-                last = 2 if depthwise else 1
-                found[id(variable)] = tuple(range(len(variable.shape) - last))
-    return found
+    # A depthwise kernel has as many outputs as (channels, multiplier).
+    depthwise = {
+        id(layer.kernel)
+        for layer in layers_within(model)
+        if isinstance(layer, layers.DepthwiseConv2D)
+    }
+    return {
+        id(variable): tuple(
+            range(len(variable.shape) - (2 if id(variable) in depthwise else 1))
+        )
+        for variable in model.trainable_variables
+        if len(variable.shape) > 1
+    }
 
 
 def _norm_offsets(model) -> set[int]:
     return {
         id(layer.beta)
-        for layer in model._flatten_layers(include_self=False)
+        for layer in layers_within(model)
         if isinstance(layer, layers.BatchNormalization) and layer.center
     }

@@ -7,20 +7,15 @@ functional files of Keras 3.3 to 3.6, `Model(x, {"classes": y})`.
 import keras
 
 from fmkeras.errors import UserError
-
-
-def graph_of(model: keras.Model):
-    """Return the functional graph of a model, its own or a `Sequential`'s, or None."""
-    graph = getattr(model, "_functional", None) or model
-    return graph if hasattr(graph, "_run_through_graph") else None
+from fmkeras.keras_internals import functional_graph, input_structure
 
 
 def pack_images(model: keras.Model, images):
     """Return images in the structure that a model of one input wants to be given."""
-    graph = graph_of(model)
-    if graph is None:
+    functional = functional_graph(model)
+    if functional is None:
         return images
-    return keras.tree.pack_sequence_as(graph._inputs_struct, [images])
+    return keras.tree.pack_sequence_as(input_structure(functional), [images])
 
 
 def class_scores(model: keras.Model, outputs):

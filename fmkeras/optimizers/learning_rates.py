@@ -10,6 +10,8 @@ from collections.abc import Callable
 
 import keras
 
+from fmkeras.keras_internals import learning_rate_setting
+
 
 def learning_rate_function(optimizer) -> Callable[[int], float]:
     """Return the function from a number of updates done to the next one's rate.
@@ -21,8 +23,7 @@ def learning_rate_function(optimizer) -> Callable[[int], float]:
     scheduled = getattr(optimizer, "scheduled_learning_rate", None)
     if scheduled is not None:
         return lambda step: _as_float(scheduled(step + 1))
-    # Keras's own property evaluates a schedule; the attribute is the schedule itself.
-    rate = optimizer._learning_rate
+    rate = learning_rate_setting(optimizer)
     if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
         return schedule_function(rate)
     constant = _as_float(optimizer.learning_rate)

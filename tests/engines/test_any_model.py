@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from fmkeras.engines import predict
+from fmkeras.engines.structure import pack_images
 from tests.support.random_models import random_model
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 28, 28)).astype(np.uint8)
@@ -28,9 +29,5 @@ def test_predictions_of_a_random_model_are_keras_own(seed):
 
 def scores_of(model):
     images = IMAGES[..., None].astype("float32")
-    inputs = model.inputs
-    given = keras.tree.pack_sequence_as(
-        getattr(model, "_inputs_struct", inputs[0]), [images]
-    )
-    outputs = keras.tree.flatten(model.predict(given, verbose=0))
+    outputs = keras.tree.flatten(model.predict(pack_images(model, images), verbose=0))
     return next(x for x in outputs if x.shape == (5, 10))

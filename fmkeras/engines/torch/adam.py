@@ -14,6 +14,11 @@ import numpy as np
 import torch
 
 from fmkeras.engines.torch.layout import outputs_first
+from fmkeras.keras_internals import (
+    adam_state,
+    decays_every_weight,
+    is_stock_optimizer,
+)
 from fmkeras.optimizers import TorchAdam
 from fmkeras.optimizers.learning_rates import learning_rate_function
 
@@ -44,14 +49,8 @@ class FusedAdam:
         optimizer counts the steps as done.
         """
         optimizer = self.optimizer
-        weights = _tensors(optimizer._trainable_variables)
-        slots = [_tensors(optimizer._momentums), _tensors(optimizer._velocities), []]
-        if optimizer.amsgrad:
-            slots[2] = _tensors(optimizer._velocity_hats)
+        weights, *slots, averages = map(_tensors, adam_state(optimizer))
         steps = torch.full((), _NO_CORRECTION, device=weights[0].device)
-        averages = []
-        if optimizer.use_ema:
-            averages = _tensors(optimizer._model_variables_moving_average)
 
         def update(gradients, step, scales):
             rate, kept = scales
@@ -102,21 +101,20 @@ class FusedAdam:
 
 
 def _tensors(variables) -> list[torch.Tensor]:
-    # As they lie in memory: of others the kernel makes a copy first.
+    # As they lie in memory: others the kernel would copy first.
     return [outputs_first(variable.value.detach()) for variable in variables]
 
 
 def fuse_adam(optimizer, l2: float) -> FusedAdam | None:
     """Return the fused update of an optimizer; None where its formula is another."""
-    stock = type(optimizer).__module__.startswith("keras.") and (
-        type(optimizer).__name__ in ("Adam", "AdamW")
-    )
+    stock = any(is_stock_optimizer(optimizer, name) for name in ("Adam", "AdamW"))
     plain = (
         (stock or type(optimizer) is TorchAdam)
         and all(getattr(optimizer, n, v) == v for n, v in _PLAIN.items())
-        and not getattr(optimizer, "_exclude_from_weight_decay", None)
-        and not getattr(optimizer, "_exclude_from_weight_decay_pattern", None)
-        and all(v.constraint is None for v in optimizer._trainable_variables)
-        and all(v.dtype == "float32" for v in optimizer._trainable_variables)
+        and decays_every_weight(optimizer)
     )
+    if not plain:
+        return None
+    weights = adam_state(optimizer).weights
+    plain = all(v.constraint is None and v.dtype == "float32" for v in weights)
     return FusedAdam(optimizer, l2) if plain else None

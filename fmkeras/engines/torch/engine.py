@@ -9,7 +9,7 @@ from functools import partial
 import keras
 import numpy as np
 import torch
-from keras.src.backend.torch.core import get_device
+from keras import ops
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from fmkeras.datasets.splits import Subset
@@ -17,9 +17,10 @@ from fmkeras.engines.engine import Engine, one_hot_labels
 from fmkeras.engines.structure import class_scores, pack_images
 from fmkeras.engines.torch.adam import fuse_adam
 from fmkeras.engines.torch.cuda_graph import RecordedStep
+from fmkeras.engines.torch.fusion import FusionPlan
 from fmkeras.engines.torch.inductor import compile_graph
-from fmkeras.engines.torch.layers import TorchForward, lower_loss
 from fmkeras.engines.torch.layout import to_output_first
+from fmkeras.engines.torch.loss import lower_loss
 from fmkeras.engines.torch.sampling import sample_images
 from fmkeras.engines.torch.simplify import simplify
 from fmkeras.errors import UserError
@@ -34,6 +35,10 @@ class _Data:
     labels: np.ndarray
 
 
+class NotTraceable(Exception):
+    """A step that `make_fx` cannot trace, because of a layer of its model."""
+
+
 class TorchEngine(Engine):
     """Keras's layer calls run once, while tracing; the steps run the graph alone.
 
@@ -43,11 +48,8 @@ class TorchEngine(Engine):
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self._graphs: dict[tuple, Callable] = {}
-        self._forward_layers = TorchForward(self.model)
+        self._fusible = False
         self._loss = lower_loss(self.loss)
-        self._teacher_layers = None
-        if self.teacher is not None:
-            self._teacher_layers = TorchForward(self.teacher.model)
         self._fused = None
         if self.optimizer is not None:
             self._fused = fuse_adam(self.optimizer, self.l2)
@@ -56,7 +58,7 @@ class TorchEngine(Engine):
 
     def _to_device(self, part: Subset) -> _Data:
         one_hot = one_hot_labels(part.labels, self.num_classes)
-        device = get_device()
+        device = _device()
         return _Data(
             torch.from_numpy(np.ascontiguousarray(part.images)).to(device),
             torch.from_numpy(one_hot).to(device),
@@ -73,7 +75,7 @@ class TorchEngine(Engine):
         return self._run(self._evaluate_step, "evaluate", data, batches)
 
     def _forward(self, images):
-        images = torch.from_numpy(np.ascontiguousarray(images)).to(get_device())
+        images = torch.from_numpy(np.ascontiguousarray(images)).to(_device())
         state = self._state()[:2]
         with torch.no_grad():
             graph = self._predict_graph(state, images)
@@ -83,9 +85,7 @@ class TorchEngine(Engine):
         try:
             key = ("predict", len(images))
             return self._graph(key, self._predict_step, *state, [images])
-        except UserError:
-            raise
-        except Exception as error:  # Layers of any kind may refuse to be traced.
+        except NotTraceable as error:
             _log.info("Keras predicts with %s: %s", self.model.name, error)
             return self._keras_predict
 
@@ -110,7 +110,7 @@ class TorchEngine(Engine):
 
     def _generator(self) -> torch.Generator:
         """The generator that dropout draws from: the device's own."""
-        device = torch.device(get_device())
+        device = _device()
         if device.type == "cuda":
             torch.cuda.init()
             return torch.cuda.default_generators[device.index or 0]
@@ -155,9 +155,9 @@ class TorchEngine(Engine):
         """Return the step compiled, on a GPU recorded too; None where that fails."""
         on_cpu = _on_cpu()
         inputs = [tensor for group in groups for tensor in group]
-        self._forward_layers.fusible = on_cpu
+        self._fusible = on_cpu
         run = compile_graph(_trace(step, groups), inputs)
-        self._forward_layers.fusible = False
+        self._fusible = False
         if on_cpu:
             return run
         # The state stays where it is, a batch comes, a row is written.
@@ -205,7 +205,7 @@ class TorchEngine(Engine):
         images = images.to(torch.float32).unsqueeze(-1)
         mapping = zip(self.teacher.variables(), values, strict=True)
         with torch.no_grad(), keras.StatelessScope(list(mapping)):
-            return self._teacher_layers(images, training=False)
+            return FusionPlan(self.teacher.model, training=False)(images)
 
     def _evaluate_step(self, trainable, non_trainable, batch, row):
         images, targets = batch
@@ -228,14 +228,19 @@ class TorchEngine(Engine):
             *zip(variables[1], non_trainable, strict=True),
         ]
         with keras.StatelessScope(mapping) as scope:
-            outputs = self._forward_layers(images, training)
+            outputs = FusionPlan(self.model, training, self._fusible)(images)
         logits = class_scores(self.model, outputs)
         non_trainable = [scope.get_current_value(v) for v in variables[1]]
         return logits.to(torch.float32), non_trainable
 
 
+def _device() -> torch.device:
+    """Return the device on which Keras places new tensors."""
+    return ops.zeros(()).device
+
+
 def _on_cpu() -> bool:
-    return torch.device(get_device()).type == "cpu"
+    return _device().type == "cpu"
 
 
 def _trace(step: Callable, groups) -> torch.fx.GraphModule:
@@ -248,8 +253,14 @@ def _trace(step: Callable, groups) -> torch.fx.GraphModule:
 
     with torch.enable_grad():
         # Fake tensors: a trace neither trains nor draws random numbers.
-        trace = make_fx(flat_step, tracing_mode="fake")
-        return simplify(trace(*(tensor for group in groups for tensor in group)))
+        trace = make_fx(flat_step, tracing_mode="fake", _allow_non_fake_inputs=True)
+        try:
+            module = trace(*(tensor for group in groups for tensor in group))
+        except UserError:
+            raise
+        except Exception as error:  # layers of any kind may refuse, each in its own way
+            raise NotTraceable(str(error)) from error
+    return simplify(module)
 
 
 def _write(old: list[torch.Tensor], new: list[torch.Tensor]) -> None:

@@ -12,7 +12,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from fmkeras.datasets.garments.draw import draw_garments
 from fmkeras.datasets.splits import Subset
 from fmkeras.engines.torch.engine import TorchEngine
-from fmkeras.engines.torch.layers import TorchForward
+from fmkeras.engines.torch.fusion import FusionPlan
 from fmkeras.engines.torch.simplify import simplify
 from fmkeras.models import build_model, list_models, model_info
 from fmkeras.recipes import Recipe
@@ -39,6 +39,10 @@ def policy(name):
         yield
     finally:
         keras.config.set_dtype_policy(before)
+
+
+def planned(model, fusible=False):
+    return lambda images, training: FusionPlan(model, training, fusible)(images)
 
 
 def compute(forward, model, images, training):
@@ -81,8 +85,8 @@ def test_every_network_computes_the_same(name, kind):
     with policy("float64"):
         model = build_model(name, seed=1, **options)
     images = torch.from_numpy(draw_garments(3, seed=0)[0]).double().unsqueeze(-1)
-    forward = TorchForward(model, fusible=kind == "training to be fused")
-    found = compute(forward, model, images, training)
+    fusible = kind == "training to be fused"
+    found = compute(planned(model, fusible), model, images, training)
     assert_same(found, compute(model, model, images, training), atol=1e-5)
 
 
@@ -153,7 +157,7 @@ def test_other_options_compute_the_same(name, fusible):
     with policy("float64"):
         model = build(layers.Conv2D(2, 1), *STACKS[name]())
     images = torch.rand(3, 9, 9, 2, dtype=torch.float64)
-    found = compute(TorchForward(model, fusible), model, images, True)
+    found = compute(planned(model, fusible), model, images, True)
     assert_same(found, compute(model, model, images, True), atol=1e-5)
 
 
@@ -162,7 +166,7 @@ def test_bfloat16_is_where_keras_has_it(fusible):
     with policy("mixed_bfloat16"):
         model = build(layers.Conv2D(4, 3), layers.BatchNormalization(), layers.Dense(3))
     images = torch.rand(3, 9, 9, 2, generator=torch.Generator().manual_seed(0))
-    found = compute(TorchForward(model, fusible), model, images, True)
+    found = compute(planned(model, fusible), model, images, True)
     expected = compute(model, model, images, True)
     assert [v.dtype for v in found] == [v.dtype for v in expected]
     assert_same(found, expected, atol=0.03)
@@ -173,7 +177,7 @@ def test_dropout_keeps_its_share_and_the_mean(rate):
     model = build(layers.Dropout(rate))
     images = torch.ones(4000, 9, 9, 2)
     torch.manual_seed(0)
-    first, second = (TorchForward(model)(images, training=True) for _ in range(2))
+    first, second = (FusionPlan(model, training=True)(images) for _ in range(2))
     assert (first != second).any()
     kept = (first != 0).float()
     error = 4 * (rate * (1 - rate) / kept.numel()) ** 0.5
@@ -182,7 +186,7 @@ def test_dropout_keeps_its_share_and_the_mean(rate):
     # Neighbours share a word of the random bits, not their fate.
     pairs = kept.flatten()[1:] * kept.flatten()[:-1]
     assert pairs.mean().item() == pytest.approx((1 - rate) ** 2, abs=2 * error)
-    assert (TorchForward(model)(images, training=False) == images).all()
+    assert (FusionPlan(model, training=False)(images) == images).all()
 
 
 @pytest.mark.parametrize("fusible", [False, True])
@@ -191,9 +195,7 @@ def test_two_dropouts_of_one_size_draw_masks_of_their_own(fusible):
     pair = [layers.Dropout(0.5)(pixels), layers.Dropout(0.5)(pixels)]
     model = keras.Model(pixels, layers.Concatenate()(pair))
     images = torch.ones(3, 9, 9, 2)
-    trace = make_fx(
-        lambda x: TorchForward(model, fusible)(x, True), tracing_mode="fake"
-    )
+    trace = make_fx(FusionPlan(model, True, fusible), tracing_mode="fake")
     # Drawn in the graph that runs, where what is equal is computed once.
     first, second = simplify(trace(images))(images).split(2, dim=-1)
     assert (first != second).any()
@@ -285,8 +287,8 @@ def test_models_within_models_are_lowered_too():
     model = keras.Sequential([keras.Input((9, 9, 2)), inner, layers.Dropout(0.5)])
     images = torch.rand(3, 9, 9, 2)
     expected = model(images, training=False)
-    torch.testing.assert_close(TorchForward(model)(images, False), expected)
-    trace = make_fx(lambda x: TorchForward(model)(x, False))(images)
+    torch.testing.assert_close(FusionPlan(model, training=False)(images), expected)
+    trace = make_fx(FusionPlan(model, training=False))(images)
     targets = {node.target for node in trace.graph.nodes}
     # The normalisation has become a part of the convolution.
     assert torch.ops.aten.convolution.default in targets
@@ -302,14 +304,14 @@ def test_a_model_of_inner_layers_gives_what_they_give():
     for outputs in (padded, convolved, normed):
         model = keras.Model(pixels, outputs)
         expected = model(images, training=False)
-        found = TorchForward(model)(images, training=False)
+        found = FusionPlan(model, training=False)(images)
         torch.testing.assert_close(found, expected)
 
 
 def test_a_relu_waits_until_a_maximum_has_thinned_its_values_out():
     model = build_model("tinyvgg_bn", seed=0)
     images = torch.rand(2, 28, 28, 1)
-    trace = make_fx(lambda x: TorchForward(model)(x, False))(images)
+    trace = make_fx(FusionPlan(model, training=False))(images)
     names = [str(node.target) for node in trace.graph.nodes]
     order = [name for name in names if "relu" in name or "max_pool" in name]
     kinds = ["relu" if "relu" in name else "pool" for name in order]
@@ -335,3 +337,34 @@ def test_a_step_that_is_not_compiled_runs_as_it_is(monkeypatch):
         weights.append(model.get_weights())
     for one, other in zip(*weights, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_a_plan_names_what_keras_computes():
+    class Wrapped(layers.Layer):
+        """A layer whose `call` takes no `training`, around one that does."""
+
+        def __init__(self):
+            super().__init__()
+            self.dropout = layers.Dropout(0.5)
+
+        def build(self, shape):
+            self.dropout.build(shape)
+
+        def call(self, x):
+            return self.dropout(x)
+
+    wrapped, convolution = Wrapped(), layers.Conv2D(2, 1)
+    normalization = layers.Normalization()
+    normalization.adapt(np.random.default_rng(0).normal(size=(9, 9, 9, 2)))
+    pixels = keras.Input((9, 9, 2))
+    shifted = normalization(pixels) + 1.0
+    model = keras.Model(pixels, layers.ReLU()(convolution(wrapped(shifted))))
+    plan = FusionPlan(model, training=True)
+    names = [operation.name for operation in plan.by_keras]
+    assert names == [normalization.name, "add", wrapped.name]
+    assert convolution in plan.lowered and wrapped not in plan.lowered
+    # Training reaches the dropout inside, as in the model's own call.
+    images = torch.rand(8, 9, 9, 2)
+    assert (plan(images) != plan(images)).any()
+    plan = FusionPlan(model, training=False)
+    torch.testing.assert_close(plan(images), model(images, training=False))
