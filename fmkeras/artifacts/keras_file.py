@@ -15,9 +15,10 @@ import keras
 from fmkeras.artifacts.load_error import load_error, read_version
 from fmkeras.artifacts.portable import OLDEST, drop_newer_defaults
 from fmkeras.backends import block_imports
-from fmkeras.engines.structure import graph_of, output_index
+from fmkeras.engines.structure import output_index
 from fmkeras.errors import UserError
 from fmkeras.files import replacing, write_json
+from fmkeras.keras_internals import functional_graph
 from fmkeras.labels import CLASS_NAMES, IMAGE_SHAPE
 from fmkeras.records import SAVED_MODELS
 
@@ -223,7 +224,7 @@ def _as_classifier(
         with contextlib.suppress(Exception):
             model.build((None, *IMAGE_SHAPE))
     _check_shapes(path, model, num_classes)
-    graph = graph_of(model)
+    graph = functional_graph(model)
     if graph is None:
         return model
     scores = graph.outputs[output_index(graph, num_classes)]
