@@ -20,6 +20,7 @@ from fmkeras.benchmark.pytorch.weights import entries, export_to_torch
 from fmkeras.datasets.garments.draw import draw_garments
 from fmkeras.engines.gradients import gradient_function
 from fmkeras.models import build_model, model_info
+from fmkeras.optimizers import TorchAdam
 
 MOST_DRAWS = 12
 # The share of the first loss that the first step takes off, to first order: the
@@ -38,7 +39,8 @@ _RANGES = {
 # of a whole network by a hundredth, whichever library computes it.
 _CLEAR_RANGES = _RANGES | {"bias": (0.1, 0.5), "gamma": (0.4, 0.8), "beta": (1.2, 2.4)}
 # Size of a batch and number of steps, by the pixels that the network sees.
-EXTENT = {28: (8, 20), 96: (2, 20), 224: (2, 5)}
+EXTENT = {28: (8, 20), 64: (4, 20), 96: (2, 20), 224: (2, 5)}
+ADAM_RATE = 1e-3  # the published recipes have 1e-3 and 1e-4
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class Parity:
             sides take different ways; that comes with one draw and goes with the
             next, while a fault stays in all of them.
         losses: largest relative difference of the losses of `steps` SGD steps.
+        adam_losses: the same for `TorchAdam` here and `torch.optim.Adam` there.
         parameters, expected_parameters: trainable weights, here and as published.
     """
 
@@ -69,6 +72,7 @@ class Parity:
     training: float
     gradients: float
     losses: float
+    adam_losses: float
     gradient_draws: list[float]
     batch: int
     steps: int
@@ -118,9 +122,13 @@ def compare(model, twin, expected_parameters, *, batch, steps, seed=0) -> Parity
         draws.append(_gradient_difference(model, gradients, twin))
     square = sum(float(p.grad.double().square().sum()) for p in twin.parameters())
     learning_rate = FIRST_STEP * loss / square
-    # Again the last draw: the moving averages have moved.
-    _draw_both(model, twin, _CLEAR_RANGES, seed + len(draws) - 1)
-    here, there = _descend(model, step, twin, images, labels, steps, learning_rate)
+    paths = {}
+    for name in ("sgd", "adam"):
+        # Again the last draw: weights and moving averages have moved.
+        _draw_both(model, twin, _CLEAR_RANGES, seed + len(draws) - 1)
+        both = _OPTIMIZERS[name](model, twin, learning_rate)
+        paths[name] = _descend(model, step, twin, images, labels, steps, *both)
+    here, there = paths["sgd"]
     return Parity(
         name=model.name,
         backend=keras.backend.backend(),
@@ -130,7 +138,8 @@ def compare(model, twin, expected_parameters, *, batch, steps, seed=0) -> Parity
         training=training,
         gradients=min(draws),
         gradient_draws=draws,
-        losses=float(np.max(np.abs(here - there) / np.abs(there))),
+        losses=_path_difference(here, there),
+        adam_losses=_path_difference(*paths["adam"]),
         batch=batch,
         steps=steps,
         learning_rate=learning_rate,
@@ -155,20 +164,44 @@ def _draw_both(model, twin, ranges, seed) -> None:
     twin.load_state_dict(export_to_torch(model))
 
 
-def _descend(model, step, twin, images, labels, steps, learning_rate):
-    """Take plain SGD steps in both; return the losses before each."""
-    optimizer = torch.optim.SGD(twin.parameters(), lr=learning_rate)
-    here, there = [], []
-    for x, y in zip(np.split(images, steps), np.split(labels, steps), strict=True):
-        loss, gradients, _ = step(x, y)
+def _sgd(model, twin, learning_rate):
+    def update(gradients):
         for variable, gradient in zip(
             model.trainable_variables, gradients, strict=True
         ):
             variable.assign_sub(learning_rate * gradient)
+
+    return update, torch.optim.SGD(twin.parameters(), lr=learning_rate)
+
+
+def _adam(model, twin, learning_rate):
+    optimizer = TorchAdam(ADAM_RATE)
+    optimizer.build(model.trainable_variables)
+
+    def update(gradients):
+        gradients = [keras.ops.convert_to_tensor(g) for g in gradients]
+        optimizer.apply(gradients, model.trainable_variables)
+
+    return update, torch.optim.Adam(twin.parameters(), lr=ADAM_RATE)
+
+
+_OPTIMIZERS = {"sgd": _sgd, "adam": _adam}
+
+
+def _descend(model, step, twin, images, labels, steps, update, oracle):
+    """Train both, here by `update`, there by `oracle`; return the losses before."""
+    here, there = [], []
+    for x, y in zip(np.split(images, steps), np.split(labels, steps), strict=True):
+        loss, gradients, _ = step(x, y)
+        update(gradients)
         here.append(loss)
         there.append(_backward(twin, x, y)[0])
-        optimizer.step()
+        oracle.step()
     return np.array(here), np.array(there)
+
+
+def _path_difference(here, there) -> float:
+    return float(np.max(np.abs(here - there) / np.abs(there)))
 
 
 def _backward(twin, images, labels):
