@@ -34,6 +34,18 @@ flag = $(if $($(1)),$(2) $(foreach word,$($(1)),$(call quoted,$(word))))
 path = $(if $($(1)),$(2) $(call quoted,$(patsubst ~/%,$(HOME)/%,$($(1)))))
 DATA_FLAGS = $(call path,DATA,--data) $(call path,DATA_DIR,--data-dir)
 MODEL_FLAG = $(call path,MODEL,--model)
+PIXELS_FLAG = $(call flag,PIXELS,--pixels)
+
+# What the command line sets is one of the variables that help names, or a mistake.
+KNOWN := $(shell sed -n "s/^\t@echo '  \([A-Z][A-Z_]*\) .*=.*/\1/p" '$(firstword $(MAKEFILE_LIST))')
+GIVEN := $(foreach v,$(.VARIABLES),$(if $(findstring command line,$(origin $(v))),$(v)))
+UNKNOWN := $(filter-out $(KNOWN) MAKE% -% FMKERAS TUNE VENV SHELL PIP_%,$(GIVEN))
+ifneq ($(UNKNOWN),)
+CLOSE := $(shell $(PYTHON) -c 'import difflib, sys; print(*difflib.get_close_matches(sys.argv[1].upper(), sys.argv[2:], 1, 0.5))' $(call quoted,$(firstword $(UNKNOWN))) $(KNOWN))
+$(error Unknown variable; $(if $(CLOSE),did you mean $(CLOSE)?,expected one that 'make help' lists.) Received: $(firstword $(UNKNOWN)))
+endif
+# Messages then speak of MODEL=, not of --model.
+export FMKERAS_USED_BY := make
 
 .DEFAULT_GOAL := help
 .PHONY: help venv quickstart train evaluate compare predict export import-torch audit report data models show parity \
@@ -48,6 +60,8 @@ help: ## print this help
 	@echo 'Variables:                                               for example'
 	@echo '  MODEL         a network (make models), a .keras path   MODEL=lenet'
 	@echo '  MODELS        several of them, or all                  MODELS="lenet cnn"'
+	@echo '  PIXELS        of a model made elsewhere: its range     PIXELS=0..1'
+	@echo '  LIMIT         as many training images, of each class   LIMIT=5000'
 	@echo '  IMAGES        pictures of your own, or a folder        IMAGES="a.png b.jpg"'
 	@echo '  FORMAT        of export: onnx, litert, torch ... all   FORMAT="onnx torch"'
 	@echo '  FILE          of import-torch: weights of PyTorch      FILE=mlp.pt'
@@ -96,18 +110,19 @@ train: $(READY) ## train MODEL and save it in saved_models
 	$(call flag,EPOCHS,--epochs) $(call flag,BATCH,--batch-size) \
 	$(call flag,LR,--learning-rate) $(call flag,OPTIMIZER,--optimizer) \
 	$(call flag,SEED,--seed) $(call flag,PRECISION,--precision) \
-	$(call path,OUT,--out) $(ARGS)
+	$(call flag,LIMIT,--limit) $(call path,OUT,--out) $(ARGS)
 
 evaluate: $(READY) ## measure MODEL, or several, on the test images
 	@$(FMKERAS) evaluate $(MODEL_FLAG) $(DATA_FLAGS) $(call path,OUT,--json) \
-	$(call path,FIGURE,--figure) $(ARGS)
+	$(call path,FIGURE,--figure) $(PIXELS_FLAG) $(ARGS)
 
 compare: $(READY) ## compare MODELS on the same test images
 	@$(FMKERAS) compare $(call path,MODELS,--models) $(DATA_FLAGS) \
-	$(call path,OUT,--json) $(ARGS)
+	$(PIXELS_FLAG) $(call path,OUT,--json) $(ARGS)
 
 predict: $(READY) ## say what is on your own IMAGES, or on those in a folder
-	@$(FMKERAS) predict $(call path,IMAGES,) $(MODEL_FLAG) $(call path,OUT,--out) $(ARGS)
+	@$(FMKERAS) predict $(call path,IMAGES,) $(MODEL_FLAG) $(PIXELS_FLAG) \
+	$(call path,OUT,--out) $(ARGS)
 
 export: $(READY_TO_EXPORT) ## write MODEL in FORMAT, and check it in its own runtime
 	@$(FMKERAS) export $(MODEL_FLAG) $(call flag,FORMAT,--format) $(DATA_FLAGS) \
@@ -123,7 +138,7 @@ audit: $(READY) ## list labels that are likely wrong, and twins of test images
 
 report: $(READY) ## write pages about MODELS, all if none is named, or about RUN
 	@$(FMKERAS) report $(call path,MODELS,--models) $(call path,RUN,--run) $(DATA_FLAGS) \
-	$(call path,OUT,--out) $(ARGS)
+	$(PIXELS_FLAG) $(call path,OUT,--out) $(ARGS)
 
 data: $(READY) ## say what data was found, where, and whether it is intact
 	@$(FMKERAS) data $(DATA_FLAGS) $(call path,OUT,--json) $(call path,FIGURE,--figure) $(ARGS)

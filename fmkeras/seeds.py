@@ -8,6 +8,7 @@ import numpy as np
 # share numbers, whatever the indices behind them.
 STREAMS = {
     "split": "which images are validation images",
+    "limit": "which training images are used where not all are",
     "weights": "initial weights, and the state of dropout layers before training",
     "order": "the order of the training images in an epoch",
     "dropout": "the dropout masks of an epoch",

@@ -5,6 +5,7 @@ import numpy as np
 from keras import layers
 
 from fmkeras.engines.gradients import input_gradients
+from fmkeras.engines.structure import nodes_of
 
 # Layers that leave every place of a feature map where it is, or make it coarser.
 _POOLING = (layers.MaxPooling2D, layers.AveragePooling2D, layers.Dropout)
@@ -47,14 +48,15 @@ def first_filters(model: keras.Model) -> tuple[str, np.ndarray] | None:
     Convolution kernels of one channel, or the weights of a dense layer that sees the
     28 x 28 pixels themselves. None where the first weights are of another form.
     """
-    for layer in model.layers:
+    for layer in nodes_of(model):
         if isinstance(layer, layers.Conv2D) and layer.kernel.shape[2] == 1:
             kernel = keras.ops.convert_to_numpy(layer.kernel)
             return layer.name, np.moveaxis(kernel[:, :, 0], -1, 0)
         if isinstance(layer, layers.Dense) and layer.kernel.shape[0] == 28 * 28:
             kernel = keras.ops.convert_to_numpy(layer.kernel)
             return layer.name, np.moveaxis(kernel.reshape(28, 28, -1), -1, 0)
-        if layer.weights and not isinstance(layer, layers.BatchNormalization):
+        own = isinstance(layer, layers.Layer) and layer.trainable_weights
+        if own and not isinstance(layer, layers.BatchNormalization):
             return None
     return None
 
@@ -67,9 +69,10 @@ def feature_maps(
     `image` is uint8 (28, 28); the maps are float32 (maps, h, w). None for a net
     without a convolution.
     """
-    for layer in model.layers:
+    for layer in nodes_of(model):
         if isinstance(layer, layers.Conv2D):
-            part = keras.Model(model.inputs[0], layer.output)
+            outputs = nodes_of(model)[layer].output_tensors
+            part = keras.Model(model.inputs[0], outputs[0])
             maps = _run(part, _as_input(model, image[None]))[0]
             return layer.name, np.moveaxis(maps, -1, 0)
     return None
@@ -77,22 +80,26 @@ def feature_maps(
 
 def last_maps(model: keras.Model):
     """Return the last feature maps, before pooling and flattening; None without any."""
-    if not any(isinstance(layer, layers.Conv2D) for layer in model.layers):
+    nodes = nodes_of(model)
+    if not any(isinstance(layer, layers.Conv2D) for layer in nodes):
         return None
-    made_by = {id(layer.output): layer for layer in model.layers}
-    collapsing = [x for x in model.layers if isinstance(x, _COLLAPSING)]
+    made_by = {id(x): node for node in nodes.values() for x in node.output_tensors}
+    collapsing = [n for n in nodes.values() if isinstance(n.operation, _COLLAPSING)]
     if not collapsing:
         return None
-    maps = collapsing[-1].input
-    while isinstance(layer := made_by.get(id(maps)), _POOLING):
-        maps = layer.input
+    maps = collapsing[-1].input_tensors[0]
+    while (node := made_by.get(id(maps))) and isinstance(node.operation, _POOLING):
+        maps = node.input_tensors[0]
     return maps if len(maps.shape) == 4 else None
 
 
 def _scores(model: keras.Model):
     """The scores that a last softmax takes, or else what the model gives."""
-    last = model.layers[-1]
-    return last.input if isinstance(last, layers.Softmax) else model.outputs[0]
+    scores = model.outputs[0]
+    last = scores._keras_history.operation
+    if not isinstance(last, layers.Softmax):
+        return scores
+    return nodes_of(model)[last].input_tensors[0]
 
 
 def _as_input(model: keras.Model, images: np.ndarray) -> np.ndarray:

@@ -1,10 +1,18 @@
 """Trained models by name: which there are, and which images they never saw."""
 
 import os
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from fmkeras.artifacts import keras_file
+from fmkeras.artifacts.pixels import (
+    RAW,
+    SAMPLE,
+    accuracy_by_range,
+    range_warning,
+    take_raw_pixels,
+)
 from fmkeras.datasets import Dataset
 from fmkeras.datasets.splits import Subset, split_dataset
 from fmkeras.errors import UserError
@@ -56,21 +64,37 @@ def class_names_of(card: dict, model) -> tuple[str, ...]:
 
 
 def load_for_dataset(
-    path_or_name: str | os.PathLike, folder: str | os.PathLike, dataset: Dataset
+    path_or_name: str | os.PathLike,
+    folder: str | os.PathLike,
+    dataset: Dataset,
+    pixels: str | None = None,
 ):
     """Open a model to be measured on `dataset`.
 
-    Raises `UserError` where it is not to be had (see `load_artifact`), or where it
-    tells other classes apart than those of the data.
+    `pixels` is the range that a model without a card was trained on; where it is not
+    given, a model that is far better on another range than on raw pixels is pointed
+    out on stderr. Raises `UserError` where it is not to be had (see `load_artifact`),
+    or where it tells other classes apart than those of the data.
     """
-    names = tuple(card_or_empty(path_or_name, folder).get("classes", ()))
+    card = card_or_empty(path_or_name, folder)
+    names = tuple(card.get("classes", ()))
     if names and names != dataset.class_names:
         raise UserError(
             f"The model '{path_or_name}' tells other classes apart than those of the "
             f"data set {dataset.name}; expected {_shortened(dataset.class_names)}: "
             f"give the data it was trained on. Received: {_shortened(names)}"
         )
-    return keras_file.load_artifact(path_or_name, folder, dataset.num_classes)
+    model = keras_file.load_artifact(path_or_name, folder, dataset.num_classes)
+    told = card.get("pixels", RAW if card else pixels)
+    if told is None:
+        images, labels = dataset.x_train[:SAMPLE], dataset.y_train[:SAMPLE]
+        warning = range_warning(
+            str(path_or_name), accuracy_by_range(model, images, labels)
+        )
+        if warning:
+            print(f"fmkeras: {warning}", file=sys.stderr)
+        return model
+    return take_raw_pixels(model, told)
 
 
 def validation_subset(card: dict, dataset: Dataset) -> Subset | None:

@@ -36,6 +36,7 @@ def add_commands(add) -> None:
         metavar="FILE",
         help="draw accuracy against confidence (.png or .svg)",
     )
+    flags.add_pixels(evaluate_parser)
     flags.add_backend(evaluate_parser)
     flags.add_data(evaluate_parser)
 
@@ -60,6 +61,7 @@ def add_commands(add) -> None:
     compare_parser.add_argument(
         "--json", metavar="FILE", help="write the figures there"
     )
+    flags.add_pixels(compare_parser)
     flags.add_backend(compare_parser)
     flags.add_data(compare_parser)
 
@@ -96,7 +98,7 @@ def _evaluate_one(name: str, dataset, args) -> dict:
         evaluation_text,
     )
 
-    model = load_for_dataset(name, args.models_dir, dataset)
+    model = load_for_dataset(name, args.models_dir, dataset, args.pixels)
     evaluation = evaluate_model(
         model, dataset.x_test, dataset.y_test, predict, dataset.class_names
     )
@@ -146,7 +148,8 @@ def compare(args) -> None:
 
     predictions = {
         name: predict(
-            load_for_dataset(name, args.models_dir, dataset), dataset.x_test
+            load_for_dataset(name, args.models_dir, dataset, args.pixels),
+            dataset.x_test,
         ).argmax(1)
         for name in names
     }

@@ -54,6 +54,16 @@ def add_models_dir(parser) -> None:
     )
 
 
+def add_pixels(parser) -> None:
+    parser.add_argument(
+        "--pixels",
+        choices=("0..255", "0..1", "-1..1", "standardised"),
+        metavar="RANGE",
+        help="what a model of another project was trained on: 0..255 (the default), "
+        "0..1, -1..1 or standardised",
+    )
+
+
 def add_seed(parser) -> None:
     parser.add_argument(
         "--seed",

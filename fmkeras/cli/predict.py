@@ -41,6 +41,7 @@ def add_commands(add) -> None:
         metavar="FILE",
         help="write a table (default for a folder: predictions.csv in --out)",
     )
+    flags.add_pixels(predict_parser)
     flags.add_backend(predict_parser)
 
 
@@ -70,10 +71,13 @@ def predict(args) -> None:
     print_device()
     from fmkeras.artifacts.keras_file import load_artifact
     from fmkeras.artifacts.lookup import card_or_empty, class_names_of
+    from fmkeras.artifacts.pixels import RAW, take_raw_pixels
     from fmkeras.engines import predict as run_model
 
     model = load_artifact(args.model, args.models_dir)
-    names = class_names_of(card_or_empty(args.model, args.models_dir), model)
+    card = card_or_empty(args.model, args.models_dir)
+    model = take_raw_pixels(model, card.get("pixels") or args.pixels or RAW)
+    names = class_names_of(card, model)
     predictions = predict_pictures(model, pictures, run_model, names)
     for prediction in predictions:
         print(prediction.to_text())

@@ -89,6 +89,7 @@ def _add_report(add) -> None:
         help="what make audit found (default: runs/audit/audit.json)",
     )
     flags.add_models_dir(report_parser)
+    flags.add_pixels(report_parser)
     flags.add_backend(report_parser)
     flags.add_data(report_parser)
 
@@ -147,5 +148,6 @@ def report(args) -> None:
             audit=args.audit,
             image=args.image,
             device=describe_device(),
+            pixels=args.pixels,
         )
     print(f"Report: {page} (open it in a browser)")

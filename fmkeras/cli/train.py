@@ -8,6 +8,7 @@ import sys
 
 from fmkeras.cli import flags
 from fmkeras.cli.session import load_data, print_device
+from fmkeras.datasets.splits import limit_training
 from fmkeras.recipes import (
     CHOICES,
     OPTIMIZERS,
@@ -74,7 +75,10 @@ def train(args) -> None:
             f"{recipe.l2:g}."
         )
     out = args.out if args.model_save else None
-    _run_training(args, recipe, load_data(args), model_options, out)
+    dataset = load_data(args)
+    if args.limit is not None:
+        dataset = limit_training(dataset, args.limit, args.seed)
+    _run_training(args, recipe, dataset, model_options, out)
 
 
 def quickstart(args) -> None:
@@ -153,6 +157,12 @@ def _interrupt_message(interrupt) -> str:
 
 
 def _add_training(parser) -> None:
+    parser.add_argument(
+        "--limit",
+        type=flags.whole_number,
+        metavar="N",
+        help="train on this many training images, of each class its share",
+    )
     flags.add_backend(parser)
     flags.add_seed(parser)
     parser.add_argument(

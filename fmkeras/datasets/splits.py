@@ -1,10 +1,11 @@
 """From a data set to seeded splits, and the order of the images in each epoch."""
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
 
-from fmkeras.datasets.dataset import Dataset
+from fmkeras.datasets.dataset import Dataset, content_checksum
 from fmkeras.errors import UserError
 from fmkeras.seeds import VERSION, random_generator
 
@@ -67,6 +68,33 @@ def split_dataset(
         size = min(VALIDATION_SIZE, max(count // 10, 1))
         validation, train = _divide(train, size, seed, streams)
     return DataSplits(train, validation, test)
+
+
+def limit_training(dataset: Dataset, count: int, seed: int) -> Dataset:
+    """Return a data set with `count` of its training images, stratified and seeded.
+
+    The test images stay. Raises `UserError` for more images than there are, or fewer
+    than two of each class.
+    """
+    least = 2 * dataset.num_classes
+    if not least <= count <= len(dataset.y_train):
+        raise UserError(
+            f"Bad limit of training images; expected {least} to "
+            f"{len(dataset.y_train)}. Received: {count}"
+        )
+    if count == len(dataset.y_train):
+        return dataset
+    labels = dataset.y_train
+    shuffled = random_generator("limit", seed).permutation(len(labels))
+    chosen = np.sort(shuffled[_interleaved(labels[shuffled])][:count])
+    x_train, y_train = dataset.x_train[chosen], labels[chosen]
+    return dataclasses.replace(
+        dataset,
+        x_train=x_train,
+        y_train=y_train,
+        checksum=content_checksum(x_train, y_train, dataset.x_test, dataset.y_test),
+        source=f"{dataset.source}, {count:,} of {len(labels):,} training images",
+    )
 
 
 def _divide(

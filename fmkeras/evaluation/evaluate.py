@@ -42,8 +42,8 @@ class Evaluation:
         loss: mean cross-entropy in nats.
         confusion: counts, int64 (classes, classes); rows are true classes.
         per_class: precision, recall, F1 and support.
-        outputs: what the model gave: `probabilities`, or `logits` (of which a
-            softmax was taken).
+        outputs: what the model gave: `probabilities`, `logits` (of which a softmax
+            was taken) or `sigmoids` (which were divided by their sum).
         examples_per_second: once compiled, as `BatchRate` measures it.
         probabilities: of each image and class, float64 (count, classes).
         labels: int64 (count,).
@@ -200,9 +200,9 @@ def evaluate_outputs(
     (n,).
     """
     confusion = confusion_matrix(labels, outputs.argmax(axis=1), len(class_names))
-    normal = _are_probabilities(outputs)
+    kind = output_kind(outputs)
     probabilities = as_probabilities(outputs)
-    if normal:
+    if kind != "logits":
         logarithms = np.log(np.maximum(probabilities, LEAST_PROBABILITY))
     else:
         logarithms = log_softmax(outputs)
@@ -213,7 +213,7 @@ def evaluate_outputs(
         loss=cross_entropy(logarithms, labels),
         confusion=confusion,
         per_class=per_class(confusion),
-        outputs="probabilities" if normal else "logits",
+        outputs=kind,
         examples_per_second=examples_per_second,
         probabilities=probabilities,
         labels=np.asarray(labels),
@@ -222,12 +222,21 @@ def evaluate_outputs(
 
 
 def as_probabilities(outputs: np.ndarray) -> np.ndarray:
-    """Return logits, or probabilities that miss a sum of one by a hair, as shares."""
-    if _are_probabilities(outputs):
-        return outputs / outputs.sum(axis=1, keepdims=True)
-    return np.exp(log_softmax(outputs))
+    """Return logits, sigmoids or probabilities as shares that sum to one."""
+    if output_kind(outputs) == "logits":
+        return np.exp(log_softmax(outputs))
+    totals = outputs.sum(axis=1, keepdims=True)
+    even = np.full_like(outputs, 1 / outputs.shape[1])
+    return np.divide(outputs, totals, out=even, where=totals > 0)
 
 
-def _are_probabilities(outputs: np.ndarray) -> bool:
-    within = outputs.min() >= 0 and outputs.max() <= 1 + SUM_TOLERANCE
-    return bool(within and np.abs(outputs.sum(axis=1) - 1).max() <= SUM_TOLERANCE)
+def output_kind(outputs: np.ndarray) -> str:
+    """Return what values, float (n, classes), are by their range and their sums.
+
+    `probabilities` sum to one, by a hair in half precision; `sigmoids`, one for each
+    class by itself, lie between zero and one too; `logits` are anything else.
+    """
+    if outputs.min() < 0 or outputs.max() > 1 + SUM_TOLERANCE or not outputs.any():
+        return "logits"
+    close = np.abs(outputs.sum(axis=1) - 1).max() <= SUM_TOLERANCE
+    return "probabilities" if close else "sigmoids"

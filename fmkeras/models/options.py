@@ -8,6 +8,7 @@ from fmkeras.labels import IMAGE_SHAPE, NUM_CLASSES
 from fmkeras.models.catalogue import ModelInfo
 from fmkeras.models.initializers import INITIALIZERS
 
+HEADS = ("logits", "probabilities")
 PREPROCESSINGS = ("scale", "standardise", "symmetric")
 
 
@@ -19,6 +20,7 @@ def check_arguments(
     preprocessing="scale",
     init="keras",
     seed=0,
+    head="logits",
 ) -> None:
     """Raise `UserError` where a common argument of `build_model` is of no use."""
     if not _is_count(num_classes) or num_classes < 2:
@@ -37,6 +39,8 @@ def check_arguments(
         raise _error("input_shape", expected, input_shape)
     if preprocessing not in PREPROCESSINGS:
         raise _error("preprocessing", _one_of(PREPROCESSINGS), preprocessing)
+    if head not in HEADS:
+        raise _error("head", _one_of(HEADS), head)
     if init not in INITIALIZERS:
         raise _error("init", _one_of(INITIALIZERS), init)
     if not isinstance(seed, Integral) or isinstance(seed, bool) or seed < 0:

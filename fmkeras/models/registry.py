@@ -70,16 +70,24 @@ def build_model(
     preprocessing: str = "scale",
     init: str = "keras",
     seed: int = 0,
+    head: str = "logits",
     **options,
 ):
     """Build a network as a functional `keras.Model` of stock layers.
 
-    It takes raw pixels, 0 to 255, (n, *input_shape), and gives logits
-    (n, num_classes). `preprocessing` is a layer inside: 'scale' divides by 255,
-    'standardise' also takes the training pixels to mean 0 and deviation 1, and
-    'symmetric' maps 0 to 255 onto -1 to 1. `init`
-    and `seed` choose the initial weights (see `initialize`), the same on every
-    backend. `options` are those that `model_info(name).options` names.
+    It takes raw pixels, 0 to 255, (n, *input_shape): they are scaled inside, so give it
+    images as they are, not divided by 255. It gives logits (n, num_classes), for a loss
+    with `from_logits=True`, or with `head="probabilities"` a softmax of them, for
+    Keras's default losses:
+
+        model = build_model("lenet", head="probabilities")
+        model.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
+        model.fit(x_train, y_train)
+
+    `preprocessing` is the layer inside: 'scale' divides by 255, 'standardise' also
+    takes the training pixels to mean 0 and deviation 1, and 'symmetric' maps 0 to 255
+    onto -1 to 1. `init` and `seed` choose the initial weights (see `initialize`), the
+    same on every backend. `options` are those that `model_info(name).options` names.
 
     Raises `UserError` for a name, an argument or an option of no use.
     """
@@ -91,12 +99,13 @@ def build_model(
         preprocessing=preprocessing,
         init=init,
         seed=seed,
+        head=head,
     )
     check_options(info, options)
 
     model = _build_graph(info, num_classes, tuple(input_shape), preprocessing, options)
     initialize(model, init, seed)
-    return model
+    return model if head == "logits" else _with_softmax(model)
 
 
 def build_graph(name: str, **options):
@@ -123,6 +132,13 @@ def _build_graph(info, num_classes, input_shape, preprocessing, options):
     images = _preprocess(keras.layers, pixels, preprocessing, info.input_size)
     logits = _BUILDERS[info.name](images, num_classes, **options)
     return keras.Model(pixels, logits, name=info.name)
+
+
+def _with_softmax(model):
+    import keras
+
+    softmax = keras.layers.Softmax(name="probabilities", dtype="float32")
+    return keras.Model(model.inputs[0], softmax(model.outputs[0]), name=model.name)
 
 
 def _preprocess(layers, pixels, preprocessing, input_size):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from fmkeras.datasets.dataset import Dataset
-from fmkeras.datasets.splits import epoch_order, split_dataset
+from fmkeras.datasets.splits import epoch_order, limit_training, split_dataset
 from fmkeras.errors import UserError
 
 
@@ -93,3 +93,20 @@ def test_the_order_of_an_epoch_depends_on_seed_and_epoch():
     assert np.array_equal(order, epoch_order(100, 0, 0))
     assert not np.array_equal(order, epoch_order(100, 0, 1))
     assert not np.array_equal(order, epoch_order(100, 1, 0))
+
+
+def test_a_limit_takes_of_each_class_its_share(garments):
+    few = limit_training(garments, 200, seed=1)
+    assert len(few.y_train) == len(few.x_train) == 200
+    shares = np.bincount(garments.y_train, minlength=10) / len(garments.y_train)
+    assert np.abs(np.bincount(few.y_train, minlength=10) - 200 * shares).max() <= 1
+    assert few.checksum != garments.checksum and "200 of 600" in few.source
+    np.testing.assert_array_equal(few.x_test, garments.x_test)
+
+    again = limit_training(garments, 200, seed=1)
+    np.testing.assert_array_equal(few.x_train, again.x_train)
+    assert limit_training(garments, 200, seed=2).checksum != few.checksum
+    assert limit_training(garments, 600, seed=1) is garments
+    for count in (601, 3, 0, -1):
+        with pytest.raises(UserError, match="Bad limit"):
+            limit_training(garments, count, seed=1)

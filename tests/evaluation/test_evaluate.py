@@ -8,7 +8,13 @@ import pytest
 import sklearn.metrics
 
 from fmkeras.errors import UserError
-from fmkeras.evaluation.evaluate import evaluate_model, fit_on_validation
+from fmkeras.evaluation.evaluate import (
+    as_probabilities,
+    evaluate_model,
+    evaluate_outputs,
+    fit_on_validation,
+    output_kind,
+)
 from fmkeras.evaluation.text import evaluation_text
 from fmkeras.labels import CLASS_NAMES
 
@@ -110,9 +116,9 @@ def test_large_logits_and_certain_mistakes_have_a_finite_loss():
     assert evaluation.accuracy == 0 and evaluation.interval[0] == 0
 
 
-def test_positive_scores_that_do_not_sum_to_one_are_logits():
-    assert evaluate(np.full((300, 10), 0.5)).outputs == "logits"
-    assert evaluate(softmax(LOGITS) * 0.9).outputs == "logits"
+def test_positive_scores_beyond_one_are_logits():
+    assert evaluate(np.full((300, 10), 1.5)).outputs == "logits"
+    assert evaluate(softmax(LOGITS) * 9).outputs == "logits"
 
 
 def test_as_json():
@@ -191,3 +197,19 @@ def test_nothing_to_evaluate_on_is_refused():
 def test_shapes_that_do_not_fit_are_refused(outputs, labels):
     with pytest.raises(ValueError, match="Received: "):
         evaluate(outputs, labels=labels)
+
+
+def test_sigmoids_are_told_from_logits_and_probabilities():
+    rng = np.random.default_rng(0)
+    sigmoids = rng.random((40, 10))
+    labels = rng.integers(0, 10, 40)
+    evaluation = evaluate_outputs(sigmoids, labels, 1.0)
+    assert evaluation.outputs == "sigmoids"
+    shares = sigmoids / sigmoids.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(evaluation.probabilities, shares)
+
+    assert output_kind(shares) == "probabilities"
+    assert output_kind(sigmoids - 0.5) == output_kind(np.zeros((3, 10))) == "logits"
+    # No class at all is as likely as any other.
+    silent = np.vstack([np.zeros(10), np.ones(10)])
+    np.testing.assert_allclose(as_probabilities(silent), np.full((2, 10), 0.1))

@@ -23,6 +23,7 @@ def report_on_saved(
     audit: str | Path,
     image: int = 0,
     device: str = "",
+    pixels: str | None = None,
 ) -> Path:
     """Report on saved models; return the path of the first page.
 
@@ -39,6 +40,7 @@ def report_on_saved(
         runs,
         out / "cache",
         lambda name: print(f"Measuring {name}", flush=True),
+        pixels,
     )
     findings = read_audit(audit, dataset)
     records = Path(models_dir) / RECORDS.name

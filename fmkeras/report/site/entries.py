@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import re
+import sys
 import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -64,30 +65,44 @@ def saved_entries(
     runs: Iterable[str | Path],
     cache: str | Path,
     log: Callable[[str], None] = lambda name: None,
+    pixels: str | None = None,
 ) -> list[ReportEntry]:
     """Return saved models, the most accurate first.
 
     Their outputs are kept in `cache` and not computed again while the file and the
     data set stay the same. `runs` are folders under which the runs that made them
-    are looked for. Raises `UserError` for two models of one name.
+    are looked for; `pixels` is the range that models without a card take. Raises
+    `UserError` for two models of one name.
     """
     folders = _run_folders(runs)
-    entries = []
-    for name in names:
-        log(name)
+
+    def entry_of(name: str) -> ReportEntry:
         path = keras_file.find_artifact(name, models_dir)
         card = card_or_empty(path)
         run = folders.get(_identity(card))
+        content = path.read_bytes() + (pixels or "").encode()
         entry = _entry(
             name=path.stem,
             card=card,
-            model=load_for_dataset(path, models_dir, dataset),
-            digest=hashlib.sha256(path.read_bytes()).hexdigest(),
+            model=load_for_dataset(path, models_dir, dataset, pixels),
+            digest=hashlib.sha256(content).hexdigest(),
             size=path.stat().st_size,
             dataset=dataset,
             cache=cache,
         )
-        entries.append(_with_history(entry, run))
+        return _with_history(entry, run)
+
+    entries, refused = [], []
+    for name in names:
+        log(name)
+        try:
+            entries.append(entry_of(name))
+        except UserError as error:
+            # One bad file does not keep the others from their pages.
+            refused.append(error)
+            print(f"fmkeras: Left out of the report: {error}", file=sys.stderr)
+    if not entries and refused:
+        raise refused[0]
     stems = [entry.name for entry in entries]
     if len(set(stems)) < len(stems):
         raise UserError(

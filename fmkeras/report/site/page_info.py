@@ -1,7 +1,10 @@
 """What the page of one model tells, computed before anything is drawn."""
 
 import dataclasses
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
+from textwrap import shorten
 
 import numpy as np
 
@@ -84,13 +87,30 @@ def collect_page_info(entry: ReportEntry, dataset: Dataset, image: int) -> PageI
         confusion=_confusion(evaluation),
         gallery=gallery(evaluation, dataset.y_test),
         worst=worst_errors(evaluation, dataset.x_test),
-        filters=first_filters(entry.model),
-        maps=feature_maps(entry.model, dataset.x_test[image]),
+        filters=_or_none(entry, "filters", lambda: first_filters(entry.model)),
+        maps=_or_none(
+            entry, "maps", lambda: feature_maps(entry.model, dataset.x_test[image])
+        ),
         image=image,
         label=dataset.class_names[dataset.y_test[image]],
         pixels=dataset.x_test[image],
-        explained=_explain_errors(entry, dataset),
+        explained=_or_none(entry, "heat maps", lambda: _explain_errors(entry, dataset)),
     )
+
+
+def _or_none(entry: ReportEntry, part: str, look: Callable):
+    """Return what a look inside a model finds; None where its layers forbid one.
+
+    A model of any layers may be reported on: what cannot be drawn of it is left out.
+    """
+    try:
+        return look()
+    except UserError:
+        raise
+    except Exception as error:
+        reason = shorten(f"{type(error).__name__}: {error}", 160)
+        print(f"No {part} on the page of {entry.name}: {reason}", file=sys.stderr)
+        return None
 
 
 def worst_errors(evaluation, images: np.ndarray, count: int = WORST) -> list[dict]:
