@@ -278,6 +278,14 @@ _ENTRIES = (
         variant_of="resnet18",
     ),
     ModelInfo(
+        name="fmk_100k",
+        family="fmk",
+        source=OWN,
+        parameters=99_178,
+        recipe=None,
+        smallest_input=8,
+    ),
+    ModelInfo(
         name="preact_resnet",
         family="preact_resnet",
         source=OWN,

@@ -14,7 +14,45 @@ DEFAULT_RECIPE = Recipe(
     weight_decay=1e-2,
     preprocessing="standardise",
 )
+# Networks of this project: what the shapes were compared with (`make study`), on all
+# training images.
+_OWN = {
+    "optimizer": "sgd",
+    "learning_rate": 0.1,
+    "weight_decay": 0.0,
+    "l2": 5e-4,
+    "crop_padding": 2,
+    "flip": True,
+    "erasing": 0.5,
+    "data_split": "full",
+    "keep": "last",
+    "precision": "bfloat16",
+    "compile": "no",
+}
+# The networks that see 96 or 224 pixels, and the largest one: enough epochs for the
+# rate to fall, few enough for a night on two cores. Not compared with others yet.
+_LARGE = {
+    "epochs": 15,
+    "crop_padding": 2,
+    "flip": True,
+    "erasing": 0.25,
+    "precision": "bfloat16",
+}
 DEFAULTS: dict[str, dict] = {
+    **dict.fromkeys(
+        (
+            "alexnet",
+            "alexnet_tiny",
+            "densenet",
+            "googlenet",
+            "nin",
+            "resnet18",
+            "vgg11",
+        ),
+        _LARGE,
+    ),
+    # 40 epochs are within twenty minutes on two cores that do nothing else.
+    "fmk_100k": _OWN | {"epochs": 40},
     "mynet": {"epochs": 50, "flip": True, "crop_padding": 1},
     # Sigmoids learn slowly: they want a high rate and many epochs.
     "lenet": {"epochs": 40, "learning_rate": 8e-3, "flip": True, "crop_padding": 1},
