@@ -48,7 +48,7 @@ endif
 export FMKERAS_USED_BY := make
 
 .DEFAULT_GOAL := help
-.PHONY: help venv quickstart train evaluate compare predict export import-torch audit report data models show parity \
+.PHONY: help venv quickstart train evaluate compare predict export try import-torch audit report data models show parity \
 	benchmark tensorboard gpu-check repeat reproduce study campaign tune tune-chief tune-worker results pictures lint lock audit-deps bom format test test-slow test-export test-browser clean
 
 help: ## print this help
@@ -131,6 +131,9 @@ export: $(READY_TO_EXPORT) ## write MODEL in FORMAT, and check it in its own run
 import-torch: $(READY) ## bring a PyTorch project's weights, FILE, into a .keras of MODEL
 	@$(FMKERAS) import-torch $(call path,FILE,) $(MODEL_FLAG) $(call path,DATA_DIR,--data-dir) \
 	$(call path,OUT,--out) $(ARGS)
+
+try: $(READY_TO_EXPORT) ## write a page that runs MODEL in the browser, from the disk
+	@$(FMKERAS) try $(MODEL_FLAG) $(DATA_FLAGS) $(call path,OUT,--out) $(ARGS)
 
 audit: $(READY) ## list labels that are likely wrong, and twins of test images
 	@$(FMKERAS) audit $(MODEL_FLAG) $(DATA_FLAGS) $(call flag,EPOCHS,--epochs) \

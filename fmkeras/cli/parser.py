@@ -13,6 +13,7 @@ from fmkeras.cli import (
     readme,
     report,
     train,
+    try_page,
 )
 
 
@@ -45,6 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
         train,
         evaluate,
         predict,
+        try_page,
         export,
         import_torch,
         report,

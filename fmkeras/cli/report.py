@@ -88,6 +88,13 @@ def _add_report(add) -> None:
         metavar="FILE",
         help="what make audit found (default: runs/audit/audit.json)",
     )
+    report_parser.add_argument(
+        "--try",
+        dest="try_pages",
+        default="try",
+        metavar="DIR",
+        help="the pages of make try, linked where there are any (default: try)",
+    )
     flags.add_models_dir(report_parser)
     flags.add_pixels(report_parser)
     flags.add_backend(report_parser)
@@ -146,6 +153,7 @@ def report(args) -> None:
             out=args.out or "runs/report",
             runs=args.runs,
             audit=args.audit,
+            try_pages=args.try_pages,
             image=args.image,
             device=describe_device(),
             pixels=args.pixels,

@@ -201,7 +201,9 @@ def _centred(image: np.ndarray) -> np.ndarray:
     for axis, length in enumerate(image.shape):
         places = np.arange(length) + 0.5
         centre = (image.sum(axis=1 - axis) * places).sum() / total
-        corner.append(int(np.clip(round(SIDE / 2 - centre), 0, SIDE - length)))
+        # Without its last digits: what is symmetric has its centre at a half.
+        offset = round(SIDE / 2 - centre, 6)
+        corner.append(int(np.clip(round(offset), 0, SIDE - length)))
     top, left = corner
     height, width = image.shape
     canvas[top : top + height, left : left + width] = image.round()

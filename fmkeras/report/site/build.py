@@ -1,12 +1,15 @@
 """From saved models, or from one run, to a finished report."""
 
+import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 from fmkeras.datasets import Dataset
 from fmkeras.evaluation.compare import compare, over_seeds
+from fmkeras.files import replacing_folder
 from fmkeras.records import RECORDS
-from fmkeras.report.site.entries import run_entry, saved_entries
+from fmkeras.report.site.entries import ReportEntry, run_entry, saved_entries
 from fmkeras.report.site.leaderboard import leaderboard
 from fmkeras.report.site.page_info import check_image, collect_page_info
 from fmkeras.report.site.pages import Site, navigation, read_audit
@@ -21,6 +24,7 @@ def report_on_saved(
     out: str | Path,
     runs: Iterable[str | Path],
     audit: str | Path,
+    try_pages: str | Path = "try",
     image: int = 0,
     device: str = "",
     pixels: str | None = None,
@@ -28,8 +32,9 @@ def report_on_saved(
     """Report on saved models; return the path of the first page.
 
     `runs` are folders that may hold the runs they came from, for the curves; `audit`
-    is the result of an audit, shown where it is of this data set; `image` is the
-    test image whose feature maps are shown.
+    is the result of an audit, shown where it is of this data set; `try_pages` holds
+    the pages of `fmkeras try`, which are copied; `image` is the test image whose
+    feature maps are shown.
     """
     check_image(image, dataset)
     out = Path(out)
@@ -49,6 +54,7 @@ def report_on_saved(
     site.navigation = navigation(
         entries, len(entries) > 1, bool(searches), findings is not None
     )
+    site.navigation += copy_try_pages(entries, Path(try_pages), out / "try")
     site.write_assets()
     rows = leaderboard(entries, records, dataset.name)
     site.write_index(rows, device)
@@ -67,6 +73,22 @@ def report_on_saved(
     if findings is not None:
         site.write_audit(findings)
     return out / "index.html"
+
+
+def copy_try_pages(
+    entries: Iterable[ReportEntry], source: Path, target: Path
+) -> list[dict]:
+    """Copy the page to try each model, where there is one; return links to them."""
+    links = []
+    for entry in entries:
+        page = source / entry.name
+        if not (page / "model.js").is_file():
+            continue
+        with replacing_folder(target / entry.name) as folder:
+            shutil.copytree(page, folder, dirs_exist_ok=True)
+        file = f"try/{quote(entry.name)}/index.html"
+        links.append({"file": file, "title": f"Try {entry.name}"})
+    return links
 
 
 def report_on_run(

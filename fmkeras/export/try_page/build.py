@@ -1,0 +1,64 @@
+"""Write the folder of a page that runs a model: everything in it, nothing fetched.
+
+A page opened from the disk may not load files by fetch or import; it may run classic
+scripts that lie beside it. So the model and the runtime are scripts, gzipped and in
+base64, that the page unpacks in memory.
+"""
+
+import base64
+import gzip
+import importlib.resources
+import json
+from pathlib import Path
+
+from fmkeras.errors import UserError
+from fmkeras.export.try_page.runtime import VERSION, runtime_files
+from fmkeras.files import replacing_folder
+
+PARTS = ("index.html", "try.css", "prepare.js", "try.js")
+
+
+def write_try_page(exported: Path, out: Path) -> Path:
+    """Write the page of an ONNX export to the folder `out`; return its index.html.
+
+    `exported` is the folder that `make export FORMAT=onnx` wrote. Raises `UserError`
+    where `out` holds something else than such a page, and where the runtime is not
+    to be had.
+    """
+    if out.exists() and not (out / "model.js").is_file():
+        raise UserError(
+            f"'{out}' is there already and is no page of this kind; expected a folder "
+            "to make: move it away, or give another --out (make: OUT=)."
+        )
+    facts = json.loads((exported / "export.json").read_text(encoding="utf-8"))
+    card = json.loads((exported / "card.json").read_text(encoding="utf-8"))
+    module, binary = runtime_files()
+    about = {
+        "name": facts["model"],
+        "classes": card["classes"],
+        "accuracy": card.get("test", {}).get("accuracy"),
+        "dataset": card.get("dataset", {}).get("name"),
+        "runtime": f"onnxruntime-web {VERSION}",
+    }
+    with replacing_folder(out) as folder:
+        for name in PARTS:
+            source = importlib.resources.files("fmkeras.export.try_page") / name
+            (folder / name).write_bytes(source.read_bytes())
+        model = (exported / facts["file"]).read_bytes()
+        _write_script(folder / "model.js", {"about": about, "onnx": _packed(model)})
+        _write_script(
+            folder / "runtime.js",
+            {"module": _packed(module.encode()), "wasm": _packed(binary)},
+        )
+    return out / "index.html"
+
+
+def _packed(content: bytes) -> str:
+    return base64.b64encode(gzip.compress(content, mtime=0)).decode()
+
+
+def _write_script(path: Path, values: dict) -> None:
+    lines = [f"FILES.{key} = {json.dumps(value)};" for key, value in values.items()]
+    # A class name may hold the end of a script.
+    text = "\n".join(lines).replace("</", "<\\/")
+    path.write_text(f"window.FILES ??= {{}};\n{text}\n", encoding="utf-8")

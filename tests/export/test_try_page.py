@@ -1,0 +1,83 @@
+"""The folder of the page to try a model, and the package its runtime comes from."""
+
+import base64
+import gzip
+import hashlib
+import io
+import json
+import re
+import tarfile
+
+import pytest
+
+from fmkeras.errors import UserError
+from fmkeras.export.try_page import build, runtime
+
+CARD = {"classes": ["a</script>", "b"], "test": {"accuracy": 0.9}}
+
+
+@pytest.fixture
+def exported(tmp_path, monkeypatch):
+    monkeypatch.setattr(build, "runtime_files", lambda: ("export {}", b"\0asm"))
+    folder = tmp_path / "onnx"
+    folder.mkdir()
+    (folder / "cnn.onnx").write_bytes(b"the model")
+    facts = {"model": "cnn", "file": "cnn.onnx"}
+    (folder / "export.json").write_text(json.dumps(facts))
+    (folder / "card.json").write_text(json.dumps(CARD))
+    return folder
+
+
+def test_the_folder_holds_all_that_the_page_needs(exported, tmp_path):
+    page = build.write_try_page(exported, tmp_path / "try" / "cnn")
+    folder = page.parent
+    text = page.read_text()
+    named = re.findall(r'(?:src|href)="([^"]+)"', text)
+    assert {"prepare.js", "model.js", "runtime.js", "try.js", "try.css"} <= set(named)
+    for name in named:
+        assert name.startswith("data:") or (folder / name).is_file()
+    for path in folder.iterdir():
+        assert not re.search(r"https?://", path.read_text()), path
+    script = (folder / "model.js").read_text()
+    assert "</script" not in script
+    packed = re.search(r'FILES.onnx = "(.*)";', script)[1]
+    assert gzip.decompress(base64.b64decode(packed)) == b"the model"
+
+
+def test_a_page_is_replaced_and_other_folders_are_not(exported, tmp_path):
+    out = tmp_path / "cnn"
+    build.write_try_page(exported, out)
+    build.write_try_page(exported, out)
+    (out / "model.js").unlink()
+    with pytest.raises(UserError, match="is no page of this kind.*OUT="):
+        build.write_try_page(exported, out)
+
+
+def package(module=b"export {}", binary=b"\0asm"):
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w:gz") as archive:
+        for name, content in ((runtime.MODULE, module), (runtime.BINARY, binary)):
+            info = tarfile.TarInfo(f"package/dist/{name}")
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return file.getvalue()
+
+
+def test_the_runtime_is_checked_and_kept(tmp_path, monkeypatch):
+    content = package()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(runtime, "download", lambda: content)
+    with pytest.raises(UserError, match="is not the one that is known"):
+        runtime.runtime_files()
+    digest = base64.b64encode(hashlib.sha512(content).digest()).decode()
+    monkeypatch.setattr(runtime, "SHA512", digest)
+    assert runtime.runtime_files() == ("export {}", b"\0asm")
+    monkeypatch.setattr(runtime, "download", None)
+    assert runtime.runtime_files() == ("export {}", b"\0asm")
+
+
+def test_a_runtime_that_cannot_be_had_is_told(monkeypatch):
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    monkeypatch.setattr(runtime, "ADDRESS", "http://127.0.0.1:9/nothing")
+    with pytest.raises(UserError, match="could not be downloaded"):
+        runtime.download()
