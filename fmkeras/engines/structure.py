@@ -16,7 +16,7 @@ def nodes_of(model: keras.Model) -> dict:
     A layer's own `input` and `output` are those of its first call anywhere, which may
     be in another model.
     """
-    graph, found = graph_of(model), {}
+    graph, found = functional_graph(model), {}
     if graph is not None:
         for depth in sorted(graph._nodes_by_depth, reverse=True):
             for node in graph._nodes_by_depth[depth]:
