@@ -9,8 +9,9 @@ from collections.abc import Mapping
 import keras
 import numpy as np
 
-from fmkeras.engines.structure import class_scores, graph_of, pack_images
+from fmkeras.engines.structure import class_scores, pack_images
 from fmkeras.errors import UserError
+from fmkeras.keras_internals import functional_graph
 from fmkeras.labels import IMAGE_SHAPE
 from fmkeras.models.registry import pixel_scale
 
@@ -39,7 +40,7 @@ def take_raw_pixels(model: keras.Model, pixels: str) -> keras.Model:
             f"Unknown range of pixels; expected one of {', '.join(RANGES)}. "
             f"Received: {pixels!r}"
         )
-    graph = graph_of(model)
+    graph = functional_graph(model)
     if pixels == RAW:
         return model
     if graph is None or "float" not in graph.inputs[0].dtype:

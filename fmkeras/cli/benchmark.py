@@ -17,7 +17,7 @@ def add_commands(add) -> None:
         "prove the networks equal to PyTorch on every backend",
     )
     parity_parser.add_argument(
-        "--model", metavar="NAME", help="one of them (default: all)"
+        "--model", nargs="+", metavar="NAME", help="one or more (default: all)"
     )
     _add_backends(parity_parser)
     parity_parser.add_argument("--json", metavar="FILE", help="write the record there")
@@ -92,7 +92,7 @@ def parity(args) -> int:
     from fmkeras.benchmark.parity.run import run_parity
     from fmkeras.records import PARITY
 
-    names = [args.model] if args.model else None
+    names = split_words(args.model) if args.model else None
     # The record of all networks is not lost to a look at one.
     out = args.json or (PARITY if not names and not args.backends else None)
     record = run_parity(

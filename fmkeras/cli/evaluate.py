@@ -1,5 +1,6 @@
 """The commands evaluate and compare: trained models on the test images."""
 
+from functools import partial
 from pathlib import Path
 
 from fmkeras.cli import flags
@@ -19,10 +20,23 @@ def add_commands(add) -> None:
     )
     evaluate_parser.add_argument(
         "--model",
+        "--model-path",
         required=True,
         nargs="+",
         metavar="NAME|FILE",
-        help="names in --models-dir, paths of .keras files, or all",
+        help="names in --models-dir, paths of .keras files, or all; with --model-name "
+        "a file of PyTorch weights",
+    )
+    evaluate_parser.add_argument(
+        "--model-name",
+        metavar="NAME",
+        help="which network a file of PyTorch weights is of (see import-torch)",
+    )
+    evaluate_parser.add_argument(
+        "--batch-size",
+        type=flags.positive_number,
+        metavar="N",
+        help="images at a time (default: as many as fit)",
     )
     flags.add_models_dir(evaluate_parser)
     evaluate_parser.add_argument(
@@ -30,6 +44,11 @@ def add_commands(add) -> None:
     )
     evaluate_parser.add_argument(
         "--figure", metavar="FILE", help="draw the confusion matrix (.png or .svg)"
+    )
+    evaluate_parser.add_argument(
+        "--normalise",
+        action="store_true",
+        help="shares of the row in the confusion matrix, in place of counts",
     )
     evaluate_parser.add_argument(
         "--reliability",
@@ -69,6 +88,8 @@ def add_commands(add) -> None:
 def evaluate(args) -> None:
     """Measure one model or several on the test images."""
     dataset = load_data(args)
+    if args.model_name is not None:
+        args.model = [_as_keras(path, args.model_name) for path in args.model]
     names = _names(args.model, args, dataset)
     if len(names) > 1 and (args.figure or args.reliability):
         raise UserError(
@@ -88,6 +109,19 @@ def evaluate(args) -> None:
         print(f"Figures: {args.json}")
 
 
+def _as_keras(path: str, name: str) -> str:
+    """Return the path of a `.keras` file, made here of a file of PyTorch weights."""
+    from fmkeras.benchmark.pytorch.state_dict import SUFFIXES
+    from fmkeras.models import model_info
+
+    model_info(name)
+    if Path(path).suffix not in SUFFIXES:
+        return path
+    from fmkeras.cli.import_torch import bring_in
+
+    return str(bring_in(path, name, {})[0])
+
+
 def _evaluate_one(name: str, dataset, args) -> dict:
     from fmkeras.artifacts.lookup import load_for_dataset
     from fmkeras.engines import predict
@@ -100,7 +134,11 @@ def _evaluate_one(name: str, dataset, args) -> dict:
 
     model = load_for_dataset(name, args.models_dir, dataset, args.pixels)
     evaluation = evaluate_model(
-        model, dataset.x_test, dataset.y_test, predict, dataset.class_names
+        model,
+        dataset.x_test,
+        dataset.y_test,
+        partial(predict, batch_size=args.batch_size),
+        dataset.class_names,
     )
     title = f"{Path(name).stem} on {len(dataset.y_test):,} test images"
     print(f"{title} of {dataset.name}")
@@ -111,7 +149,11 @@ def _evaluate_one(name: str, dataset, args) -> dict:
         from fmkeras.report.plots.figures import plot_confusion_matrix
 
         plot_confusion_matrix(
-            evaluation.confusion, args.figure, title, dataset.class_names
+            evaluation.confusion,
+            args.figure,
+            title,
+            dataset.class_names,
+            args.normalise,
         )
         print(f"Picture: {args.figure}")
     if args.reliability:

@@ -52,25 +52,51 @@ def add_commands(add) -> None:
 
 def import_torch(args) -> None:
     """Read the weights, save the model, and measure it where the data are there."""
+    model_options = {}
+    if args.hidden_units is not None:
+        model_options["hidden_units"] = args.hidden_units
+    path, evaluation = bring_in(
+        args.file,
+        args.model,
+        model_options,
+        args.preprocessing,
+        args.out,
+        lambda: _dataset(args),
+    )
+    if evaluation is not None:
+        from fmkeras.evaluation.text import evaluation_text
+
+        print(evaluation_text(evaluation))
+    print(f"Model: {path} (card: {path.with_suffix('.json').name})")
+
+
+def bring_in(
+    file: str,
+    name: str,
+    model_options: dict,
+    preprocessing: str | None = None,
+    out: str = OUT,
+    dataset=lambda: None,
+):
+    """Save a file of PyTorch weights as `OUT/NAME.keras`.
+
+    Prints which weight went where. Returns the path and the figures on the test images
+    of what `dataset()` returns, None where that is None.
+    """
     from fmkeras.benchmark.pytorch.state_dict import read_state_dict
     from fmkeras.models import model_info
     from fmkeras.models.options import check_options
 
-    info = model_info(args.model)
-    model_options = {}
-    if args.hidden_units is not None:
-        model_options["hidden_units"] = args.hidden_units
+    info = model_info(name)
     check_options(info, model_options)
-    arrays = read_state_dict(args.file)
+    arrays = read_state_dict(file)
     print_device()
     from fmkeras.artifacts.imported import save_imported
     from fmkeras.benchmark.pytorch.match import match_arrays
     from fmkeras.benchmark.pytorch.weights import import_arrays
-    from fmkeras.evaluation.text import evaluation_text
     from fmkeras.models import build_model
     from fmkeras.recipes import find_recipe
 
-    preprocessing = args.preprocessing
     if preprocessing is None:
         preprocessing = find_recipe("published", info.name).preprocessing
     model = build_model(info.name, preprocessing=preprocessing, **model_options)
@@ -78,18 +104,13 @@ def import_torch(args) -> None:
     import_arrays(model, {ours: array for _, ours, array in found})
     for theirs, ours, array in found:
         print(f"  {theirs:<28} {str(array.shape):<18} {ours}")
-    print(f"{info.name}, {info.parameters:,} parameters, pixels: {preprocessing}")
+    print(f"{info.name}, {model.count_params():,} weights, pixels: {preprocessing}")
     origin = {
-        "file": Path(args.file).name,
-        "sha256": hashlib.sha256(Path(args.file).read_bytes()).hexdigest(),
+        "file": Path(file).name,
+        "sha256": hashlib.sha256(Path(file).read_bytes()).hexdigest(),
         "keys": {ours: theirs for theirs, ours, _ in found},
     }
-    path, evaluation = save_imported(
-        model, model_options, preprocessing, origin, _dataset(args), args.out
-    )
-    if evaluation is not None:
-        print(evaluation_text(evaluation))
-    print(f"Model: {path} (card: {path.with_suffix('.json').name})")
+    return save_imported(model, model_options, preprocessing, origin, dataset(), out)
 
 
 def _dataset(args):

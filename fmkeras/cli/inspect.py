@@ -4,6 +4,8 @@ from fmkeras.cli import flags
 from fmkeras.cli.session import import_keras
 from fmkeras.records import SAVED_MODELS
 
+AUGMENTED_IMAGES = 12
+
 
 def add_commands(add) -> None:
     """Declare data, models and show; `add(name, run, text)` returns a parser."""
@@ -18,6 +20,20 @@ def add_commands(add) -> None:
     data_parser.add_argument("--json", metavar="FILE", help="write the report there")
     data_parser.add_argument(
         "--figure", metavar="FILE", help="draw twelve images a class (.png or .svg)"
+    )
+    data_parser.add_argument(
+        "--classes", metavar="FILE", help="draw how many images each class has"
+    )
+    data_parser.add_argument(
+        "--augmented",
+        metavar="FILE",
+        help="draw images beside what the --recipe's augmentation makes of them",
+    )
+    data_parser.add_argument(
+        "--recipe",
+        default="fashionnet",
+        metavar="NAME|FILE",
+        help="of --augmented: a published recipe or a .json file (default: fashionnet)",
     )
 
     models_parser = add("models", models, "list the networks")
@@ -65,18 +81,39 @@ def data(args) -> int:
 
         write_json(args.json, content)
         print(f"Report: {args.json}")
-    if args.figure and ok:
-        from fmkeras.report.plots.figures import plot_samples
+    if ok and (args.figure or args.classes or args.augmented):
+        _draw(args, dataset or load_dataset(args.data, args.data_dir))
+    return 0 if ok else 2
 
-        dataset = dataset or load_dataset(args.data, args.data_dir)
-        plot_samples(
+
+def _draw(args, dataset) -> None:
+    from fmkeras.report.plots import figures
+
+    if args.figure:
+        figures.plot_samples(
             dataset.x_train,
             dataset.y_train,
             args.figure,
             class_names=dataset.class_names,
         )
         print(f"Picture: {args.figure}")
-    return 0 if ok else 2
+    if args.classes:
+        figures.plot_class_counts(
+            dataset.y_train, dataset.y_test, args.classes, dataset.class_names
+        )
+        print(f"Picture: {args.classes}")
+    if args.augmented:
+        from fmkeras.recipes import find_recipe
+
+        recipe = find_recipe(args.recipe, "mynet")
+        import_keras()
+        from fmkeras.training.builders import build_augmentation
+
+        augmentation = build_augmentation(recipe)
+        images = dataset.x_train[:AUGMENTED_IMAGES]
+        changed = [augmentation.augment(images, 0, epoch) for epoch in range(3)]
+        figures.plot_augmented(images, changed, args.augmented)
+        print(f"Picture: {args.augmented} (recipe {recipe.name})")
 
 
 def models(args) -> None:

@@ -20,6 +20,7 @@ from fmkeras.evaluation.metrics import (
     confusion_matrix,
     most_confused,
     per_class,
+    taken_for_shirts,
     wilson_interval,
 )
 from fmkeras.evaluation.rate import BatchRate
@@ -116,7 +117,15 @@ class Evaluation:
                 )
             ],
             "confusion_matrix": self.confusion.tolist(),
+            **self._taken_for_shirts(),
         }
+
+    def _taken_for_shirts(self) -> dict:
+        if self.class_names != CLASS_NAMES:
+            return {}
+        count, errors = taken_for_shirts(self.confusion)
+        share = count / errors if errors else 0.0
+        return {"taken_for_shirts": {"count": count, "share_of_errors": share}}
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,9 @@ from statistics import NormalDist
 
 import numpy as np
 
-from fmkeras.labels import NUM_CLASSES
+from fmkeras.labels import CLASS_NAMES, NUM_CLASSES
+
+TOPS = ("T-shirt/top", "Pullover", "Dress", "Coat")
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,6 +143,18 @@ def classification_report(confusion: np.ndarray, names: Sequence[str]) -> str:
         row("weighted avg", weighted, total),
     ]
     return "\n".join(lines) + "\n"
+
+
+def taken_for_shirts(confusion: np.ndarray) -> tuple[int, int]:
+    """Return how many errors are tops taken for shirts, and how many there are.
+
+    Tops are Fashion-MNIST's T-shirts, pullovers, dresses and coats; `confusion` is of
+    its ten classes in their order. The Tiny VGG study read this off its matrix.
+    """
+    shirt = CLASS_NAMES.index("Shirt")
+    tops = [CLASS_NAMES.index(name) for name in TOPS]
+    errors = int(confusion.sum() - np.trace(confusion))
+    return int(confusion[tops, shirt].sum()), errors
 
 
 def most_confused(

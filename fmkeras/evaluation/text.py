@@ -4,7 +4,12 @@ from pathlib import Path
 
 from fmkeras.evaluation.compare import Comparison
 from fmkeras.evaluation.evaluate import Evaluation, Temperature
-from fmkeras.evaluation.metrics import classification_report, most_confused
+from fmkeras.evaluation.metrics import (
+    classification_report,
+    most_confused,
+    taken_for_shirts,
+)
+from fmkeras.labels import CLASS_NAMES
 
 SHOWN_ERRORS = 5
 
@@ -23,6 +28,13 @@ def evaluation_text(evaluation: Evaluation) -> str:
         lines.append("Most confused:")
     for true, predicted, times in pairs:
         lines.append(f"{times:>7,} x {true} taken for {predicted}")
+    if evaluation.class_names == CLASS_NAMES:
+        shirts, errors = taken_for_shirts(evaluation.confusion)
+        if errors:
+            lines.append(
+                f"{shirts:,} of {errors:,} errors ({shirts / errors:.0%}) are coats, "
+                "dresses, pullovers and T-shirts taken for shirts."
+            )
     if evaluation.outputs == "logits":
         lines.append("The model gives logits; their softmax was taken.")
     return "\n".join(lines) + "\n"

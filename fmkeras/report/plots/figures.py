@@ -52,15 +52,72 @@ def plot_samples(
     write_figure(figure, path)
 
 
+def plot_augmented(
+    images: np.ndarray, augmented: np.ndarray, path: str | os.PathLike
+) -> None:
+    """Draw each image above what augmentation made of it, in two epochs or more.
+
+    `images` are uint8 (n, 28, 28), `augmented` (epochs, n, 28, 28). Raises `UserError`
+    for a file that is neither PNG nor SVG.
+    """
+    rows = np.stack([images, *augmented])
+    framed = np.pad(rows, ((0, 0), (0, 0), (1, 1), (1, 1)))
+    sheet = framed.transpose(0, 2, 1, 3).reshape(len(rows) * framed.shape[2], -1)
+    inches = 0.5  # an image's side
+    figure = new_figure(len(images) * inches + 1.2, len(rows) * inches + 0.2)
+    axes = figure.add_subplot()
+    axes.imshow(sheet, cmap="gray_r", vmin=0, vmax=255, interpolation="nearest")
+    names = ["Original", *(f"Epoch {n}" for n in range(1, len(rows)))]
+    axes.set_yticks((np.arange(len(rows)) + 0.5) * framed.shape[2] - 0.5, names)
+    axes.set_xticks([])
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    write_figure(figure, path)
+
+
+def plot_class_counts(
+    train_labels: np.ndarray,
+    test_labels: np.ndarray,
+    path: str | os.PathLike,
+    class_names: Sequence[str] = CLASS_NAMES,
+) -> None:
+    """Draw how many training and test images each class has, as bars.
+
+    Labels are integers (n,). Raises `UserError` for a file that is neither PNG nor SVG.
+    """
+    places = np.arange(len(class_names))
+    figure = new_figure(7, 0.8 + 0.36 * len(class_names))
+    axes = figure.add_subplot()
+    for labels, offset, color, name in (
+        (train_labels, -0.2, "0.35", "training images"),
+        (test_labels, 0.2, "0.7", "test images"),
+    ):
+        counts = np.bincount(labels, minlength=len(class_names))
+        bars = axes.barh(places + offset, counts, 0.38, color=color, label=name)
+        axes.bar_label(bars, [f"{count:,}" for count in counts], padding=2, fontsize=8)
+    axes.set_yticks(places, class_names)
+    axes.invert_yaxis()
+    axes.margins(x=0.12)
+    axes.set_xlabel("Images")
+    axes.spines[["top", "right"]].set_visible(False)
+    # Under the axis, where no bar reaches.
+    axes.legend(
+        frameon=False, ncols=2, loc="upper right", bbox_to_anchor=(1, -0.1), fontsize=8
+    )
+    write_figure(figure, path)
+
+
 def plot_confusion_matrix(
     confusion: np.ndarray,
     path: str | os.PathLike,
     title: str = "",
     class_names: Sequence[str] = CLASS_NAMES,
+    normalise: bool = False,
 ) -> None:
     """Draw counts, int64 (classes, classes); the shade is the share of the row.
 
-    Rows are the true classes.
+    Rows are the true classes. With `normalise` a cell holds the share of its row in
+    place of the count: the diagonal is the recall of each class.
 
     The darkest cell is a whole row, so that shades of two pictures compare.
     Raises `UserError` for a file that is neither PNG nor SVG.
@@ -77,7 +134,7 @@ def plot_confusion_matrix(
         axes.text(
             predicted,
             true,
-            f"{count:,}",
+            f"{shares[true, predicted]:.2f}" if normalise else f"{count:,}",
             ha="center",
             va="center",
             fontsize=8,
