@@ -97,6 +97,35 @@ def functional_graph(model: keras.Model) -> Functional | None:
     return None
 
 
+class LayerCall(NamedTuple):
+    """What an operation is given in a model, and what it gives: symbolic tensors."""
+
+    inputs: list
+    outputs: list
+
+
+def first_calls(model: keras.Model) -> dict[keras.Operation, LayerCall]:
+    """Return each operation's first call in a model, in the order of computation.
+
+    A layer's own `input` and `output` are of its first call anywhere, which may be in
+    another model. Empty for a model without a functional graph.
+    """
+    functional, found = functional_graph(model), {}
+    if functional is None:
+        return found
+    levels = functional._nodes_by_depth
+    for depth in sorted(levels, reverse=True):
+        for node in levels[depth]:
+            call = LayerCall(list(node.input_tensors), list(node.output_tensors))
+            found.setdefault(node.operation, call)
+    return found
+
+
+def call_again(functional: Functional, tensor):
+    """Return the outputs of a model's layers, called one by one on another input."""
+    return functional._run_through_graph([tensor], operation_fn=lambda layer: layer)
+
+
 def input_structure(functional: Functional):
     """Return the inputs of a functional model as nested as it wants to be given them.
 

@@ -259,3 +259,20 @@ def test_a_schedule_is_given_as_it_was_set():
     assert internals.learning_rate_setting(optimizer) is schedule
     variable = internals.learning_rate_setting(keras.optimizers.Adam(0.5))
     assert float(keras.ops.convert_to_numpy(variable)) == 0.5
+
+
+@pytest.mark.every_backend
+def test_a_layer_called_again_keeps_its_first_call_in_each_model():
+    inputs = keras.Input((4,))
+    dense = keras.layers.Dense(3)
+    model = keras.Model(inputs, keras.layers.ReLU()(dense(inputs)))
+
+    other = keras.Input((4,))
+    outputs = internals.call_again(model, keras.layers.Rescaling(2.0)(other))
+    again = keras.Model(other, outputs)
+
+    x = np.ones((2, 4), "float32")
+    expected = model.predict(2 * x, verbose=0)
+    np.testing.assert_allclose(again.predict(x, verbose=0), expected, rtol=1e-6)
+    assert internals.first_calls(model)[dense].inputs[0] is inputs
+    assert internals.first_calls(again)[dense].outputs[0] is not dense.output

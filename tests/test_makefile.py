@@ -108,3 +108,24 @@ def test_mistakes_end_in_code_2(arguments, message):
     answer = make(*arguments)
     assert answer.returncode == 2
     assert message in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "hint"),
+    [
+        ("EPOCH=3", "did you mean EPOCHS?"),
+        ("model=lenet", "did you mean MODEL?"),
+        ("BATCHES=4", "did you mean BATCH?"),
+        ("QQQQ=1", "'make help'"),
+    ],
+)
+def test_an_unknown_variable_is_named(given, hint):
+    answer = make("--dry-run", "train", given)
+    assert answer.returncode == 2
+    assert hint in answer.stderr and given.partition("=")[0] in answer.stderr
+    assert answer.stderr.count("\n") == 1
+
+
+def test_what_pip_and_make_take_is_no_mistake():
+    given = "PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu"
+    assert make("--dry-run", "venv", given).returncode == 0

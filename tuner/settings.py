@@ -80,10 +80,19 @@ class Settings:
         return json.loads(json.dumps(content))
 
 
+FIRST_SEARCH = (
+    "No MODEL is named: a first search, of lenet_relu, 8 trials of 3 epochs, in a few "
+    "minutes. MODEL=, TRIALS= and EPOCHS= make another."
+)
+
+
 def make_settings(options) -> Settings:
     """Return the settings that the flags stand for."""
     if options.model is None:
-        raise UserError("Which network? Expected MODEL, as 'make models' lists them.")
+        print(FIRST_SEARCH, flush=True)
+        options.model = "lenet_relu"
+        options.trials = options.trials or 8
+        options.epochs = options.epochs or 3
     model_info(options.model)
     space = find_space(options.space, options.model)
     if options.recipe is not None:

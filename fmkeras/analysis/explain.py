@@ -5,7 +5,7 @@ import numpy as np
 from keras import layers
 
 from fmkeras.engines.gradients import input_gradients
-from fmkeras.engines.structure import nodes_of
+from fmkeras.keras_internals import first_calls
 
 # Layers that leave every place of a feature map where it is, or make it coarser.
 _POOLING = (layers.MaxPooling2D, layers.AveragePooling2D, layers.Dropout)
@@ -48,7 +48,7 @@ def first_filters(model: keras.Model) -> tuple[str, np.ndarray] | None:
     Convolution kernels of one channel, or the weights of a dense layer that sees the
     28 x 28 pixels themselves. None where the first weights are of another form.
     """
-    for layer in nodes_of(model):
+    for layer in first_calls(model):
         if isinstance(layer, layers.Conv2D) and layer.kernel.shape[2] == 1:
             kernel = keras.ops.convert_to_numpy(layer.kernel)
             return layer.name, np.moveaxis(kernel[:, :, 0], -1, 0)
@@ -69,9 +69,9 @@ def feature_maps(
     `image` is uint8 (28, 28); the maps are float32 (maps, h, w). None for a net
     without a convolution.
     """
-    for layer in nodes_of(model):
+    for layer in first_calls(model):
         if isinstance(layer, layers.Conv2D):
-            outputs = nodes_of(model)[layer].output_tensors
+            outputs = first_calls(model)[layer].outputs
             part = keras.Model(model.inputs[0], outputs[0])
             maps = _run(part, _as_input(model, image[None]))[0]
             return layer.name, np.moveaxis(maps, -1, 0)
@@ -80,26 +80,26 @@ def feature_maps(
 
 def last_maps(model: keras.Model):
     """Return the last feature maps, before pooling and flattening; None without any."""
-    nodes = nodes_of(model)
-    if not any(isinstance(layer, layers.Conv2D) for layer in nodes):
+    calls = first_calls(model)
+    if not any(isinstance(layer, layers.Conv2D) for layer in calls):
         return None
-    made_by = {id(x): node for node in nodes.values() for x in node.output_tensors}
-    collapsing = [n for n in nodes.values() if isinstance(n.operation, _COLLAPSING)]
+    made_by = {id(x): layer for layer, call in calls.items() for x in call.outputs}
+    collapsing = [layer for layer in calls if isinstance(layer, _COLLAPSING)]
     if not collapsing:
         return None
-    maps = collapsing[-1].input_tensors[0]
-    while (node := made_by.get(id(maps))) and isinstance(node.operation, _POOLING):
-        maps = node.input_tensors[0]
+    maps = calls[collapsing[-1]].inputs[0]
+    while isinstance(layer := made_by.get(id(maps)), _POOLING):
+        maps = calls[layer].inputs[0]
     return maps if len(maps.shape) == 4 else None
 
 
 def _scores(model: keras.Model):
     """The scores that a last softmax takes, or else what the model gives."""
     scores = model.outputs[0]
-    last = scores._keras_history.operation
-    if not isinstance(last, layers.Softmax):
-        return scores
-    return nodes_of(model)[last].input_tensors[0]
+    for layer, call in first_calls(model).items():
+        if isinstance(layer, layers.Softmax) and call.outputs[0] is scores:
+            return call.inputs[0]
+    return scores
 
 
 def _as_input(model: keras.Model, images: np.ndarray) -> np.ndarray:

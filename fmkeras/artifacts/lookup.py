@@ -42,6 +42,25 @@ def find_models(
     return names
 
 
+def best_model(folder: str | os.PathLike, data: str = "fashion-mnist") -> str:
+    """Return the name of the saved model that is best on its validation images.
+
+    Raises `UserError` where no model of the data set named `data` tells of any.
+    """
+    found = {}
+    for path in sorted(Path(folder).glob("[!.]*.keras")):
+        card = card_or_empty(path)
+        accuracy = card.get("validation", {}).get("accuracy")
+        if card.get("dataset", {}).get("name") == data and accuracy:
+            found[path.stem] = accuracy
+    if not found:
+        raise UserError(
+            f"There is no model of {data} in '{folder}'; expected one there, or the "
+            "path of a .keras file: give --model (make: MODEL=...), or train one."
+        )
+    return max(found, key=found.get)
+
+
 def card_or_empty(
     path_or_name: str | os.PathLike, folder: str | os.PathLike = keras_file.FOLDER
 ) -> dict:

@@ -11,7 +11,7 @@ import numpy as np
 
 from fmkeras.engines.structure import class_scores, pack_images
 from fmkeras.errors import UserError
-from fmkeras.keras_internals import functional_graph
+from fmkeras.keras_internals import call_again, functional_graph
 from fmkeras.labels import IMAGE_SHAPE
 from fmkeras.models.registry import pixel_scale
 
@@ -54,7 +54,7 @@ def take_raw_pixels(model: keras.Model, pixels: str) -> keras.Model:
     x = keras.layers.Rescaling(scale, offset, name="to_trained_range")(inputs)
     if len(graph.inputs[0].shape) == 3:
         x = keras.layers.Reshape(IMAGE_SHAPE[:2], name="to_rows")(x)
-    outputs = graph._run_through_graph([x], operation_fn=lambda layer: layer)
+    outputs = call_again(graph, x)
     return keras.Model(inputs, class_scores(model, outputs), name=model.name)
 
 

@@ -15,6 +15,7 @@ from fmkeras.cli import (
     train,
     try_page,
 )
+from fmkeras.cli.make_words import in_make_words
 
 
 class Parser(argparse.ArgumentParser):
@@ -22,7 +23,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message):
         message = " ".join(message.split())
-        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+        message = f"{self.prog}: {message}; see {self.prog} --help"
+        self.exit(2, in_make_words(message) + "\n")
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -24,9 +24,9 @@ def add_commands(add) -> None:
     )
     predict_parser.add_argument(
         "--model",
-        required=True,
         metavar="NAME|FILE",
-        help="a name in --models-dir, or the path of a .keras file",
+        help="a name in --models-dir, or the path of a .keras file (default: of "
+        "Fashion-MNIST the best there by its validation images)",
     )
     flags.add_models_dir(predict_parser)
     predict_parser.add_argument(
@@ -70,10 +70,13 @@ def predict(args) -> None:
         )
     print_device()
     from fmkeras.artifacts.keras_file import load_artifact
-    from fmkeras.artifacts.lookup import card_or_empty, class_names_of
+    from fmkeras.artifacts.lookup import best_model, card_or_empty, class_names_of
     from fmkeras.artifacts.pixels import RAW, take_raw_pixels
     from fmkeras.engines import predict as run_model
 
+    if args.model is None:
+        args.model = best_model(args.models_dir)
+        print(f"Model {args.model}")
     model = load_artifact(args.model, args.models_dir)
     card = card_or_empty(args.model, args.models_dir)
     model = take_raw_pixels(model, card.get("pixels") or args.pixels or RAW)

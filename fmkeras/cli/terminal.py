@@ -9,6 +9,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 
+from fmkeras.cli.make_words import in_make_words
 from fmkeras.errors import UserError
 
 # Notes of TensorFlow's C++ that come whatever TF_CPP_MIN_LOG_LEVEL says.
@@ -28,7 +29,7 @@ def run_guarded(program: str, run: Callable[[], int]) -> int:
             # Here, where it does no harm that nobody reads our output any more.
             print(end="", flush=True)
     except UserError as error:
-        print(f"{program}: {error}", file=sys.stderr)
+        print(in_make_words(f"{program}: {error}"), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

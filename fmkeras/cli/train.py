@@ -9,6 +9,7 @@ import sys
 from fmkeras.cli import flags
 from fmkeras.cli.session import load_data, print_device
 from fmkeras.datasets.splits import limit_training
+from fmkeras.errors import UserError
 from fmkeras.recipes import (
     CHOICES,
     OPTIMIZERS,
@@ -43,15 +44,21 @@ def add_commands(add) -> None:
     train_parser.usage = "%(prog)s --model NAME [option ...]"
     train_parser.epilog = "example: fmkeras train --model cnn --epochs 5 --backend jax"
     train_parser.add_argument(
-        "--model", required=True, metavar="NAME", help="see 'fmkeras models'"
+        "--model", metavar="NAME", help="what to train; see 'fmkeras models'"
     )
     _add_training(train_parser)
 
 
 def train(args) -> None:
-    from fmkeras.models import model_info
+    from fmkeras.models import list_models, model_info
     from fmkeras.models.options import check_options
 
+    if args.model is None:
+        raise UserError(
+            "Which network is to be trained? Expected --model NAME (make: MODEL=NAME), "
+            f"one of: {', '.join(list_models())}; lenet is small and takes minutes, "
+            "cnn is better."
+        )
     # Before the data, whose loading may take a while.
     info = model_info(args.model)
     args.model = info.name

@@ -10,20 +10,6 @@ from fmkeras.errors import UserError
 from fmkeras.keras_internals import functional_graph, input_structure
 
 
-def nodes_of(model: keras.Model) -> dict:
-    """Return the calls that make up a model, by layer: each layer's first one in it.
-
-    A layer's own `input` and `output` are those of its first call anywhere, which may
-    be in another model.
-    """
-    graph, found = functional_graph(model), {}
-    if graph is not None:
-        for depth in sorted(graph._nodes_by_depth, reverse=True):
-            for node in graph._nodes_by_depth[depth]:
-                found.setdefault(node.operation, node)
-    return found
-
-
 def pack_images(model: keras.Model, images):
     """Return images in the structure that a model of one input wants to be given."""
     functional = functional_graph(model)

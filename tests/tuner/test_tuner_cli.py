@@ -37,7 +37,6 @@ def mistake(capsys, arguments):
 
 SMALL = ["--data", "garments", "--train-size", "300", "--test-size", "20"]
 WRONG = [
-    ([], "Which network. Expected MODEL"),
     (["--model", "lenett"], "Did you mean lenet"),
     (["--model", "mlp", "--space", "narrow"], "Unknown space; expected one of: batch"),
     (["--model", "mlp", "--space", "none.json"], "none.json' cannot be read"),

@@ -76,8 +76,7 @@ def saved_entries(
     """
     folders = _run_folders(runs)
 
-    def entry_of(name: str) -> ReportEntry:
-        path = keras_file.find_artifact(name, models_dir)
+    def entry_of(path: Path) -> ReportEntry:
         card = card_or_empty(path)
         run = folders.get(_identity(card))
         content = path.read_bytes() + (pixels or "").encode()
@@ -95,8 +94,9 @@ def saved_entries(
     entries, refused = [], []
     for name in names:
         log(name)
+        path = keras_file.find_artifact(name, models_dir)
         try:
-            entries.append(entry_of(name))
+            entries.append(entry_of(path))
         except UserError as error:
             # One bad file does not keep the others from their pages.
             refused.append(error)

@@ -1,0 +1,53 @@
+"""Messages in the words of make, for those who called the program by it."""
+
+import os
+import re
+
+# The Makefile's variable of each flag.
+VARIABLES = {
+    "model": "MODEL",
+    "models": "MODELS",
+    "data": "DATA",
+    "data-dir": "DATA_DIR",
+    "recipe": "RECIPE",
+    "epochs": "EPOCHS",
+    "batch-size": "BATCH",
+    "learning-rate": "LR",
+    "optimizer": "OPTIMIZER",
+    "precision": "PRECISION",
+    "seed": "SEED",
+    "seeds": "SEEDS",
+    "backend": "BACKEND",
+    "backends": "BACKENDS",
+    "pixels": "PIXELS",
+    "limit": "LIMIT",
+    "name": "NAME",
+    "space": "SPACE",
+    "search": "SEARCH",
+    "trials": "TRIALS",
+    "workers": "WORKERS",
+    "resume": "RESUME",
+    "device": "DEVICE",
+    "figure": "FIGURE",
+    "minutes": "MINUTES",
+    "run": "RUN",
+}
+
+
+def used_by_make() -> bool:
+    """Whether the Makefile started this process."""
+    return os.environ.get("FMKERAS_USED_BY") == "make"
+
+
+def in_make_words(message: str) -> str:
+    """Return a message with make's variables in place of flags, where make is used."""
+    if not used_by_make():
+        return message
+    # Where both are told, '--pixels 0..1 (make: PIXELS=0..1)', make's is enough.
+    message = re.sub(r"--[a-z][a-z-]*(?: [^\s(]+)? \(make: ([^)]*)\)", r"\1", message)
+    message = re.sub(r"; see \w+ ([\w-]+) --help", r"; see make help", message)
+
+    def variable(flag: re.Match) -> str:
+        return VARIABLES.get(flag[1], flag[0])
+
+    return re.sub(r"--([a-z][a-z-]*)(?:/--[a-z-]+)*", variable, message)

@@ -1,0 +1,45 @@
+"""Messages in make's words where make was used."""
+
+import pytest
+
+from fmkeras.__main__ import main
+from fmkeras.artifacts.lookup import best_model
+from fmkeras.cli.make_words import in_make_words
+from fmkeras.errors import UserError
+
+
+@pytest.fixture
+def by_make(monkeypatch):
+    monkeypatch.setenv("FMKERAS_USED_BY", "make")
+
+
+MESSAGES = {
+    "give --data-dir (make: DATA_DIR=).": "give DATA_DIR=.",
+    "argument --batch-size/--batch: expected": "argument BATCH: expected",
+    "a; see fmkeras train --help": "a; see make help",
+    "lower --l2 or --epochs": "lower --l2 or EPOCHS",
+}
+
+
+@pytest.mark.parametrize("message", MESSAGES)
+def test_flags_become_variables(by_make, message):
+    assert in_make_words(message) == MESSAGES[message]
+
+
+@pytest.mark.parametrize("message", MESSAGES)
+def test_flags_stay_flags_for_who_types_them(monkeypatch, message):
+    monkeypatch.delenv("FMKERAS_USED_BY", raising=False)
+    assert in_make_words(message) == message
+
+
+def test_training_without_a_model_lists_the_models(by_make, capsys):
+    assert main(["train"]) == 2
+    error = capsys.readouterr().err
+    assert "MODEL=NAME" in error and "--model" not in error
+    assert "lenet," in error and "googlenet" in error and error.count("\n") == 1
+
+
+def test_the_best_saved_model_is_chosen_on_validation_images(tmp_path):
+    assert best_model("saved_models") in ("mynet", "cnn")
+    with pytest.raises(UserError, match="no model of fashion-mnist"):
+        best_model(tmp_path)
