@@ -1,4 +1,4 @@
-"""One compiled training and evaluation step a backend, under one interface."""
+"""The compiled training and evaluation steps: one engine for each backend."""
 
 import importlib
 from collections.abc import Callable
@@ -19,7 +19,7 @@ _ENGINES = {
 
 
 def create_engine(model: keras.Model, *args, **kwargs) -> Engine:
-    """Return the engine of the backend that runs; the arguments are `Engine`'s."""
+    """Return the engine of the current backend; the arguments are those of `Engine`."""
     keep_freed_memory()
     module, name = _ENGINES[keras.backend.backend()]
     return getattr(importlib.import_module(module), name)(model, *args, **kwargs)
@@ -40,5 +40,5 @@ def predict(
     batch_size: int | None = None,
     on_batch: Callable[[int], None] = lambda count: None,
 ) -> np.ndarray:
-    """Return the outputs of any model of gray images, float32 (n, classes)."""
+    """Return the outputs of a model of grey images, float32 (n, classes)."""
     return create_engine(model).predict(images, batch_size, on_batch)

@@ -1,7 +1,7 @@
-"""Memory that is freed stays with the process, for the next step to use again.
+"""Keeps freed memory in the process, for the next step to use again.
 
-Each step asks for the same large arrays. The C library of Linux gives such memory back
-to the system and fetches it anew, page by page, which takes longer than some layers do.
+Each step allocates the same large arrays. By default glibc returns such memory to the
+system and maps it again page by page, which takes longer than some layers.
 """
 
 import ctypes
@@ -14,7 +14,7 @@ _PAD = 64 * 1024**2
 
 
 def keep_freed_memory() -> None:
-    """Tell the C library of this process to keep memory; nothing outside Linux."""
+    """Make glibc keep freed memory in this process; does nothing outside Linux."""
     if not sys.platform.startswith("linux"):
         return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)

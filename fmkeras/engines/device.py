@@ -1,4 +1,4 @@
-"""Which device the backend computes on, and why not on a GPU that is there."""
+"""The device that the backend computes on, and the reason where that is no GPU."""
 
 import os
 import platform
@@ -9,35 +9,35 @@ from pathlib import Path
 import keras
 
 CPUINFO = Path("/proc/cpuinfo")
-# As Linux names them: of x86, and of ARM.
+# The flags of x86 and ARM processors in /proc/cpuinfo.
 BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
 
 
 def describe_device() -> str:
-    """Return the device in use, such as 'CPU (Intel Xeon, 2 cores)', in one line."""
+    """Return the name of the device in use, such as 'CPU (Intel Xeon, 2 cores)'."""
     name = _DEVICES[keras.backend.backend()]()
     return f"GPU ({name})" if name else f"CPU ({_processor()}, {os.cpu_count()} cores)"
 
 
 def device_kind() -> str:
-    """Return what the backend computes on: cpu or gpu."""
+    """Return the kind of device that the backend computes on: cpu or gpu."""
     return "gpu" if _DEVICES[keras.backend.backend()]() else "cpu"
 
 
 def multiplies_bfloat16() -> bool:
-    """Say whether the device has units of its own for products in bfloat16.
+    """Return whether the device has hardware for matrix products in bfloat16.
 
-    Others compute them in float32, with copies to and fro. False where unknown.
+    Other devices convert to float32 and back. False where it is not known.
     """
     if device_kind() == "gpu":
-        # Of NVIDIA's, those from compute capability 8.0 on.
+        # NVIDIA GPUs from compute capability 8.0 on.
         capability = _nvidia_gpu("compute_cap") or "0"
         return int(capability.split(".")[0]) >= 8
     return bool(BFLOAT16_FLAGS & _processor_flags())
 
 
 def unusable_gpu() -> str | None:
-    """Say why an NVIDIA GPU of this machine is not used; None where all is well."""
+    """Return why an NVIDIA GPU of this machine is not used; None where one is."""
     backend = keras.backend.backend()
     if _DEVICES[backend]() or not _nvidia_gpu("name"):
         return None
@@ -60,7 +60,7 @@ def _torch_reason() -> str:
         return "this torch was built without CUDA"
     try:
         torch.cuda.init()
-    except Exception as error:  # whatever CUDA says is the reason
+    except Exception as error:  # the message is the reason
         return str(error).splitlines()[0]
     return "CUDA finds no device"
 
@@ -106,7 +106,7 @@ _REASONS = {
 
 
 def _nvidia_gpu(what: str) -> str | None:
-    """What the driver says of the machine's first NVIDIA GPU: name, compute_cap."""
+    """Query the driver about the first NVIDIA GPU, by `name` or `compute_cap`."""
     if shutil.which("nvidia-smi") is None:
         return None
     command = ["nvidia-smi", f"--query-gpu={what}", "--format=csv,noheader"]
@@ -124,7 +124,7 @@ def _processor_flags() -> set[str]:
 
 
 def _cpuinfo(key: str) -> str | None:
-    """What Linux says of the first processor under `key`."""
+    """Return the value of `key` for the first processor in /proc/cpuinfo."""
     for line in CPUINFO.read_text().splitlines() if CPUINFO.exists() else []:
         name, _, value = line.partition(":")
         if name.strip() == key:

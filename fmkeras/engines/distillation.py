@@ -11,7 +11,7 @@ _LEAST = 1e-7
 
 @dataclass(frozen=True, eq=False)
 class Teacher:
-    """A trained model that another learns from, on the same changed images.
+    """A trained model that another learns from, on the same augmented images.
 
     Hinton et al., arXiv 1503.02531; the teacher sees the crop, the mirror image and
     the mixture that the student sees (Beyer et al., arXiv 2106.05237).
@@ -19,9 +19,10 @@ class Teacher:
     Attributes:
         model: maps raw pixels (n, height, width, 1) to logits, or to probabilities
             where `gives_logits` is false.
-        temperature: both outputs are divided by it before their softmax.
-        share: weighs the distillation against the loss of the labels, 0 to 1.
-        gives_logits: what `model` gives.
+        temperature: divides the logits of both models before their softmax.
+        share: weight of the distillation loss, 0 to 1; that of the label loss is
+            1 - share.
+        gives_logits: whether the outputs of `model` are logits.
     """
 
     model: keras.Model
@@ -30,11 +31,11 @@ class Teacher:
     gives_logits: bool = True
 
     def variables(self) -> list[keras.Variable]:
-        """Return the variables, none of which is trained."""
+        """Return the teacher's variables, which training does not change."""
         return self.model.trainable_variables + self.model.non_trainable_variables
 
     def loss(self, label_loss, logits, outputs):
-        """Return the loss of a batch from that of its labels, a mean.
+        """Return the weighted loss of a batch; `label_loss` is the mean of its labels.
 
         logits: of the student, (n, classes); outputs: of the teacher's model.
         """
@@ -43,7 +44,7 @@ class Teacher:
             outputs = ops.log(ops.maximum(outputs, _LEAST))
         target = ops.log_softmax(ops.stop_gradient(outputs) / self.temperature)
         ours = ops.log_softmax(logits / self.temperature)
-        # Kullback-Leibler divergence; the square keeps the gradients' size.
+        # Kullback-Leibler divergence; the factor keeps the scale of its gradients.
         divergence = ops.mean(ops.sum(ops.exp(target) * (target - ours), axis=-1))
         distilled = self.temperature**2 * divergence
         return (1 - self.share) * label_loss + self.share * distilled

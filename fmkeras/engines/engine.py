@@ -1,4 +1,4 @@
-"""The part of an engine that no backend changes: epochs, callbacks, totals."""
+"""The part of an engine that all backends share: epochs, callbacks, totals."""
 
 import contextlib
 import dataclasses
@@ -24,22 +24,21 @@ from fmkeras.keras_internals import seed_states
 from fmkeras.optimizers.learning_rates import learning_rate_function
 from fmkeras.seeds import random_generator
 
-# A call holds as many batches as take about this long: enough to hide the cost of a
-# call, few enough that a progress bar moves.
+# A compiled call takes as many batches as need about this time: enough to hide the cost
+# of a call, few enough that a progress bar moves.
 SECONDS_PER_CALL = 0.5
-# Without gradients more images fit; so many that the largest layer's outputs stay
-# below this many bytes.
+# The limits of a batch without gradients: bytes of the largest layer's outputs, images.
 LARGEST_OUTPUT = 256 * 1024**2
 MOST_EVALUATED = 1_000
 
 
 @dataclass
 class MetricTotals:
-    """What a pass adds up inside the compiled step.
+    """The totals of a pass over images, summed inside the compiled step.
 
     Attributes:
         confusion: int64 (classes, classes); rows are true, columns predicted.
-        loss_sum: the sum over images of the loss.
+        loss_sum: the loss, summed over the images.
     """
 
     confusion: np.ndarray
@@ -51,7 +50,7 @@ class MetricTotals:
         return cls(np.zeros((num_classes, num_classes), np.int64))
 
     def add(self, losses: np.ndarray, confusion: np.ndarray) -> None:
-        # One by one: the sum is the same however the steps were put into calls.
+        # One by one, so that the sum does not depend on the number of steps in a call.
         for loss in losses.tolist():
             self.loss_sum += loss
         self.confusion = self.confusion + np.asarray(confusion).astype(np.int64)
@@ -71,14 +70,14 @@ class MetricTotals:
 
 @dataclass
 class EpochProgress:
-    """How far a training is inside an epoch.
+    """The progress of a training inside an epoch.
 
     Attributes:
-        epoch: the epoch at work; 0 is the first.
-        step: batches of it that are done.
-        seconds: that they took.
-        totals: their figures.
-        random_state: uint8 (n,), of the backend's own generator.
+        epoch: the current epoch; 0 is the first.
+        step: the number of its batches that are done.
+        seconds: their time.
+        totals: their totals.
+        random_state: the state of the backend's own generator, uint8 (n,).
     """
 
     epoch: int
@@ -91,12 +90,12 @@ class EpochProgress:
 class Engine(ABC):
     """Trains and evaluates one functional model with one compiled step.
 
-    The images stay on the device as uint8; a step takes the numbers of its images
-    and does the rest there: forward, loss, gradients, update, confusion matrix. The
-    arithmetic is that of `keras.Model.fit`; a last, shorter batch counts as what it
-    is. `engine.totals["train"]` and `engine.totals["validation"]` hold the figures
-    of the epoch that ended last, for callbacks to read; `engine.confusion` has the
-    counts of the pass that ended last, as a metric of Keras's own `fit` would.
+    The images stay on the device as uint8. A step takes the indices of its images and
+    computes everything there: forward pass, loss, gradients, update, confusion matrix.
+    The arithmetic is that of `keras.Model.fit`; in the means over an epoch a last,
+    shorter batch counts by its number of images. Callbacks can read the figures of the
+    last epoch in `engine.totals["train"]` and `engine.totals["validation"]`, and the
+    counts of the last pass in `engine.confusion`, a metric as Keras's `fit` has it.
     """
 
     def __init__(
@@ -110,17 +109,19 @@ class Engine(ABC):
         gradient_rules: GradientRules | None = None,
         teacher: Teacher | None = None,
     ) -> None:
-        """Take a model of logits, and to train it an optimizer and a loss.
+        """Prepare to evaluate a model, and given an optimizer and a loss to train it.
 
         Args:
-            model: functional, (n, height, width, 1) raw pixels in, (n, classes) out.
-            optimizer: any of Keras's; built here.
-            loss: takes one-hot labels and logits; its mean over a batch is minimised.
+            model: a functional model from raw pixels, (n, height, width, 1), to logits,
+                (n, classes).
+            optimizer: any Keras optimizer; the engine builds it.
+            loss: a function of one-hot labels and logits; its mean over a batch is
+                minimised.
             l2: added to each gradient as l2 * weight, as PyTorch's `weight_decay`.
-            augmentation: how training images are changed; None leaves them.
-            compile_step: give the training step to a compiler, which takes seconds
-                to minutes: Inductor on torch, XLA on tensorflow; jax always does.
-            gradient_rules: what is done to the gradients before decay.
+            augmentation: changes of the training images; None for none.
+            compile_step: compile the training step, which takes seconds to minutes, by
+                Inductor on torch or XLA on tensorflow; jax always compiles.
+            gradient_rules: changes of the gradients before decay.
             teacher: a model to learn from besides the labels.
         """
         self.model = model
@@ -135,7 +136,7 @@ class Engine(ABC):
         scores = keras.tree.flatten(model.outputs)
         index = output_index(model) if len(scores) > 1 else 0
         self.num_classes = scores[index].shape[-1]
-        # Whether a training step computes its outputs as at inference.
+        # Whether a training step computes its outputs in inference mode.
         self.frozen = False
         self.evaluation_batch = evaluation_batch(model)
         self.totals = {
@@ -144,13 +145,13 @@ class Engine(ABC):
         }
         self.confusion = ConfusionMatrix(max(self.num_classes, 2))
         self.batch_size: int | None = None
-        # None: as many as take `SECONDS_PER_CALL`.
+        # None for as many as need `SECONDS_PER_CALL`.
         self.steps_per_call: int | None = None
         self._progress: EpochProgress | None = None
         if optimizer is not None:
             if not optimizer.built:
                 optimizer.build(model.trainable_variables)
-            # Keras's callbacks reach the optimizer through the model.
+            # Keras's callbacks find the optimizer in the model.
             model.compile(optimizer=optimizer, loss=loss, jit_compile=False)
 
     def fit(
@@ -170,16 +171,17 @@ class Engine(ABC):
     ) -> keras.callbacks.History:
         """Train for `epochs` epochs and return the history, as `keras.Model.fit` does.
 
-        To go on exactly where a training was stopped, give all variables the values
-        they had, and `progress`, which `epoch_progress` returned then.
-        The order of the images, what augmentation makes of them and the dropout masks
-        of an epoch depend on (seed, epoch) alone. Where the optimizer keeps a moving
-        average of the weights, validation measures that; in the last `swa_epochs` it
-        measures the mean of the weights at the ends of these. The batch callbacks are
-        called once for each compiled call, which holds several batches, with the
-        running loss and accuracy. Without `shuffle` every epoch takes the images in
-        their own order. After `freeze_after` epochs, if any, the weights are trained on
-        the outputs of inference: without dropout, moving averages unchanged.
+        To resume a stopped training exactly, assign all variables the values that they
+        had, and pass the `progress` that `epoch_progress` returned then.
+
+        The order of the images, their augmentation and the dropout masks of an epoch
+        depend on (seed, epoch) only. Validation uses the moving average of the weights
+        where the optimizer keeps one, and in the last `swa_epochs` epochs the mean of
+        the weights at the ends of these. Batch callbacks are called once for each
+        compiled call, which takes several batches, with the running loss and accuracy.
+        Without `shuffle` the images keep their order in every epoch. After
+        `freeze_after` epochs, unless it is 0, training uses the outputs of inference
+        mode: no dropout, and moving averages do not change.
         """
         self.batch_size = batch_size
         if progress is not None:
@@ -230,7 +232,7 @@ class Engine(ABC):
                     self.totals["validation"] = self._evaluate_data(validation_data)
                 if not math.isfinite(self.totals["validation"].loss_sum):
                     raise Diverged(
-                        "The loss of the validation images is no number: training "
+                        "The loss of the validation images is not finite: training "
                         "diverged; expected a finite loss: lower the learning rate or "
                         f"clip the gradients. Received: after epoch {epoch + 1}, "
                         f"learning rate {logs['learning_rate']:.4g}"
@@ -250,7 +252,7 @@ class Engine(ABC):
         return self._evaluate_data(self._to_device(part))
 
     def evaluate_kept(self, part: Subset) -> MetricTotals:
-        """Return the same for `weights_to_keep`."""
+        """Return the totals over `part` with the weights of `weights_to_keep`."""
         with self._averaged_weights():
             return self.evaluate(part)
 
@@ -262,8 +264,8 @@ class Engine(ABC):
     ) -> np.ndarray:
         """Return the model's outputs for uint8 images (n, height, width), float32.
 
-        `batch_size` follows from the model's size where none is given. `on_batch` is
-        told after each batch how many images it held.
+        The default of `batch_size` depends on the size of the model. `on_batch` is
+        called after each batch with its number of images.
         """
         batch_size = batch_size or self.evaluation_batch
         outputs = []
@@ -276,12 +278,12 @@ class Engine(ABC):
         return np.concatenate(outputs).astype(np.float32)
 
     def monitored_totals(self) -> MetricTotals:
-        """The figures of the validation images, or of the training images without."""
+        """Return the totals of the validation images, or of training without these."""
         validation = self.totals["validation"]
         return validation if validation.count else self.totals["train"]
 
     def weights_to_keep(self) -> list[np.ndarray]:
-        """The model's weights, averaged where the optimizer keeps an average."""
+        """Return the model's weights, or their average where training keeps one."""
         with self._averaged_weights():
             return [np.array(weight) for weight in self.model.get_weights()]
 
@@ -295,7 +297,7 @@ class Engine(ABC):
             yield
             return
         variables = self.model.trainable_variables
-        # Copies: on torch the arrays share the memory that is written over.
+        # Copies: on torch the arrays share memory that the next line overwrites.
         own = [np.array(ops.convert_to_numpy(v.value)) for v in variables]
         self.optimizer.finalize_variable_values(variables)
         try:
@@ -305,9 +307,9 @@ class Engine(ABC):
                 variable.assign(value)
 
     def augmented(self, images, targets, params):
-        """Return a batch as it is trained on, within the step.
+        """Return the augmented images and targets of a batch, inside the step.
 
-        That is (n, height, width) images and (n, classes) targets.
+        images: (n, height, width). targets: (n, classes).
         """
         if not self.augmentation:
             return images, targets
@@ -315,7 +317,7 @@ class Engine(ABC):
         return self.augmentation.mix(images, targets, params)
 
     def learning_rate(self) -> float:
-        """The learning rate of the step that comes next."""
+        """Return the learning rate of the next step."""
         done = int(ops.convert_to_numpy(self.optimizer.iterations.value))
         return learning_rate_function(self.optimizer)(done)
 
@@ -324,7 +326,7 @@ class Engine(ABC):
         return EpochProgress(epoch, 0, 0.0, totals, np.zeros(0, np.uint8))
 
     def epoch_progress(self) -> EpochProgress:
-        """How far the training is; to be asked for in `on_train_batch_end`."""
+        """Return the progress of the training; for use in `on_train_batch_end`."""
         return dataclasses.replace(self._progress, random_state=self.random_state())
 
     def _train_epoch(self, data, order, params, batch_size, callback_list, started):
@@ -344,12 +346,12 @@ class Engine(ABC):
             callback_list.on_train_batch_end(progress.step - 1, logs)
 
     def _stop_diverged(self, epoch: int, step: int, losses: np.ndarray) -> None:
-        """Raise `Diverged` for the first of the steps whose loss is no number."""
+        """Raise `Diverged` for the first step whose loss is not finite."""
         bad = int(np.argmin(np.isfinite(losses)))
         done = int(ops.convert_to_numpy(self.optimizer.iterations.value))
         rate = learning_rate_function(self.optimizer)(done - len(losses) + bad)
         raise Diverged(
-            "The loss is no longer a number: training diverged; expected a finite "
+            "The loss is no longer finite: training diverged; expected a finite "
             "loss: lower the learning rate or clip the gradients. Received: "
             f"loss {losses[bad]} at step {step + bad + 1} of epoch {epoch + 1}, "
             f"learning rate {rate:.4g}"
@@ -363,11 +365,10 @@ class Engine(ABC):
         return totals
 
     def _step_chunks(self, order: np.ndarray, batch_size: int, step: int = 0):
-        """Yield (first step, int32 (steps, batch)); the last, short batch alone.
+        """Yield (first step, indices (steps, batch)) for each call, from `step` on.
 
-        How many steps go into a call follows from how long the last call took, unless
-        `steps_per_call` says it. It changes nothing of what is computed. `step` is the
-        first.
+        A last, shorter batch has a call of its own. `steps_per_call`, or else the time
+        of the last call, determines the number of steps; results do not depend on it.
         """
         whole = len(order) // batch_size
         steps = self.steps_per_call or 1
@@ -382,7 +383,7 @@ class Engine(ABC):
             yield whole, order[whole * batch_size :].reshape(1, -1)
 
     def _variables(self) -> list[list[keras.Variable]]:
-        """The model's trained and other variables, then the optimizer's if any."""
+        """Return the trainable, the non-trainable and the optimizer's variables."""
         groups = [self.model.trainable_variables, self.model.non_trainable_variables]
         if self.optimizer is not None:
             groups.append(self.optimizer.variables)
@@ -394,56 +395,56 @@ class Engine(ABC):
         for state in seed_states(self.model):
             state.assign(generator.integers(2**31, size=2))
 
-    # What a backend supplies -----------------------------------------------------
+    # Implemented by each backend --------------------------------------------------
 
     @abstractmethod
     def _to_device(self, part: Subset):
-        """Put a part on the device; the result has `.labels`."""
+        """Copy a subset to the device; the result has an attribute `labels`."""
 
     @abstractmethod
     def _train_steps(
         self, data, batches: np.ndarray, params: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Train on each row of `batches`, int32 (steps, batch), of image numbers.
+        """Train one step on each row of `batches`, image indices, int32 (steps, batch).
 
-        `params`, float32 (steps, batch, c), is what augmentation does to each image.
-        Returns each step's loss, summed over its images, (steps,), and the confusion
-        matrix of all images.
+        `params`, float32 (steps, batch, c), are the augmentation's parameters of each
+        image. Returns the loss of each step, summed over its images, (steps,), and the
+        confusion matrix of all images.
         """
 
     @abstractmethod
     def _evaluate_steps(
         self, data, batches: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """As `_train_steps`, without training and without augmentation."""
+        """Evaluate on each row of `batches`; returns what `_train_steps` returns."""
 
     @abstractmethod
     def _forward(self, images: np.ndarray) -> np.ndarray:
-        """Return the outputs at inference for uint8 images (n, height, width)."""
+        """Return the outputs in inference mode for uint8 images (n, height, width)."""
 
     @abstractmethod
     def _sample(self, images, maps, bilinear):
-        """Move, mirror and turn images as `augmentation.sample_images` does."""
+        """Translate, flip and rotate images as `augmentation.sample_images` does."""
 
     @abstractmethod
     def _seed_backend(self, seed: int) -> None:
-        """Seed the backend's own generator, where it has one."""
+        """Seed the backend's own random generator, if it has one."""
 
     def random_state(self) -> np.ndarray:
-        """Return the state of the backend's own generator, uint8 (n,)."""
+        """Return the state of the backend's own random generator, uint8 (n,)."""
         return np.zeros(0, np.uint8)
 
     def set_random_state(self, state: np.ndarray) -> None:
-        """Give the backend's own generator a state that it had."""
+        """Restore a state of the backend's own random generator."""
         del state
 
 
 def evaluation_batch(model: keras.Model) -> int:
-    """Return how many images to take at once without gradients, 1 to 1,000."""
+    """Return the batch size for a pass without gradients, 1 to 1,000 images."""
     try:
         outputs = keras.tree.flatten([layer.output for layer in model.layers])
     except (AttributeError, ValueError):
-        # Another project's model: a layer in two places, or a call in Python.
+        # Models of other projects: a layer that is called twice, or `call` in Python.
         return MOST_EVALUATED
     largest = max(math.prod(size or 1 for size in x.shape[1:]) for x in outputs)
     return min(max(LARGEST_OUTPUT // (4 * largest), 1), MOST_EVALUATED)

@@ -1,4 +1,4 @@
-"""What is done to the gradients before the optimizer takes them, on any backend."""
+"""Changes of the gradients before the optimizer applies them, on any backend."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,15 +11,14 @@ from fmkeras.keras_internals import layers_within
 
 @dataclass(frozen=True)
 class GradientRules:
-    """Changes of the gradients; each is 'no change' by default.
+    """Changes of the gradients; by default none.
 
     Attributes:
         centralise: subtract from the gradient of each kernel its mean over all axes
             but that of the outputs (Yong et al., arXiv 2004.01461).
-        norm_bias_rate: multiplies the gradients of the offsets of batch
-            normalisation. With SGD that is a learning rate so many times as high,
-            while L2 decay keeps its strength, as in airbench (Jordan, arXiv
-            2404.00498).
+        norm_bias_rate: factor of the gradients of batch normalization's offsets. With
+            SGD it multiplies their learning rate, while L2 decay keeps its strength,
+            as in airbench (Jordan, arXiv 2404.00498).
     """
 
     centralise: bool = False

@@ -1,4 +1,4 @@
-"""Loss and gradients of a model as numpy arrays, on whichever backend runs."""
+"""Loss and gradients of a model as NumPy arrays, on the current backend."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -8,7 +8,7 @@ import numpy as np
 
 
 class Pass(NamedTuple):
-    """What one pass forward and back gives.
+    """The results of one forward and backward pass.
 
     loss: mean cross-entropy over the batch. gradients: in the order of the model's
     `trainable_variables`, in Keras's layout. logits: (n, classes), in training mode.
@@ -28,17 +28,19 @@ def loss_and_gradients(model, images, labels) -> tuple[float, list[np.ndarray]]:
 def gradient_function(model) -> Callable[[np.ndarray, np.ndarray], Pass]:
     """Return a function of images and labels, compiled once for many calls.
 
-    images: (n, height, width, channels), raw pixels; labels: (n,), class numbers.
-    Moving averages and dropout's state move on, as in training; the weights stay.
+    images: (n, height, width, channels), raw pixels; labels: (n,), class indices. As in
+    training, each call updates the moving averages and the state of dropout; it does
+    not change the weights.
     """
     return _BACKENDS[keras.backend.backend()](model)
 
 
 def input_gradients(model, inputs, classes) -> np.ndarray:
-    """Return how each output changes with its input, float32 of the inputs' shape.
+    """Return the gradient of an output with respect to each input, float32.
 
-    inputs: (n, ...), whatever the model takes, feature maps too; classes: (n,), whose
-    output is meant. The model runs as at inference, and nothing in it changes.
+    inputs: (n, ...), as the model takes them, feature maps too. classes: (n,), the
+    index of the output to differentiate. The result has the shape of the inputs. The
+    model runs in inference mode and does not change.
     """
     inputs = np.asarray(inputs, np.float32)
     classes = np.asarray(classes, np.int32)
@@ -121,7 +123,7 @@ def _jax_by_inputs(model, inputs, classes):
     trainable = [variable.value for variable in model.trainable_variables]
     other = [variable.value for variable in model.non_trainable_variables]
 
-    # The weights are arguments: of constants XLA would compute what it can, for long.
+    # The weights are arguments, since XLA would fold constants for a long time.
     def chosen(inputs, trainable, other):
         outputs, _ = model.stateless_call(trainable, other, inputs, training=False)
         return _chosen(outputs, classes)
@@ -130,7 +132,7 @@ def _jax_by_inputs(model, inputs, classes):
 
 
 def _chosen(outputs, classes):
-    """The sum of each row's output for its class: rows do not touch each other."""
+    """Return the sum over the rows of each row's output for its class."""
     return keras.ops.sum(outputs * keras.ops.one_hot(classes, outputs.shape[-1]))
 
 

@@ -1,4 +1,4 @@
-"""The compiled steps on jax: jit with donated state."""
+"""The engine on jax: one jitted step with donated state."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +13,7 @@ from fmkeras.engines.engine import Engine, count_confusion, one_hot_labels
 from fmkeras.engines.structure import class_scores, pack_images
 from fmkeras.files import cache_folder
 
-# Keras's own checks each number.
+# Without the bounds checks of `keras.ops.take_along_axis`.
 _GATHER = partial(jnp.take_along_axis, axis=1, mode="promise_in_bounds")
 
 
@@ -33,7 +33,7 @@ class _Data:
 
 
 class JaxEngine(Engine):
-    """The state goes in as arrays and comes out as arrays; Keras's variables follow."""
+    """A step takes and returns the state as arrays; the variables get the last ones."""
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
@@ -57,13 +57,13 @@ class JaxEngine(Engine):
         teacher = [v.value for v in self.teacher.variables()] if self.teacher else []
         losses, confusion = [], self._no_confusion()
         train = self._train_frozen if self.frozen else self._train
-        # Not a scan: XLA runs convolutions inside a loop on one core of a CPU.
-        for numbers, drawn in zip(batches, params, strict=True):
+        # No `lax.scan`: XLA runs a convolution inside a loop on one CPU core only.
+        for indices, drawn in zip(batches, params, strict=True):
             state, confusion, loss = train(
-                state, confusion, data.images, data.one_hot, numbers, drawn, teacher
+                state, confusion, data.images, data.one_hot, indices, drawn, teacher
             )
             losses.append(loss)
-        # The old arrays were donated to the step; the variables take the new ones.
+        # The step has consumed the donated arrays; the variables take the new ones.
         for group, values in zip(variables, state, strict=True):
             for variable, value in zip(group, values, strict=True):
                 variable.assign(value)
@@ -72,9 +72,9 @@ class JaxEngine(Engine):
     def _evaluate_steps(self, data, batches):
         weights = [[v.value for v in group] for group in self._variables()[:2]]
         losses, confusion = [], self._no_confusion()
-        for numbers in batches:
-            # Apart, for it alone depends on how many images there are in all.
-            batch = self._pick(data.images, data.one_hot, numbers)
+        for indices in batches:
+            # A function of its own: it alone depends on the number of all images.
+            batch = self._pick(data.images, data.one_hot, indices)
             confusion, loss = self._evaluate(confusion, weights, *batch)
             losses.append(loss)
         return np.asarray(losses), np.asarray(confusion)
@@ -87,14 +87,14 @@ class JaxEngine(Engine):
         return sample_images(images, maps, bilinear, _GATHER)
 
     def _seed_backend(self, seed):
-        """Nothing to do: all of jax's randomness is in the model's variables."""
+        """Nothing to do: the random state of jax is in the model's variables."""
 
     def _train_step(
-        self, state, confusion, images, one_hot, numbers, params, teacher, training=True
+        self, state, confusion, images, one_hot, indices, params, teacher, training=True
     ):
         trainable, non_trainable, slots = state
-        labels = one_hot[numbers]
-        batch, targets = self.augmented(images[numbers], labels, params)
+        labels = one_hot[indices]
+        batch, targets = self.augmented(images[indices], labels, params)
         differentiate = jax.value_and_grad(
             partial(
                 self._loss,
@@ -115,10 +115,10 @@ class JaxEngine(Engine):
             ]
         trainable, slots = self.optimizer.stateless_apply(slots, gradients, trainable)
         confusion += count_confusion(labels, logits)
-        return [trainable, non_trainable, slots], confusion, loss * len(numbers)
+        return [trainable, non_trainable, slots], confusion, loss * len(indices)
 
-    def _pick_batch(self, images, one_hot, numbers):
-        return images[numbers], one_hot[numbers]
+    def _pick_batch(self, images, one_hot, indices):
+        return images[indices], one_hot[indices]
 
     def _evaluate_step(self, confusion, weights, images, targets):
         logits, _ = self._logits(*weights, images, training=False)

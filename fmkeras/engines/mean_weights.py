@@ -20,7 +20,7 @@ class MeanWeights:
         self.values: list[np.ndarray] = []
 
     def add(self, model: keras.Model) -> None:
-        """Take the model's weights of now into the mean."""
+        """Add the model's current weights to the mean."""
         weights = _weights(model)
         self.count += 1
         if self.count == 1:
@@ -31,7 +31,7 @@ class MeanWeights:
 
     @contextlib.contextmanager
     def in_place(self, model: keras.Model) -> Iterator[None]:
-        """Let the model have the mean for its weights, and its own again after."""
+        """Assign the mean to the model's weights, and restore its own at the end."""
         own = _weights(model)
         _assign(model, self.values)
         try:
@@ -41,7 +41,7 @@ class MeanWeights:
 
 
 def _weights(model: keras.Model) -> list[np.ndarray]:
-    # Copies: on torch the arrays share the memory that is written over.
+    # Copies: on torch the arrays share memory that is overwritten.
     return [np.array(keras.ops.convert_to_numpy(v.value)) for v in _averaged(model)]
 
 

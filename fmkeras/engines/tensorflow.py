@@ -1,4 +1,4 @@
-"""The compiled steps on tensorflow: one tf.function that loops over batches."""
+"""The engine on tensorflow: one tf.function that loops over batches."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -20,18 +20,18 @@ class _Data:
 
 
 class TensorflowEngine(Engine):
-    """A loop over batches inside one graph, any batch size in one trace."""
+    """A loop over batches inside one graph; one trace serves any batch size."""
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        numbers = tf.TensorSpec([None, None], tf.int32)
+        indices = tf.TensorSpec([None, None], tf.int32)
         images = tf.TensorSpec([None, *self.model.inputs[0].shape[1:3]], tf.uint8)
         one_hot = tf.TensorSpec([None, self.num_classes], tf.float32)
         params = tf.TensorSpec([None, None, None], tf.float32)
-        signature = [images, one_hot, numbers]
+        signature = [images, one_hot, indices]
         self._augmented = self.augmented
         if self.augmentation:
-            # One kernel of XLA for all that happens to the images.
+            # XLA compiles the whole augmentation to one kernel.
             self._augmented = tf.function(self.augmented, jit_compile=True)
         self._train_step = self._train_batch
         if self.compile_step:
@@ -67,14 +67,14 @@ class TensorflowEngine(Engine):
     def _seed_backend(self, seed):
         """Nothing to do: the seeds of dropout are in the model's variables.
 
-        Seeding tensorflow itself would make it prepare its graphs anew each epoch.
+        `tf.random.set_seed` would make tensorflow trace its graphs again each epoch.
         """
 
     def _train_graph(self, images, one_hot, batches, params, training=True):
         losses, confusion = self._zeros(batches)
         for step in tf.range(tf.shape(batches)[0]):
-            numbers = batches[step]
-            batch = tf.gather(images, numbers), tf.gather(one_hot, numbers)
+            indices = batches[step]
+            batch = tf.gather(images, indices), tf.gather(one_hot, indices)
             loss_sum, hits = self._train_step(*batch, params[step], training)
             losses = losses.write(step, loss_sum)
             confusion += hits
@@ -105,11 +105,11 @@ class TensorflowEngine(Engine):
     def _evaluate_graph(self, images, one_hot, batches):
         losses, confusion = self._zeros(batches)
         for step in tf.range(tf.shape(batches)[0]):
-            numbers = batches[step]
-            targets = tf.gather(one_hot, numbers)
-            logits = self._logits(tf.gather(images, numbers), training=False)
+            indices = batches[step]
+            targets = tf.gather(one_hot, indices)
+            logits = self._logits(tf.gather(images, indices), training=False)
             loss = self.loss(targets, logits)
-            losses = losses.write(step, loss * tf.cast(tf.size(numbers), tf.float32))
+            losses = losses.write(step, loss * tf.cast(tf.size(indices), tf.float32))
             confusion += count_confusion(targets, logits)
         return losses.stack(), confusion
 

@@ -1,9 +1,9 @@
 """Adam's update as one kernel of torch for all weights.
 
-Keras's and our own updates walk over every weight ten times. `torch._fused_adam_` does
-it in one walk: that of `TorchAdam` as it is. Given a count of steps so large that its
-correction of the bias vanishes, and Keras's corrected rate in place of the learning
-rate, it computes the formula of Keras's Adam.
+Keras's update, and that of `TorchAdam`, read every weight ten times;
+`torch._fused_adam_` reads it once. It computes the formula of `TorchAdam`. It also
+computes that of Keras's Adam, given a step count so large that its own bias correction
+vanishes, and Keras's corrected learning rate.
 """
 
 from collections.abc import Callable
@@ -34,7 +34,7 @@ _NO_CORRECTION = 1e9
 
 
 class FusedAdam:
-    """The update of Keras's Adam or AdamW, or of `TorchAdam`; l2 as `Engine` has it."""
+    """The update of Keras's Adam, AdamW or `TorchAdam`, with the engine's `l2`."""
 
     def __init__(self, optimizer: keras.optimizers.Optimizer, l2: float) -> None:
         self.optimizer = optimizer
@@ -43,10 +43,10 @@ class FusedAdam:
         self.decay = float(optimizer.weight_decay or 0.0)
 
     def updates(self, count: int) -> list[Callable]:
-        """Return the updates of the next `count` steps, to be called with gradients.
+        """Return one function of the gradients for each of the next `count` steps.
 
-        They write the new weights and averages into the variables' own tensors; the
-        optimizer counts the steps as done.
+        Each writes the new weights and moving averages into the variables' own tensors.
+        The optimizer's `iterations` counts the steps as done at once.
         """
         optimizer = self.optimizer
         weights, *slots, averages = map(_tensors, adam_state(optimizer))
@@ -73,7 +73,7 @@ class FusedAdam:
                 maximize=False,
             )
             if averages:
-                # The average begins as the weights after the first step.
+                # The average starts as the weights after the first step.
                 share = 1 - optimizer.ema_momentum if step else 1.0
                 torch._foreach_lerp_(averages, weights, share)
 
@@ -101,7 +101,7 @@ class FusedAdam:
 
 
 def _tensors(variables) -> list[torch.Tensor]:
-    # As they lie in memory: others the kernel would copy first.
+    # In the order of their memory; the kernel would copy any other first.
     return [outputs_first(variable.value.detach()) for variable in variables]
 
 

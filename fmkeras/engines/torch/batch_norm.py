@@ -1,10 +1,10 @@
-"""Batch normalisation in sums and products, of whole rows of numbers where it helps.
+"""Batch normalization in training, as sums and products over rows of many pixels.
 
-torch's own kernel for channels last adds up each channel in one cell for each thread.
-With few channels the cells of all threads share a line of the cache, and two threads
-are several times slower than one. Here a row holds many pixels, so that sums and
-products run along the row; what belongs to one channel is added up last. A compiler,
-which fuses all of it with the layers around, takes the images as they are.
+torch's channels_last kernel keeps one sum for each channel and thread. With few
+channels the sums of all threads share a cache line, and two threads are several times
+slower than one. Here a row holds many pixels: sums and products run along the row, and
+the parts of a row that belong to one channel are added last. Inductor fuses the whole
+with the layers around it and is given the images without rows.
 """
 
 import math
@@ -16,10 +16,10 @@ _ROW = 1024
 
 
 class BatchNorm(torch.autograd.Function):
-    """Normalise (n, ..., channels) by the batch; also give its mean and variance.
+    """Normalize (n, ..., channels) by the batch; also return its mean and variance.
 
-    Called as `BatchNorm.apply(x, gamma, beta, epsilon, in_rows)`; gradients flow
-    through the first result alone.
+    Called as `BatchNorm.apply(x, gamma, beta, epsilon, in_rows)`. Only the first result
+    has a gradient.
     """
 
     @staticmethod
@@ -50,7 +50,10 @@ class BatchNorm(torch.autograd.Function):
 
 
 def batch_moments(x: torch.Tensor, tiles: int = 1):
-    """Return mean, distances from it, and variance of (..., tiles * channels)."""
+    """Return mean, centred values and variance by channel of (..., tiles * channels).
+
+    Mean and variance are (channels,).
+    """
     count = x.numel() * tiles // x.shape[-1]
     mean = _by_channel(x, tiles) / count
     centred = x - mean.repeat(tiles)
@@ -59,7 +62,10 @@ def batch_moments(x: torch.Tensor, tiles: int = 1):
 
 
 def _rows(x: torch.Tensor) -> tuple[torch.Tensor, int]:
-    """Return (rows, tiles * channels), a view where `x` is contiguous, and tiles."""
+    """Return `x` as (rows, tiles * channels), and tiles, the number of pixels in a row.
+
+    The result is a view where `x` is contiguous.
+    """
     channels = x.shape[-1]
     tiles = math.gcd(x.numel() // channels, 2 ** int(math.log2(_ROW / channels)))
     return x.reshape(-1, tiles * channels), tiles
@@ -75,6 +81,7 @@ def _by_channel(x: torch.Tensor, tiles: int) -> torch.Tensor:
 def sum_of_channels(x: torch.Tensor) -> torch.Tensor:
     """Return the sum of each channel of images (n, height, width, channels).
 
-    First over each image, then over images: shorter sums round less.
+    Sums over each image, then over the images: shorter sums have smaller rounding
+    errors.
     """
     return x.sum((1, 2)).sum(0)

@@ -1,7 +1,7 @@
-"""A training step on an NVIDIA GPU, recorded once and launched as one.
+"""A training step on an NVIDIA GPU as a CUDA graph: recorded once, launched as one.
 
-The kernels of a small network take less time than Python takes to launch them. A CUDA
-graph launches all of them at once; in return each number has to lie where it lay.
+The kernels of a small model take less time than Python takes to launch them. A CUDA
+graph launches all of them at once, but every tensor has to keep its memory address.
 """
 
 import warnings
@@ -9,14 +9,14 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-# Steps before recording: libraries choose their kernels and fetch their memory.
+# Steps before recording, in which libraries choose kernels and allocate memory.
 WARM_UP = 3
 
 
 def record_graph(run: Callable) -> tuple[Callable, Sequence[torch.Tensor]]:
-    """Return what launches `run` again, and the tensors that hold its results then.
+    """Record `run`; return a function that launches it, and the tensors of its results.
 
-    Nothing is computed while recording.
+    Recording computes nothing.
     """
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
@@ -25,29 +25,29 @@ def record_graph(run: Callable) -> tuple[Callable, Sequence[torch.Tensor]]:
 
 
 class RecordedStep:
-    """A step that is recorded when it is called for the fourth time.
+    """A step that is recorded at its fourth call.
 
-    Where the GPU cannot record it, a warning says so and the step runs as it is.
+    Where the GPU cannot record it, the step warns and runs unrecorded.
     """
 
     def __init__(self, run: Callable, kept: int, written: int) -> None:
-        """Take `run`, of tensors, and how its inputs change from call to call.
+        """Prepare a step.
 
         Args:
-            run: the step; returns a sequence of tensors.
-            kept: how many inputs, the first, are the same tensors at each call.
-            written: how many inputs, the last, the step writes into.
+            run: the step, a function of tensors; it returns a sequence of tensors.
+            kept: the number of first inputs that are the same tensors at each call.
+            written: the number of last inputs that the step writes into.
         """
         self._run = run
         self._kept, self._written = kept, written
-        self._step_chunks = 0
+        self._calls = 0
         self._refused = False
         self._addresses: list[int] = []
 
     def __call__(self, *inputs: torch.Tensor) -> Sequence[torch.Tensor]:
-        """Run the step; on a GPU the results are overwritten by the next call."""
-        self._step_chunks += 1
-        if self._refused or self._step_chunks <= WARM_UP:
+        """Run the step; the next call of a recorded step overwrites the results."""
+        self._calls += 1
+        if self._refused or self._calls <= WARM_UP:
             return self._run(*inputs)
         kept, passing = inputs[: self._kept], inputs[self._kept :]
         addresses = [tensor.data_ptr() for tensor in kept]
@@ -73,7 +73,7 @@ class RecordedStep:
             self._refused = True
             warnings.warn(
                 "The GPU cannot record this step "
-                f"({str(error).strip().splitlines()[0]}); it runs as it is, slower.",
+                f"({str(error).strip().splitlines()[0]}); it runs unrecorded, slower.",
                 RuntimeWarning,
                 stacklevel=3,
             )

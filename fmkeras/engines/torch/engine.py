@@ -1,4 +1,4 @@
-"""The compiled steps on torch: the whole step traced once to one flat graph."""
+"""The engine on torch: the whole step is traced once, to one flat graph."""
 
 import itertools
 import logging
@@ -40,9 +40,9 @@ class NotTraceable(Exception):
 
 
 class TorchEngine(Engine):
-    """Keras's layer calls run once, while tracing; the steps run the graph alone.
+    """Keras's layers are called once, while tracing; the steps run only the graph.
 
-    A graph belongs to one batch size: the last, shorter batch has its own.
+    Each batch size has a graph of its own, and so has the last, shorter batch.
     """
 
     def __init__(self, *args, **kwargs) -> None:
@@ -109,7 +109,7 @@ class TorchEngine(Engine):
         self._generator().set_state(torch.from_numpy(np.array(state, np.uint8)))
 
     def _generator(self) -> torch.Generator:
-        """The generator that dropout draws from: the device's own."""
+        """Return the generator that dropout draws from, that of the device."""
         device = _device()
         if device.type == "cuda":
             torch.cuda.init()
@@ -117,42 +117,46 @@ class TorchEngine(Engine):
         return torch.default_generator
 
     def _run(self, step, kind, data, batches, *further):
-        numbers = torch.from_numpy(batches).to(data.images.device)
-        losses = torch.zeros(len(numbers), device=numbers.device)
-        predicted = torch.zeros(numbers.shape, dtype=torch.int64, device=numbers.device)
+        indices = torch.from_numpy(batches).to(data.images.device)
+        losses = torch.zeros(len(indices), device=indices.device)
+        predicted = torch.zeros(indices.shape, dtype=torch.int64, device=indices.device)
         with torch.no_grad():
             trains = kind != "evaluate"
             state = self._state() if trains else self._state()[:2]
             flat = [tensor for group in state for tensor in group]
             updates = itertools.repeat(None)
             if trains and self._fused:
-                updates = self._fused.updates(len(numbers))
-            rows = zip(losses, predicted, strict=True)
-            for which, row, update, *more in zip(
-                numbers, rows, updates, *further, strict=False
+                updates = self._fused.updates(len(indices))
+            # Views of one value a step, which the graph writes its results into.
+            results = zip(losses, predicted, strict=True)
+            for chosen, outputs, update, *more in zip(
+                indices, results, updates, *further, strict=False
             ):
-                batch = [x.index_select(0, which) for x in (data.images, data.one_hot)]
+                batch = [x.index_select(0, chosen) for x in (data.images, data.one_hot)]
                 batch += more
-                graph = self._graph((kind, len(which)), step, *state, batch, row)
-                answer = graph(*flat, *batch, *row)
+                graph = self._graph((kind, len(chosen)), step, *state, batch, outputs)
+                gradients = graph(*flat, *batch, *outputs)
                 if update:
-                    update(answer)
+                    update(gradients)
         confusion = np.zeros((self.num_classes, self.num_classes), np.int64)
         np.add.at(confusion, (data.labels[batches], predicted.cpu().numpy()), 1)
         return losses.cpu().numpy(), confusion
 
     def _graph(self, key: tuple, step: Callable, *groups) -> Callable:
-        """Trace `step`, which takes groups of tensors; the graph takes all in a row."""
+        """Return the graph of `step`, traced at the first call with this `key`.
+
+        `step` takes groups of tensors, the graph the tensors of all groups.
+        """
         if key not in self._graphs:
             run = None
-            # The last, short batch is not worth the wait.
+            # Compiling another graph for the last, short batch takes too long.
             if self.compile_step and key == ("train", self.batch_size):
                 run = self._compile(step, groups)
             self._graphs[key] = run or _trace(step, groups).forward
         return self._graphs[key]
 
     def _compile(self, step: Callable, groups) -> Callable | None:
-        """Return the step compiled, on a GPU recorded too; None where that fails."""
+        """Compile the step, and on a GPU record it; return None where that fails."""
         on_cpu = _on_cpu()
         inputs = [tensor for group in groups for tensor in group]
         self._fusible = on_cpu
@@ -160,34 +164,34 @@ class TorchEngine(Engine):
         self._fusible = False
         if on_cpu:
             return run
-        # The state stays where it is, a batch comes, a row is written.
-        *state, _, row = groups
+        # The tensors of the state are the same at each call, those of a batch are not.
+        *state, _, outputs = groups
         kept = sum(map(len, state))
-        return RecordedStep(run or _trace(step, groups).forward, kept, len(row))
+        return RecordedStep(run or _trace(step, groups).forward, kept, len(outputs))
 
     def _state(self) -> list[list[torch.Tensor]]:
-        """The variables' own tensors: the graph writes its results into them."""
+        """Return the tensors of the variables, which the graph updates in place."""
         groups = self._variables()
         if self.optimizer is not None:
             groups.append(self.teacher.variables() if self.teacher else [])
         return [[v.value.detach() for v in group] for group in groups]
 
     def _train_step(
-        self, trainable, non_trainable, slots, teacher, batch, row, training=True
+        self, trainable, non_trainable, slots, teacher, batch, outputs, training=True
     ):
         images, targets, params = batch
-        loss_sum, predicted = row
+        loss_sum, predicted = outputs
         leaves = [t.detach().requires_grad_(True) for t in trainable]
         changed, targets = self.augmented(images, targets, params)
-        logits, new_others = self._logits(leaves, non_trainable, changed, training)
+        logits, updated = self._logits(leaves, non_trainable, changed, training)
         loss = self._loss(targets, logits)
         if self.teacher:
-            outputs = self._teacher_outputs(teacher, changed)
-            loss = self.teacher.loss(loss, logits, outputs)
+            teacher_outputs = self._teacher_outputs(teacher, changed)
+            loss = self.teacher.loss(loss, logits, teacher_outputs)
         gradients = torch.autograd.grad(loss, leaves)
         with torch.no_grad():
             gradients = self.gradient_rules.apply(gradients, self.model)
-            _write(non_trainable, new_others)
+            _write(non_trainable, updated)
             loss_sum.copy_(loss.detach() * len(images))
             predicted.copy_(logits.detach().argmax(-1))
             if self._fused:
@@ -207,9 +211,9 @@ class TorchEngine(Engine):
         with torch.no_grad(), keras.StatelessScope(list(mapping)):
             return FusionPlan(self.teacher.model, training=False)(images)
 
-    def _evaluate_step(self, trainable, non_trainable, batch, row):
+    def _evaluate_step(self, trainable, non_trainable, batch, outputs):
         images, targets = batch
-        loss_sum, predicted = row
+        loss_sum, predicted = outputs
         with torch.no_grad():
             logits, _ = self._logits(trainable, non_trainable, images, training=False)
             loss_sum.copy_(self._loss(targets, logits) * len(images))
@@ -244,7 +248,7 @@ def _on_cpu() -> bool:
 
 
 def _trace(step: Callable, groups) -> torch.fx.GraphModule:
-    """Return the graph of `step`, which takes groups of tensors; it takes all alone."""
+    """Return the graph of `step`; its inputs are the tensors of all groups in turn."""
     ends = list(itertools.accumulate(map(len, groups)))
 
     def flat_step(*flat):
@@ -252,19 +256,19 @@ def _trace(step: Callable, groups) -> torch.fx.GraphModule:
         return step(*(flat[a:b] for a, b in zip(starts, ends, strict=True)))
 
     with torch.enable_grad():
-        # Fake tensors: a trace neither trains nor draws random numbers.
+        # With fake tensors a trace neither trains nor draws random numbers.
         trace = make_fx(flat_step, tracing_mode="fake", _allow_non_fake_inputs=True)
         try:
             module = trace(*(tensor for group in groups for tensor in group))
         except UserError:
             raise
-        except Exception as error:  # layers of any kind may refuse, each in its own way
+        except Exception as error:  # a layer may raise any error
             raise NotTraceable(str(error)) from error
     return simplify(module)
 
 
 def _write(old: list[torch.Tensor], new: list[torch.Tensor]) -> None:
-    """Write new values into the tensors that hold the old ones."""
+    """Copy the new values into the old tensors."""
     for target, value in zip(old, new, strict=True):
         if target is not value:
             target.copy_(value)

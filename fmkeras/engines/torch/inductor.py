@@ -1,4 +1,4 @@
-"""Inductor, which makes machine code of a traced step; its results are kept on disk."""
+"""Compiles a traced step by Inductor; a cache on disk keeps the machine code."""
 
 import os
 import tempfile
@@ -16,7 +16,7 @@ def compile_graph(
 ) -> Callable | None:
     """Return the graph compiled for inputs of these shapes.
 
-    None, with a warning, where Inductor fails, for want of a C++ compiler say.
+    Returns None, with a warning, where Inductor fails, as without a C++ compiler.
     """
     if "TORCHINDUCTOR_CACHE_DIR" not in os.environ:
         # Torch's own default asks for the user's name, which not every user has.
@@ -24,10 +24,10 @@ def compile_graph(
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(cache_folder("inductor") or spare)
     try:
         return torch._inductor.compile(module, list(inputs))
-    except Exception as error:  # whatever a compiler of another kind says
+    except Exception as error:  # compilers raise errors of any type
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         warnings.warn(
-            f"Inductor does not compile this step ({reason}); it runs as it is, "
+            f"Inductor does not compile this step ({reason}); it runs uncompiled, "
             "slower.",
             RuntimeWarning,
             stacklevel=2,

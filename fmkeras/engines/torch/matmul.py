@@ -1,7 +1,8 @@
-"""Products of float32 matrices on a CPU by oneDNN.
+"""Dense layers: float32 matrix products by oneDNN on a CPU.
 
-torch asks MKL for them, which on processors that are not Intel's reaches about half the
-rate of oneDNN; torch brings both. Elsewhere this is torch's own product.
+torch uses MKL for them, which reaches about half the rate of oneDNN on processors that
+are not Intel's; torch contains both. On other devices and in other dtypes this is
+torch's own product.
 """
 
 import torch
@@ -34,6 +35,6 @@ class _Affine(torch.autograd.Function):
     def backward(ctx, gradient):
         x, kernel = ctx.saved_tensors
         to_x = product(gradient, kernel.t()) if ctx.needs_input_grad[0] else None
-        # Outputs first, as the kernel lies in memory.
+        # Computed with the outputs first, the memory layout of the kernel.
         to_kernel = product(gradient.t(), x).t()
         return to_x, to_kernel, gradient.sum(0) if ctx.biased else None

@@ -1,8 +1,9 @@
-"""Operations of torch under names of our own, which Inductor calls as they are.
+"""Custom torch operators, which Inductor calls without looking inside.
 
-It would choose other memory layouts for a convolution, taking the height of images
-(n, height, width, channels) for their channels, and has no training with oneDNN's
-product. Everything here is contiguous, but for kernels, which lie as torch has them.
+For a convolution Inductor would choose another memory layout, since it takes the height
+of images (n, height, width, channels) for their channels; for oneDNN's matrix product
+it has no gradient. Tensors here are contiguous, except kernels, which have the memory
+layout of torch's layers.
 """
 
 import torch
@@ -37,7 +38,7 @@ def convolve(x, kernel, bias, strides, padding):
 
 
 def dropout_mask(x, rate):
-    """As `draw_mask`, of which Inductor would draw and shift number by number."""
+    """Return `draw_mask(x, rate)`, which Inductor would compute value by value."""
     return torch.ops.fmkeras.dropout_mask(x, rate)
 
 
@@ -102,7 +103,7 @@ def _convolve_backward(gradient, x, kernel, strides, padding, wanted):
         1,
         wanted,
     )
-    # What is not wanted is empty; no two results share their memory.
+    # A gradient that is not wanted is empty; no two results share memory.
     to_x = to_x.permute(0, 2, 3, 1).contiguous() if wanted[0] else x.new_empty(0)
     to_kernel = (
         match_layout(to_kernel.permute(2, 3, 1, 0), kernel)

@@ -1,10 +1,9 @@
-"""Pooling of two by two pixels in the simplest operations, for a compiler to fuse.
+"""2x2 pooling with stride 2 in elementwise operations, which Inductor fuses.
 
-What Inductor makes of torch's own pooling searches each window again for each pixel of
-the gradient, number by number. Here a window is four slices of the images, so that all
-is the same operation on many numbers at once, together with the layers around it.
-Images are (n, height, width, channels); a last row or column without a partner is left
-out.
+In the backward pass of torch's own pooling, Inductor's code searches each window once
+for every pixel, one value at a time. Here a window is four slices of the images:
+elementwise operations, vectorized and fused with the layers around them. Images are
+(n, height, width, channels); an odd last row or column is dropped.
 """
 
 import torch
@@ -13,19 +12,19 @@ from fmkeras.engines.torch.batch_norm import batch_moments, sum_of_channels
 
 
 def max_pool(x):
-    """Return the largest of each two by two pixels; the first of equals is taken."""
+    """Return the maximum of each 2x2 window; of equal pixels the first is chosen."""
     return _MaxPool.apply(x)
 
 
 def average_pool(x):
-    """Return the mean of each two by two pixels."""
+    """Return the mean of each 2x2 window."""
     return _AveragePool.apply(x)
 
 
 def norm_max_pool(x, gamma, beta, epsilon):
-    """Normalise by the batch, then pool; height and width are even.
+    """Batch-normalize, then max-pool images of even height and width.
 
-    Returns the pooled images, and the batch's mean and variance, (channels,).
+    Returns the pooled images, and the mean and variance of the batch, (channels,) each.
     """
     return _NormMaxPool.apply(x, gamma, beta, epsilon)
 
@@ -33,10 +32,10 @@ def norm_max_pool(x, gamma, beta, epsilon):
 class _MaxPool(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x):
-        largest, winner = _largest(x)
+        maximum, winner = _maximum(x)
         ctx.save_for_backward(winner)
         ctx.shape = x.shape
-        return largest
+        return maximum
 
     @staticmethod
     def backward(ctx, gradient):
@@ -45,20 +44,21 @@ class _MaxPool(torch.autograd.Function):
 
 
 class _NormMaxPool(torch.autograd.Function):
-    """Each gradient goes to one pixel, so that sums over pixels are sums over windows.
+    """Batch normalization and max pooling with one backward pass.
 
-    The normalised images are nowhere stored.
+    Each window has a gradient for one pixel only, so the sums over pixels become sums
+    over windows. The normalized images are not stored.
     """
 
     @staticmethod
     def forward(ctx, x, gamma, beta, epsilon):
         mean, centred, variance = batch_moments(x.to(gamma.dtype))
         inverse = torch.rsqrt(variance + epsilon)
-        normalised = torch.addcmul(beta, centred, gamma * inverse).to(x.dtype)
-        largest, winner = _largest(normalised)
+        normalized = torch.addcmul(beta, centred, gamma * inverse).to(x.dtype)
+        maximum, winner = _maximum(normalized)
         ctx.save_for_backward(x, mean, gamma, inverse, winner)
         ctx.mark_non_differentiable(mean, variance)
-        return largest, mean, variance
+        return maximum, mean, variance
 
     @staticmethod
     def backward(ctx, gradient, *_):
@@ -97,25 +97,28 @@ class _AveragePool(torch.autograd.Function):
         return crop_or_pad(shares, ctx.shape)
 
 
-def _largest(x):
-    """Return the largest pixel of each window, and its number, 0 to 3, of x's type."""
+def _maximum(x):
+    """Return the maximum of each window and its index in the window, 0 to 3.
+
+    The index has the dtype of `x`.
+    """
     first, second, third, fourth = window_pixels(x)
     top, bottom = torch.maximum(first, second), torch.maximum(third, fourth)
 
-    def number(value):
-        # Of the images' own type: to compare other types costs conversions.
+    def index(value):
+        # In the dtype of the images: comparing with another one needs conversions.
         return torch.full((), value, dtype=x.dtype, device=x.device)
 
     winner = torch.where(
         bottom > top,
-        torch.where(fourth > third, number(3), number(2)),
-        torch.where(second > first, number(1), number(0)),
+        torch.where(fourth > third, index(3), index(2)),
+        torch.where(second > first, index(1), index(0)),
     )
     return torch.maximum(top, bottom), winner
 
 
 def scatter_to_max(x, winner):
-    """Return windows, (n, h, 2, w, 2, c), of x at the winner's place and zeros."""
+    """Return (n, h, 2, w, 2, c) windows: `x` at the winner's index, zeros elsewhere."""
     places = torch.arange(4, dtype=winner.dtype, device=winner.device)
     won = expand_window(winner) == places.view(1, 1, 2, 1, 2, 1)
     return torch.where(
@@ -135,12 +138,12 @@ def window_pixels(x) -> list[torch.Tensor]:
 
 
 def expand_window(x):
-    """Turn (n, h, w, c) to (n, h, 1, w, 1, c), to go with each pixel of a window."""
+    """Reshape (n, h, w, c) to (n, h, 1, w, 1, c), to broadcast over windows."""
     return x[:, :, None, :, None, :]
 
 
 def crop_or_pad(windows, shape):
-    """Turn (n, h, 2, w, 2, c) to images of `shape`, zero where no window was."""
+    """Reshape (n, h, 2, w, 2, c) windows to images of `shape`, padded with zeros."""
     count, height, _, width, _, channels = windows.shape
     images = windows.reshape(count, 2 * height, 2 * width, channels)
     missing = shape[1] - 2 * height, shape[2] - 2 * width

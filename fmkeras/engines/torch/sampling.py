@@ -1,4 +1,4 @@
-"""Images moved, mirrored and turned by torch's own sampling of pixels."""
+"""Images translated, flipped and rotated by torch's `grid_sample`."""
 
 import numpy as np
 import torch
@@ -10,11 +10,11 @@ HEIGHT, WIDTH = IMAGE_SHAPE[:2]
 
 def sample_images(images, maps, bilinear: bool):
     """Return `datasets.augmentation.sample_images` in float32, without `gather`."""
-    # Where a pixel comes from is linear in the six numbers of a map, so one product
-    # computes it for all pixels.
-    numbers = torch.tensor(_coordinates(), device=maps.device)
+    # Source coordinates are linear in the six parameters of an affine map, so one
+    # matrix product computes those of all pixels.
+    basis = torch.tensor(_coordinates(), device=maps.device)
     centre = torch.full((), -1.0, device=maps.device)
-    places = torch.addmm(centre, maps, numbers).view(-1, HEIGHT, WIDTH, 2)
+    places = torch.addmm(centre, maps, basis).view(-1, HEIGHT, WIDTH, 2)
     return torch.nn.functional.grid_sample(
         images.to(torch.float32).unsqueeze(1),
         places,
@@ -25,10 +25,10 @@ def sample_images(images, maps, bilinear: bool):
 
 
 def _coordinates() -> np.ndarray:
-    """Return, float32 (6, 28 * 28 * 2), what each number of a map adds to (x, y).
+    """Return what each parameter of a map adds to (x, y), float32 (6, 28 * 28 * 2).
 
-    In torch's units: the centres of the first and the last pixel are -1 and 1, of
-    which the -1 is not in here.
+    In the units of `grid_sample`: the centres of the first and last pixel are -1 and 1.
+    The offset of -1 is not included.
     """
     y, x = np.indices((HEIGHT, WIDTH)) + 0.0
     place = np.zeros((6, HEIGHT, WIDTH, 2), np.float32)

@@ -1,4 +1,4 @@
-"""What a traced graph does without: nodes that change nothing of what is computed."""
+"""Removes the nodes of a traced graph that do not change what it computes."""
 
 import torch
 
@@ -12,10 +12,10 @@ _VIEWS = {
 
 
 def simplify(module: torch.fx.GraphModule) -> torch.fx.GraphModule:
-    """Leave out detaching, turning to and fro, seeing twice, and reading scalars.
+    """Remove detach nodes, inverse permutes, repeated views and scalar reads.
 
-    Without gradients a detached tensor is the tensor itself. Each layer turns its
-    images to torch's order and back, so that between two layers nothing is left.
+    A graph that records no gradients needs no detach. Each layer permutes its images to
+    torch's order and back, so the permutes between two layers cancel.
     """
     graph = module.graph
     for node in graph.find_nodes(op="call_function", target=_aten.detach.default):
@@ -27,10 +27,10 @@ def simplify(module: torch.fx.GraphModule) -> torch.fx.GraphModule:
             orders = [before.args[1][axis] for axis in order]
             if orders == sorted(orders):
                 node.replace_all_uses_with(before.args[0])
-    _view_once(graph)
-    _read_no_scalars(graph)
-    # Real tensors may lie otherwise in memory than the fake ones of the trace, so that
-    # what was a view there needs a copy.
+    _merge_views(graph)
+    _remove_scalar_reads(graph)
+    # Real tensors may have another memory layout than the fake ones of the trace, and
+    # then a view needs a copy.
     for node in graph.find_nodes(op="call_function", target=_aten.view.default):
         node.target = _aten.reshape.default
     graph.eliminate_dead_code()
@@ -38,8 +38,8 @@ def simplify(module: torch.fx.GraphModule) -> torch.fx.GraphModule:
     return module
 
 
-def _view_once(graph: torch.fx.Graph) -> None:
-    """Let nodes that see the same tensor in the same way be one."""
+def _merge_views(graph: torch.fx.Graph) -> None:
+    """Replace repeated views of a tensor by the first of them."""
     found: dict[tuple, torch.fx.Node] = {}
     for node in graph.nodes:
         if node.target in _VIEWS:
@@ -49,11 +49,12 @@ def _view_once(graph: torch.fx.Graph) -> None:
                 node.replace_all_uses_with(first)
 
 
-def _read_no_scalars(graph: torch.fx.Graph) -> None:
-    """Let sums that read a scalar off its tensor be scaled by the tensor instead.
+def _remove_scalar_reads(graph: torch.fx.Graph) -> None:
+    """Multiply by a scalar tensor where a sum would read its value, as its `alpha`.
 
-    Keras's SGD adds the gradients `alpha` times, a learning rate that is a tensor. To
-    read it waits for a GPU, which can record no such step, nor can Inductor compile it.
+    Keras's SGD adds `alpha` times the gradients, and its learning rate is a tensor. A
+    read waits for the GPU: no CUDA graph records such a step, and Inductor does not
+    compile it.
     """
     nodes = graph.find_nodes(op="call_function", target=_aten._foreach_add_.List)
     for node in nodes:
