@@ -143,13 +143,13 @@ def test_a_record_goes_on_where_it_ended_and_leaves_out_what_is_too_large(
 ):
     measured = []
 
-    def measure(name, competitors, settings, report):
+    def measure(name, competitors, settings, log):
         measured.append(name)
         return {"train": {}, "predict": {}, "failed": {}}
 
     monkeypatch.setattr(speed_run, "_measure", measure)
     out = tmp_path / "record.json"
-    arguments = {"out": out, "report": lambda line: None}
+    arguments = {"out": out, "log": lambda line: None}
     run_benchmark(["linear"], **arguments)
     record = run_benchmark(["linear", "mlp", "vgg11"], **arguments)
     assert measured == ["linear", "mlp"]
@@ -348,7 +348,7 @@ def test_the_picture_shows_every_contestant(tmp_path):
 
 def test_growth_goes_over_batches_and_sides(tmp_path):
     settings = {
-        "contestants": [Competitor("ours"), Competitor("tensors")],
+        "competitors": [Competitor("ours"), Competitor("tensors")],
         "out": tmp_path / "record.json",
         "rounds": 1,
         "seconds": 0.01,

@@ -68,7 +68,7 @@ def test_another_optimizer_leaves_what_was_chosen_for_the_first(optimizer):
 @pytest.mark.every_backend
 def test_train_then_evaluate(capsys):
     flags = ["--batch_size", "64", "--lr=0.01", "--optimizer", "sgd"]
-    assert run([*TRAIN, *flags, "--model_save", "models"]) == 0
+    assert run([*TRAIN, *flags, "--out", "models"]) == 0
     output = capsys.readouterr().out
     assert re.search("^Epoch 1/1  loss", output, re.M)
     assert f"Backend {BACKEND}, " in output and "macro avg" in output
@@ -91,7 +91,7 @@ def test_train_then_evaluate(capsys):
 
 
 WRONG_FLAGS = [
-    (["train"], "required: --model"),
+    (["train"], "Which network is to be trained.*--model NAME"),
     (["train", "--model"], "expected one argument"),
     (["frob"], "invalid choice: 'frob' .choose from .*'train'"),
     (["train", "--model", "lenett", *SMALL], "Did you mean lenet.*'lenett'"),
@@ -101,7 +101,7 @@ WRONG_FLAGS = [
     ([*TRAIN, "--backend", "tourch"], "expected one of: torch, tensorflow, jax.*tour"),
     ([*TRAIN, "--recipe", "fast"], "Unknown recipe.*'fast'"),
     ([*TRAIN, "--recipe", "absent.json"], "Cannot read the recipe file 'absent.json'"),
-    ([*TRAIN, "--data", "mnist"], "invalid choice: 'mnist' .choose from .*'garments'"),
+    ([*TRAIN, "--data", "mnist"], "'mnist' has the size of its files; only 'garments'"),
     ([*TRAIN, "--optimizer", "adamm"], "Bad optimizer; expected one of adam"),
     ([*TRAIN, "--batch", "0"], "Bad batch_size; .* at least 1. Received: 0"),
     ([*TRAIN, "--batch", "-1"], "Bad batch_size"),
@@ -113,7 +113,6 @@ WRONG_FLAGS = [
     ([*TRAIN, "--lr", "inf"], "Bad learning_rate"),
     ([*TRAIN, "--lr", "fast"], "expected a number. Received: 'fast'"),
     ([*TRAIN, "--weight-decay", "-1"], "Bad weight_decay"),
-    ([*TRAIN, "--optimizer", "sgd", "--weight-decay", "0.1"], "goes with adamw"),
     ([*TRAIN, "--seed", "-1"], "expected a whole number of at least 0"),
     ([*TRAIN, "--data-seed", "-1"], "expected a whole number of at least 0"),
     ([*TRAIN, "--train-size", "0"], "number of garments.*Received: 0"),
@@ -122,7 +121,10 @@ WRONG_FLAGS = [
     ([*TRAIN, "--dropout", "0.5"], "no such option.*Received: dropout=0.5"),
     ([*TRAIN, "--model", "cnn", "--dropout", "1"], "Bad dropout"),
     ([*TRAIN, "--model", "mlp", "--hidden-units", "0"], "Bad hidden_units"),
-    ([*TRAIN, "--model", "mlp", "--hidden-units", "8,x"], "whole numbers .*: 'x'"),
+    (
+        [*TRAIN, "--model", "mlp", "--hidden-units", "8,x"],
+        "expected a whole number. Received: 'x'",
+    ),
     ([*TRAIN, "--resume", "absent"], "no run to resume.*Received: 'absent'"),
     (["train", "--model", "mlp", "--train-size", "5"], "only 'garments' takes one"),
     (["evaluate"], "required: --model"),

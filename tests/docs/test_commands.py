@@ -148,7 +148,13 @@ def workplace(tmp_path, monkeypatch):
         path = tmp_path / "shoes" / ("left", "right")[number % 2] / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(np.full((28, 28), number, np.uint8)).save(path)
-    save_artifact(build_model("linear", 2), "cnn-shoes", {}, saved, ("left", "right"))
+    save_artifact(
+        build_model("linear", 2),
+        "cnn-shoes",
+        {"dataset": {"name": "shoes"}},
+        saved,
+        ("left", "right"),
+    )
     return tmp_path
 
 

@@ -16,6 +16,7 @@ from fmkeras.training.builders import (
 )
 from fmkeras.training.callbacks import RunLog
 from fmkeras.training.checkpoint import Checkpoint
+from fmkeras.training.per_class import PerClassMetrics
 
 pytestmark = pytest.mark.every_backend
 
@@ -80,11 +81,14 @@ def train(garments, tmp_path):
         engine.steps_per_call = calls
         folder = tmp_path / name
         write_json(folder / "config.json", {})
-        log = RunLog(engine, folder)
+        per_class = PerClassMetrics(
+            garments.class_names, folder / "per_class.csv", metric=engine.confusion
+        )
+        log = RunLog(folder, per_class)
         checkpoint = Checkpoint(engine, log, folder / "checkpoint.npz", recipe.keep)
         if checkpoint.exists():
             checkpoint.restore()
-        callbacks = [log, checkpoint, Stop(checkpoint, stop)]
+        callbacks = [log, per_class, checkpoint, Stop(checkpoint, stop)]
         settings = {"epochs": recipe.epochs, "batch_size": recipe.batch_size, "seed": 3}
         settings |= {"initial_epoch": checkpoint.epochs_done}
         settings |= {"progress": checkpoint.progress, "callbacks": callbacks}

@@ -16,9 +16,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from fmkeras.engines import create_engine
+from fmkeras.engines.torch.dropout import draw_mask
 from fmkeras.engines.torch.engine import _trace as trace_step
 from fmkeras.engines.torch.sampling import sample_images
-from fmkeras.models import build_model, list_models
+from fmkeras.models import build_model, list_models, model_info
 from fmkeras.recipes import Recipe
 from fmkeras.training.builders import build_augmentation, build_loss, build_optimizer
 
@@ -63,7 +64,9 @@ def trace(model, training):
 
 @pytest.mark.parametrize("name", list_models())
 def test_no_tensor_of_a_forward_pass_is_left_on_the_cpu(name):
-    model = build_model(name)
+    # A fake tensor's bytes cannot be read as another type without CUDA: no dropout.
+    options = {"dropout": 0.0} if "dropout" in model_info(name).options else {}
+    model = build_model(name, **options)
     for training in (True, False):
         assert trace(model, training) == set(), f"training={training}"
 
@@ -78,6 +81,11 @@ def test_augmentation_stays_on_the_device_of_its_images():
             images, torch.empty(BATCH, params, device="meta"), sample_images
         )
     assert changed.device.type == "meta" and changed.shape == images.shape
+
+
+def test_dropout_draws_on_the_device_of_its_input():
+    mask = draw_mask(torch.empty(BATCH, 9, device="meta"), 0.3)
+    assert mask.device.type == "meta" and mask.shape == (BATCH, 9)
 
 
 def test_a_tensor_made_on_the_cpu_is_found():

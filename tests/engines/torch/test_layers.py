@@ -361,7 +361,8 @@ def test_a_plan_names_what_keras_computes():
     model = keras.Model(pixels, layers.ReLU()(convolution(wrapped(shifted))))
     plan = FusionPlan(model, training=True)
     names = [operation.name for operation in plan.by_keras]
-    assert names == [normalization.name, "add", wrapped.name]
+    assert names[0] == normalization.name and names[-1] == wrapped.name
+    assert len(names) == 3 and names[1].startswith("add")
     assert convolution in plan.lowered and wrapped not in plan.lowered
     # Training reaches the dropout inside, as in the model's own call.
     images = torch.rand(8, 9, 9, 2)
