@@ -143,7 +143,8 @@ def test_as_text():
     )
     assert text.startswith(report)
     assert f"Accuracy {evaluation.accuracy:.4f} (95 % interval 0." in text
-    assert text.count(" taken for ") == 5 and "300 images" in text
+    # Five pairs, and the share of tops taken for shirts.
+    assert text.count(" taken for ") == 6 and "300 images" in text
     assert "logits" not in text and "logits" in evaluation_text(evaluate(LOGITS))
 
 
