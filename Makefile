@@ -59,6 +59,7 @@ help: ## print this help
 	@echo
 	@echo 'Variables:                                               for example'
 	@echo '  MODEL         a network (make models), a .keras path   MODEL=lenet'
+	@echo '  INIT          train: a file to go on from              INIT=saved.keras'
 	@echo '  MODELS        several of them, or all                  MODELS="lenet cnn"'
 	@echo '  PIXELS        of a model made elsewhere: its range     PIXELS=0..1'
 	@echo '  LIMIT         as many training images, of each class   LIMIT=5000'
@@ -106,7 +107,7 @@ quickstart: $(READY) ## train a small network in two minutes: start here
 	@$(FMKERAS) quickstart $(call path,DATA_DIR,--data-dir) $(call flag,SEED,--seed) $(ARGS)
 
 train: $(READY) ## train MODEL and save it in saved_models
-	@$(FMKERAS) train $(MODEL_FLAG) $(DATA_FLAGS) $(call path,RECIPE,--recipe) \
+	@$(FMKERAS) train $(MODEL_FLAG) $(call path,INIT,--init-from) $(DATA_FLAGS) $(call path,RECIPE,--recipe) \
 	$(call flag,EPOCHS,--epochs) $(call flag,BATCH,--batch-size) \
 	$(call flag,LR,--learning-rate) $(call flag,OPTIMIZER,--optimizer) \
 	$(call flag,SEED,--seed) $(call flag,PRECISION,--precision) \

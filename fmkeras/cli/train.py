@@ -5,9 +5,10 @@ import dataclasses
 import inspect
 import re
 import sys
+from pathlib import Path
 
 from fmkeras.cli import flags
-from fmkeras.cli.session import load_data, print_device
+from fmkeras.cli.session import import_keras, load_data, print_device
 from fmkeras.datasets.splits import limit_training
 from fmkeras.errors import UserError
 from fmkeras.recipes import (
@@ -44,28 +45,25 @@ def add_commands(add) -> None:
     train_parser.usage = "%(prog)s --model NAME [option ...]"
     train_parser.epilog = "example: fmkeras train --model cnn --epochs 5 --backend jax"
     train_parser.add_argument(
-        "--model", metavar="NAME", help="what to train; see 'fmkeras models'"
+        "--model",
+        metavar="NAME|FILE",
+        help="see 'fmkeras models', or a .keras file whose architecture is trained",
+    )
+    train_parser.add_argument(
+        "--init-from",
+        metavar="NAME|FILE",
+        help="begin with the weights of a .keras file, by its path or its name in "
+        "saved_models; without --model it gives the network too",
+    )
+    train_parser.add_argument(
+        "--freeze", metavar="LAYER", help="do not train the layers up to this one"
     )
     _add_training(train_parser)
 
 
 def train(args) -> None:
-    from fmkeras.models import list_models, model_info
-    from fmkeras.models.options import check_options
-
-    if args.model is None:
-        raise UserError(
-            "Which network is to be trained? Expected --model NAME (make: MODEL=NAME), "
-            f"one of: {', '.join(list_models())}; lenet is small and takes minutes, "
-            "cnn is better."
-        )
     # Before the data, whose loading may take a while.
-    info = model_info(args.model)
-    args.model = info.name
-    names = {"dropout": args.dropout, "hidden_units": args.hidden_units}
-    model_options = find_options(args.recipe, args.model)
-    model_options |= {name: value for name, value in names.items() if value is not None}
-    check_options(info, model_options)
+    model_options = _find_network(args)
     fields = [
         field.name for field in dataclasses.fields(Recipe) if field.name != "name"
     ]
@@ -88,6 +86,49 @@ def train(args) -> None:
     _run_training(args, recipe, dataset, model_options, out)
 
 
+def _find_network(args) -> dict:
+    """Set `args.model`, by the file to begin with if need be; return its options."""
+    from fmkeras.models import list_models, list_own_models, model_info
+    from fmkeras.models.options import check_options
+
+    own = {"dropout": args.dropout, "hidden_units": args.hidden_units}
+    own = {name: value for name, value in own.items() if value is not None}
+    options = {}
+    if args.model is None:
+        if args.init_from is None:
+            names = ", ".join(list_models())
+            raise UserError(
+                "Which network is to be trained? Expected --model NAME (make: "
+                f"MODEL=NAME), one of: {names}; lenet is small and takes minutes, cnn "
+                "is better."
+            )
+        import_keras()
+        from fmkeras.artifacts.keras_file import find_artifact
+        from fmkeras.artifacts.lookup import card_or_empty
+
+        path = find_artifact(args.init_from, SAVED_MODELS)
+        card = card_or_empty(path)
+        args.model = str(path)
+        if card.get("model") in (*list_models(variants=True), *list_own_models()):
+            args.model, options = card["model"], card.get("options", {})
+    if Path(args.model).suffix == ".keras":
+        if own:
+            raise UserError(
+                "The network is given by its file, which has its own widths and rates; "
+                f"leave them out. Received: {', '.join(own)}"
+            )
+        import_keras()
+        from fmkeras.artifacts.keras_file import load_artifact
+
+        load_artifact(args.model)
+        return {}
+    info = model_info(args.model)
+    args.model = info.name
+    options = options | find_options(args.recipe, args.model) | own
+    check_options(info, options)
+    return options
+
+
 def quickstart(args) -> None:
     from fmkeras.datasets import DataNotFound, load_dataset
 
@@ -101,6 +142,7 @@ def quickstart(args) -> None:
         print("=" * 72)
         dataset = load_dataset("garments")
     args.model, args.runs, args.resume = "cnn", "runs", None
+    args.init_from = args.freeze = None
     recipe = find_recipe("default", "cnn").replace(epochs=5)
     run = _run_training(args, recipe, dataset, {}, "runs/quickstart")
     print(f"Measure it again: make evaluate MODEL={run.artifact}")
@@ -138,6 +180,8 @@ def _run_training(args, recipe: Recipe, dataset, model_options: dict, out: str |
             out=out,
             runs=args.runs,
             resume=args.resume,
+            init_from=args.init_from,
+            freeze=args.freeze,
         )
     except TrainingInterrupted as interrupt:
         print(_interrupt_message(interrupt), flush=True)

@@ -15,6 +15,7 @@ from fmkeras.optimizers import Muon, Ranger21, TorchAdam, TorchRMSprop
 from fmkeras.optimizers.linear_decay import LinearDecay
 from fmkeras.optimizers.warm_up import WarmUp
 from fmkeras.recipes import Recipe
+from fmkeras.training.start import is_model_file, network_of_file
 
 
 def build_network(
@@ -27,8 +28,11 @@ def build_network(
 ) -> keras.Model:
     """Build a network as a recipe has it; `precision` is float32 or bfloat16.
 
-    `model_options` are further arguments of `build_model`.
+    `model_options` are further arguments of `build_model`. A `.keras` file in place
+    of a name gives its architecture, with new weights.
     """
+    if is_model_file(model_name):
+        return network_of_file(model_name, recipe.init, precision, seed, num_classes)
     before = keras.config.dtype_policy()
     policy = {"float32": "float32", "bfloat16": "mixed_bfloat16"}[precision]
     keras.config.set_dtype_policy(policy)

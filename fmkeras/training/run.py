@@ -1,5 +1,6 @@
 """One training run: from a network's name and a recipe to a file and a record."""
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,7 @@ from fmkeras.training.run_dir import (
     new_run_dir,
     resume_dir,
 )
+from fmkeras.training.start import is_model_file, start_from
 
 CHECKPOINT = "checkpoint.npz"
 
@@ -91,11 +93,14 @@ def train(
     runs: str | Path = RUNS,
     resume: str | Path | None = None,
     callbacks: Iterable[keras.callbacks.Callback] = (),
+    init_from: str | Path | None = None,
+    freeze: str | None = None,
 ) -> RunResult:
     """Train a network, choose its epoch, read the test set once, and save it.
 
     Args:
-        model_name: a name of `list_models()`.
+        model_name: a name of `list_models()`, or the path of a `.keras` file, whose
+            architecture is trained anew.
         recipe: every choice of the run.
         dataset: is divided as the recipe's `data_split` says.
         seed: of the split, the initial weights, the order and the dropout.
@@ -105,6 +110,9 @@ def train(
         runs: the folder in which the run gets a folder of its own.
         resume: the folder of an interrupted run of the same settings, to go on with.
         callbacks: called after the run's own.
+        init_from: a `.keras` file, or a name of saved_models, whose weights training
+            begins with; its last layer is made anew where the classes are others.
+        freeze: the name of a layer; up to it no layer is trained.
 
     Raises `UserError` for settings that do not work, before any training, and
     `TrainingInterrupted`, a `KeyboardInterrupt`, where Ctrl-C ended it.
@@ -112,7 +120,7 @@ def train(
     if out is not None:
         make_folder(out)
     if resume is None:
-        folder = new_run_dir(runs, model_name, keras.backend.backend(), seed)
+        folder = new_run_dir(runs, Path(model_name).stem, keras.backend.backend(), seed)
     else:
         folder = resume_dir(resume, runs)
     fitted = fit(
@@ -124,6 +132,8 @@ def train(
         model_options=model_options,
         execution=execution,
         callbacks=callbacks,
+        init_from=init_from,
+        freeze=freeze,
     )
     test = fitted.split.test
     published = keras_file.to_inference_model(fitted.model)
@@ -160,6 +170,8 @@ def fit(
     model_options: dict | None = None,
     execution: Execution | None = None,
     callbacks: Iterable[keras.callbacks.Callback] = (),
+    init_from: str | Path | None = None,
+    freeze: str | None = None,
 ) -> FitResult:
     """Train a network and choose its epoch; the test images choose nothing.
 
@@ -182,6 +194,7 @@ def fit(
         model_options,
         dataset.num_classes,
     )
+    start = start_from(model, init_from, freeze)
     steps_per_epoch = -(-count // recipe.batch_size)
     engine = create_engine(
         model,
@@ -204,8 +217,14 @@ def fit(
         "compiled": execution.compile,
         "dataset": describe_dataset(dataset, split),
     }
+    if start:
+        config["start"] = start
     if recipe.teacher:
         config["teacher"] = describe_teacher(recipe.teacher)
+    if is_model_file(model_name):
+        path = Path(model_name)
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        config["architecture"] = {"file": path.name, "sha256": digest}
     folder = ensure_run_dir(Path(folder), config)
     facts = provenance()
 
@@ -240,6 +259,10 @@ def fit(
         board.close()
 
     model.set_weights(checkpoint.kept_weights)
+    if freeze is not None:
+        # What is frozen is a matter of this training, not of the file.
+        for layer in model.layers:
+            layer.trainable = True
     record = describe_run(
         config, execution, model, log.history, checkpoint.kept_epoch, facts
     )
@@ -248,6 +271,7 @@ def fit(
 
 def artifact_name(model_name: str, dataset: Dataset) -> str:
     """Return what a trained model's file is called: models of Fashion-MNIST plainly."""
+    model_name = Path(model_name).stem if is_model_file(model_name) else model_name
     published = dataset.name in ("fashion-mnist", "csv")
     if published and dataset.class_names == CLASS_NAMES:
         return model_name

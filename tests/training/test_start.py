@@ -1,0 +1,159 @@
+"""Training that goes on from a file: its weights, its architecture, frozen layers."""
+
+import dataclasses
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from fmkeras.artifacts.keras_file import load_artifact, save_artifact
+from fmkeras.errors import UserError
+from fmkeras.models import build_model
+from fmkeras.recipes import Recipe
+from fmkeras.training.run import train
+from fmkeras.training.start import copy_weights, freeze_up_to, to_logits
+
+pytestmark = pytest.mark.every_backend
+
+RECIPE = Recipe(epochs=1, batch_size=64, learning_rate=0.01)
+THREE = ("top", "trouser", "pullover")
+
+
+@pytest.fixture(scope="module")
+def three(garments):
+    """The images of three classes."""
+
+    def chosen(images, labels):
+        keep = labels < 3
+        return images[keep], labels[keep]
+
+    x_train, y_train = chosen(garments.x_train, garments.y_train)
+    x_test, y_test = chosen(garments.x_test, garments.y_test)
+    return dataclasses.replace(
+        garments,
+        name="three",
+        x_train=x_train,
+        y_train=y_train,
+        x_test=x_test,
+        y_test=y_test,
+        class_names=THREE,
+    )
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """A file of ten classes with batch normalisation, by its path."""
+    model = build_model("tinyvgg_bn", seed=5)
+    for layer in model.layers:
+        if type(layer).__name__ == "BatchNormalization":
+            layer.set_weights([weight + 0.5 for weight in layer.get_weights()])
+    card = {"model": "tinyvgg_bn", "dataset": {"name": "fashion-mnist"}}
+    return save_artifact(model, "ten", card, tmp_path_factory.mktemp("saved"))
+
+
+def weights_of(path):
+    model = load_artifact(path)
+    return {layer.name: layer.get_weights() for layer in model.layers if layer.weights}
+
+
+def test_frozen_layers_stay_and_a_new_head_is_trained(saved, three, tmp_path):
+    run = train(
+        "tinyvgg_bn",
+        RECIPE,
+        three,
+        out=tmp_path / "out",
+        runs=tmp_path / "runs",
+        init_from=saved,
+        freeze="block_2-part_2-norm",
+    )
+    before, after = weights_of(saved), weights_of(run.artifact)
+    start = run.record["start"]
+    assert start["file"] == "ten.keras" and start["new_layers"] == ["logits"]
+    assert start["classes"][0] == "T-shirt/top" and "sha256" in start
+    assert "block_2-part_2-norm" in start["frozen"]
+    assert json.loads(run.artifact.with_suffix(".json").read_text())["start"] == start
+    for name, weights in after.items():
+        same = all(map(np.array_equal, before[name], weights))
+        assert same == (name in start["frozen"]), name
+    assert run.artifact.name == "tinyvgg_bn-three.keras"
+    assert load_artifact(run.artifact).output_shape == (None, 3)
+    assert all(layer.trainable for layer in load_artifact(run.artifact).layers)
+
+
+def test_all_weights_are_taken_where_the_classes_are_the_same(saved):
+    model = build_model("tinyvgg_bn", seed=1)
+    assert copy_weights(to_logits(load_artifact(saved)), model) == []
+    images = np.random.default_rng(0).uniform(0, 255, (4, 28, 28, 1))
+    logits = keras.ops.softmax(model(images.astype(np.float32)))
+    np.testing.assert_allclose(
+        keras.ops.convert_to_numpy(logits),
+        load_artifact(saved).predict(images, verbose=0),
+        atol=1e-5,
+    )
+
+
+def test_the_architecture_of_another_file_is_trained_anew(three, tmp_path):
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((28, 28, 1)),
+            layers.Rescaling(1 / 255),
+            layers.Conv2D(4, 3, strides=2, activation="relu"),
+            layers.Flatten(),
+            layers.Dense(10, activation="softmax"),
+        ]
+    )
+    path = tmp_path / "mine.keras"
+    model.save(path)
+    run = train(str(path), RECIPE, three, out=tmp_path / "out", runs=tmp_path / "runs")
+    assert run.artifact.name == "mine-three.keras"
+    assert run.record["architecture"]["file"] == "mine.keras"
+    assert run.evaluation.accuracy > 0.5
+    again = train(str(path), RECIPE, three, out=None, runs=tmp_path / "runs")
+    assert again.evaluation.accuracy == run.evaluation.accuracy
+    goes_on = train(
+        str(path),
+        RECIPE,
+        three,
+        out=None,
+        runs=tmp_path / "runs",
+        init_from=run.artifact,
+    )
+    assert goes_on.record["start"]["new_layers"] == []
+    assert goes_on.record["train"]["loss"] < run.record["train"]["loss"]
+
+
+def test_another_architecture_is_refused(saved):
+    with pytest.raises(UserError, match="another architecture.*layer"):
+        copy_weights(to_logits(load_artifact(saved)), build_model("lenet"))
+
+
+def test_layers_to_freeze_are_named():
+    model = build_model("lenet")
+    with pytest.raises(UserError, match="expected one of: conv_1.*'conv9'"):
+        freeze_up_to(model, "conv9")
+    with pytest.raises(UserError, match="nothing to train"):
+        freeze_up_to(model, model.layers[-1].name)
+
+
+@pytest.mark.parametrize("end", ["softmax", "layer", "activation", "sigmoid", "none"])
+def test_logits_are_what_the_last_activation_is_taken_of(end):
+    layers = keras.layers
+    pixels = keras.Input((28, 28))
+    kind = end if end in ("softmax", "sigmoid") else None
+    x = layers.Dense(5, activation=kind)(layers.Flatten()(pixels))
+    if end == "layer":
+        x = layers.Softmax()(x)
+    if end == "activation":
+        x = layers.Activation("softmax")(x)
+    model = keras.Model(pixels, x)
+    logits = to_logits(model)
+    images = np.random.default_rng(0).uniform(0, 1, (3, 28, 28)).astype(np.float32)
+    found = keras.ops.convert_to_numpy(logits(images))
+    expected = keras.ops.convert_to_numpy(model(images))
+    if end == "sigmoid":
+        found = 1 / (1 + np.exp(-found))
+    elif end != "none":
+        found = np.exp(found) / np.exp(found).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
