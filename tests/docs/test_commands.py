@@ -163,6 +163,8 @@ def small(words: list[str]) -> list[str]:
     program, name, *flags = words
     if name in ("train", "search") and not set(flags) & set(KEEPS_ITS_NETWORK):
         flags[flags.index("--model") + 1] = QUICK[0]
+        if "--init-from" in flags:
+            flags[flags.index("--init-from") + 1] = QUICK[0]
     flags += SMALL[f"{program} {name}"]
     if name == "search" and "hyperband" not in flags:
         flags += ["--trials", "1"]
