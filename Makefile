@@ -49,7 +49,7 @@ export FMKERAS_USED_BY := make
 
 .DEFAULT_GOAL := help
 .PHONY: help venv quickstart train evaluate compare predict export try import-torch audit report data models show parity \
-	benchmark tensorboard gpu-check repeat reproduce study campaign tune tune-chief tune-worker results pictures lint lock audit-deps bom format test test-slow test-export test-browser clean
+	benchmark tensorboard gpu-check repeat reproduce finetune study campaign tune tune-chief tune-worker results pictures lint lock audit-deps bom format test test-slow test-export test-browser clean
 
 help: ## print this help
 	@echo 'make TARGET [VARIABLE=value ...]'
@@ -174,6 +174,10 @@ reproduce: $(READY) ## train MODEL by its published protocol; print both figures
 	@$(FMKERAS) reproduce $(MODEL_FLAG) $(call flag,SEEDS,--seeds) \
 	$(call path,RECIPE,--recipe) $(call flag,EPOCHS,--epochs) \
 	$(call path,DATA_DIR,--data-dir) $(ARGS)
+
+finetune: $(READY) ## compare fine-tuning with training from scratch, on few images
+	@$(FMKERAS) finetune $(MODEL_FLAG) $(call flag,EPOCHS,--epochs) \
+	$(call flag,SEEDS,--seeds) $(DATA_FLAGS) $(call path,OUT,--out) $(ARGS)
 
 study: $(READY) ## compare shapes or parts of a recipe, NAME, on validation images
 	@$(FMKERAS) study $(call path,NAME,--name) $(call flag,SEEDS,--seeds) \

@@ -9,6 +9,7 @@ SAVED_MODELS = Path("saved_models")
 PICTURES = Path("docs/images")
 RECORDS = SAVED_MODELS / "records"
 PARITY = RECORDS / "parity.json"
+FINETUNE = RECORDS / "finetune.json"
 EXPORTS = RECORDS / "exports.json"
 AUDIT = RECORDS / "audit.json"
 

@@ -7,6 +7,7 @@ from fmkeras.cli import (
     evaluate,
     experiments,
     export,
+    finetune,
     import_torch,
     inspect,
     predict,
@@ -54,6 +55,7 @@ def build_parser() -> argparse.ArgumentParser:
         report,
         inspect,
         experiments,
+        finetune,
         benchmark,
         readme,
     ):

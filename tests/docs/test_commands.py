@@ -55,6 +55,7 @@ NOT_HERE = {
     "make audit-deps": "asks a service on the network",
     "fmkeras audit": "tests/cli/test_evaluate_cli.py",
     "fmkeras benchmark": "minutes; tests/benchmark/test_speed.py runs small ones",
+    "fmkeras finetune": "minutes; tests/experiments/test_finetune.py",
     "fmkeras export": "minutes; tests/export/test_export.py runs a small model",
     "fmkeras try": "needs ONNX; tests/browser/test_try_page.py",
     "fmkeras campaign": "tests/experiments/test_campaign.py",

@@ -1,0 +1,59 @@
+"""Fine-tuning beside training from scratch: the classes, the images, the record."""
+
+import json
+
+import numpy as np
+import pytest
+
+from fmkeras.errors import UserError
+from fmkeras.experiments.finetune import finetune, finetune_text, select_classes
+from fmkeras.recipes import Recipe
+from fmkeras.report.tables.finetune import finetune_table
+
+CLASSES = ("Coat", "Bag")
+
+
+def test_classes_are_selected_and_numbered_anew(garments):
+    part = select_classes(garments, CLASSES)
+    assert part.class_names == CLASSES and part.num_classes == 2
+    coats, bags = (garments.y_train == 4).sum(), (garments.y_train == 8).sum()
+    assert np.bincount(part.y_train).tolist() == [coats, bags]
+    assert (part.x_train[part.y_train == 1] == garments.x_train[garments.y_train == 8])[
+        ()
+    ].all()
+    assert part.checksum != garments.checksum
+    for bad in (("Coat",), ("Coat", "Coat"), ("Coat", "Hat")):
+        with pytest.raises(UserError, match="Bad classes"):
+            select_classes(garments, bad)
+
+
+def test_both_ways_train_on_the_same_few_images(garments, tmp_path):
+    record = finetune(
+        "logistic_regression",
+        Recipe(epochs=2, batch_size=32, learning_rate=0.01),
+        garments,
+        CLASSES,
+        images=40,
+        pretrain_epochs=1,
+        seeds=(3, 4),
+        folder=tmp_path,
+        log=lambda text: None,
+    )
+    assert [(row["seed"], row["way"]) for row in record["rows"]] == [
+        (seed, way) for seed in (3, 4) for way in ("from scratch", "fine-tuned")
+    ]
+    assert len(record["pretrained"]["classes"]) == 8
+    assert not set(record["pretrained"]["classes"]) & set(CLASSES)
+    assert record["images"] == 40
+    configs = [json.loads(p.read_text()) for p in tmp_path.glob("runs/*/config.json")]
+    trained = [config for config in configs if config["dataset"]["train"] == 36]
+    assert len(trained) == 4
+    assert sum("start" in config for config in trained) == 2
+    by_seed = {(c["seed"], c["dataset"]["checksum"]) for c in trained}
+    assert len(by_seed) == 2
+    assert "difference" in finetune_text(record)
+    path = tmp_path / "saved_models/records/finetune.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(record))
+    assert "| fine-tuned |" in finetune_table(tmp_path)
+    assert "No fine-tuning" in finetune_table(tmp_path / "none")
