@@ -48,7 +48,7 @@ endif
 export FMKERAS_USED_BY := make
 
 .DEFAULT_GOAL := help
-.PHONY: help venv quickstart train evaluate compare predict export try import-torch audit report data models show parity \
+.PHONY: help venv quickstart train evaluate compare predict export try publish import-torch audit report data models show parity \
 	benchmark tensorboard gpu-check repeat reproduce finetune study campaign tune tune-chief tune-worker results pictures lint lock audit-deps bom format test test-slow test-export test-browser clean
 
 help: ## print this help
@@ -66,6 +66,7 @@ help: ## print this help
 	@echo '  IMAGES        pictures of your own, or a folder        IMAGES="a.png b.jpg"'
 	@echo '  FORMAT        of export: onnx, litert, torch ... all   FORMAT="onnx torch"'
 	@echo '  FILE          of import-torch: weights of PyTorch      FILE=mlp.pt'
+	@echo '  TO            publish: where the folders go            TO=publish'
 	@echo '  RUN           report: the folder of one run            RUN=runs/ID'
 	@echo '  BACKEND       torch, tensorflow or jax                 BACKEND=jax'
 	@echo '  RECIPE        default, published, or a .json file      RECIPE=published'
@@ -135,6 +136,9 @@ import-torch: $(READY) ## bring a PyTorch project's weights, FILE, into a .keras
 
 try: $(READY_TO_EXPORT) ## write a page that runs MODEL in the browser, from the disk
 	@$(FMKERAS) try $(MODEL_FLAG) $(DATA_FLAGS) $(call path,OUT,--out) $(ARGS)
+
+publish: $(READY) ## lay MODEL out for a hub and a release; nothing is uploaded
+	@$(FMKERAS) publish $(MODEL_FLAG) $(call path,TO,--to) $(ARGS)
 
 audit: $(READY) ## list labels that are likely wrong, and twins of test images
 	@$(FMKERAS) audit $(MODEL_FLAG) $(DATA_FLAGS) $(call flag,EPOCHS,--epochs) \

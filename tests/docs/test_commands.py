@@ -56,6 +56,7 @@ NOT_HERE = {
     "fmkeras audit": "tests/cli/test_evaluate_cli.py",
     "fmkeras benchmark": "minutes; tests/benchmark/test_speed.py runs small ones",
     "fmkeras finetune": "minutes; tests/experiments/test_finetune.py",
+    "fmkeras publish": "tests/export/test_publish.py",
     "fmkeras export": "minutes; tests/export/test_export.py runs a small model",
     "fmkeras try": "needs ONNX; tests/browser/test_try_page.py",
     "fmkeras campaign": "tests/experiments/test_campaign.py",
