@@ -75,7 +75,7 @@ help: ## print this help
 	@echo '  LR            the highest learning rate                LR=0.002'
 	@echo '  OPTIMIZER     adam, adamw, ranger21, rmsprop or sgd    OPTIMIZER=sgd'
 	@echo '  PRECISION     auto, float32 or bfloat16                PRECISION=bfloat16'
-	@echo '  SEED          of split, weights, order and dropout     SEED=1'
+	@echo '  SEED          for split, weights, order, dropout       SEED=1'
 	@echo '  SEEDS         several, for repeat and reproduce        SEEDS="0 1 2"'
 	@echo '  BACKENDS      several, for repeat                      BACKENDS="torch jax"'
 	@echo '  NAME          of the study or search                   NAME=first'
@@ -102,7 +102,7 @@ help: ## print this help
 	@echo
 	@echo 'Example: make train MODEL=cnn EPOCHS=5 BACKEND=jax'
 
-venv: $(READY) ## make the environment (the other targets do so themselves)
+venv: $(READY) ## make the environment (other targets do so themselves)
 
 quickstart: $(READY) ## train a small network in two minutes: start here
 	@$(FMKERAS) quickstart $(call path,DATA_DIR,--data-dir) $(call flag,SEED,--seed) $(ARGS)
@@ -114,7 +114,7 @@ train: $(READY) ## train MODEL and save it in saved_models
 	$(call flag,SEED,--seed) $(call flag,PRECISION,--precision) \
 	$(call flag,LIMIT,--limit) $(call path,OUT,--out) $(ARGS)
 
-evaluate: $(READY) ## measure MODEL, or several, on the test images
+evaluate: $(READY) ## evaluate MODEL, or several, on the test images
 	@$(FMKERAS) evaluate $(MODEL_FLAG) $(DATA_FLAGS) $(call path,OUT,--json) \
 	$(call path,FIGURE,--figure) $(PIXELS_FLAG) $(ARGS)
 
@@ -122,7 +122,7 @@ compare: $(READY) ## compare MODELS on the same test images
 	@$(FMKERAS) compare $(call path,MODELS,--models) $(DATA_FLAGS) \
 	$(PIXELS_FLAG) $(call path,OUT,--json) $(ARGS)
 
-predict: $(READY) ## say what is on your own IMAGES, or on those in a folder
+predict: $(READY) ## classify your own IMAGES, or those in a folder
 	@$(FMKERAS) predict $(call path,IMAGES,) $(MODEL_FLAG) $(PIXELS_FLAG) \
 	$(call path,OUT,--out) $(ARGS)
 
@@ -140,21 +140,21 @@ try: $(READY_TO_EXPORT) ## write a page that runs MODEL in the browser, from the
 publish: $(READY) ## lay MODEL out for a hub and a release; nothing is uploaded
 	@$(FMKERAS) publish $(MODEL_FLAG) $(call path,TO,--to) $(ARGS)
 
-audit: $(READY) ## list labels that are likely wrong, and twins of test images
+audit: $(READY) ## list likely label errors and near duplicates
 	@$(FMKERAS) audit $(MODEL_FLAG) $(DATA_FLAGS) $(call flag,EPOCHS,--epochs) \
 	$(call flag,SEED,--seed) $(call path,OUT,--out) $(ARGS)
 
-report: $(READY) ## write pages about MODELS, all if none is named, or about RUN
+report: $(READY) ## write HTML pages about MODELS (default: all) or RUN
 	@$(FMKERAS) report $(call path,MODELS,--models) $(call path,RUN,--run) $(DATA_FLAGS) \
 	$(PIXELS_FLAG) $(call path,OUT,--out) $(ARGS)
 
-data: $(READY) ## say what data was found, where, and whether it is intact
+data: $(READY) ## print what data was found, where, and whether it is intact
 	@$(FMKERAS) data $(DATA_FLAGS) $(call path,OUT,--json) $(call path,FIGURE,--figure) $(ARGS)
 
 models: $(READY) ## list the networks
 	@$(FMKERAS) models $(call path,OUT,--json) $(ARGS)
 
-show: $(READY) ## show MODEL layer by layer
+show: $(READY) ## print MODEL layer by layer
 	@$(FMKERAS) show $(call path,MODEL,) $(ARGS)
 
 benchmark: $(READY) ## measure speed beside PyTorch; QUICK=1 for two minutes of it
@@ -163,14 +163,14 @@ benchmark: $(READY) ## measure speed beside PyTorch; QUICK=1 for two minutes of 
 	$(call flag,BATCH,--batch-size) $(if $(QUICK),--quick) $(if $(GROWTH),--growth) \
 	$(call path,OUT,--json) $(ARGS)
 
-parity: $(READY) ## prove the networks equal to PyTorch on every backend
+parity: $(READY) ## compare the networks with PyTorch on every backend
 	@$(FMKERAS) parity $(MODEL_FLAG) $(call path,OUT,--json) $(ARGS)
 
 gpu-check: $(READY) ## check a GPU in minutes: run this first on a new one
 	@$(FMKERAS) gpu-check $(MODEL_FLAG) $(call flag,BACKENDS,--backends) \
 	$(call flag,DEVICE,--device) $(ARGS)
 
-repeat: $(READY) ## train MODEL on BACKENDS for SEEDS and keep the records
+repeat: $(READY) ## train MODEL over BACKENDS and SEEDS; keep the records
 	@$(FMKERAS) repeat $(MODEL_FLAG) $(call flag,BACKENDS,--backends) \
 	$(call flag,SEEDS,--seeds) $(call flag,NAME,--name) $(call flag,EPOCHS,--epochs) $(ARGS)
 
@@ -187,7 +187,7 @@ study: $(READY) ## compare shapes or parts of a recipe, NAME, on validation imag
 	@$(FMKERAS) study $(call path,NAME,--name) $(call flag,SEEDS,--seeds) \
 		$(call flag,EPOCHS,--epochs) $(DATA_FLAGS) $(ARGS)
 
-campaign: $(READY) ## measure what the tables want of a GPU, for MINUTES
+campaign: $(READY) ## measure what the tables lack on a GPU, for MINUTES
 	@$(FMKERAS) campaign $(call flag,MINUTES,--minutes) $(call flag,DEVICE,--device) \
 	$(call path,OUT,--out) $(ARGS)
 
@@ -207,10 +207,10 @@ tune-worker: $(READY) ## train trials of a CHIEF, of the search NAME or RESUME
 	$(call path,RESUME,--resume) $(call path,DATA_DIR,--data-dir) \
 	$(call flag,WORKERS,--workers) $(ARGS)
 
-results: $(READY) ## make the tables of the READMEs anew from the records
+results: $(READY) ## generate the tables of README and docs
 	@$(FMKERAS) results $(ARGS)
 
-pictures: $(READY_TO_TEST) ## draw the images of the docs anew, screenshots too
+pictures: $(READY_TO_TEST) ## draw the images of the docs, screenshots included
 	@$(FMKERAS) pictures $(call path,DATA_DIR,--data-dir) $(ARGS)
 	@PYTHONPATH=tests:. $(VENV)/bin/python tests/browser/screenshots.py $(call path,DATA_DIR,--data-dir)
 
@@ -236,7 +236,7 @@ bom: $(READY_TO_TEST) ## write build/bom.json, the packages of a release (Cyclon
 	--pyproject pyproject.toml --mc-type application --output-reproducible \
 	--output-file build/bom.json requirements/hashes.txt
 
-format: $(READY_TO_TEST) ## put the code in its style
+format: $(READY_TO_TEST) ## format the code
 	@$(VENV)/bin/ruff check --fix .
 	@$(VENV)/bin/ruff format .
 

@@ -1,4 +1,4 @@
-"""What a trained net looks at: Grad-CAM, saliency, first filters, feature maps."""
+"""Explanations of a trained model: Grad-CAM, saliency, filters, feature maps."""
 
 import keras
 import numpy as np
@@ -7,7 +7,7 @@ from keras import layers
 from fmkeras.engines.gradients import input_gradients
 from fmkeras.keras_internals import first_calls
 
-# Layers that leave every place of a feature map where it is, or make it coarser.
+# Layers that keep the spatial layout of a feature map, or make it coarser.
 _POOLING = (layers.MaxPooling2D, layers.AveragePooling2D, layers.Dropout)
 _COLLAPSING = (layers.Flatten, layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D)
 
@@ -15,10 +15,10 @@ _COLLAPSING = (layers.Flatten, layers.GlobalAveragePooling2D, layers.GlobalMaxPo
 def grad_cam(
     model: keras.Model, images: np.ndarray, classes: np.ndarray
 ) -> np.ndarray | None:
-    """Return where each image speaks for a class, float32 (n, h, w) from 0 to 1.
+    """Return the Grad-CAM heat map of a class, float32 (n, h, w) from 0 to 1.
 
     h and w are those of the last feature maps before they are pooled or flattened;
-    None for a net without any, such as one of dense layers. `images` are uint8
+    None for a model without them, such as one of dense layers. `images` are uint8
     (n, 28, 28), `classes` integers (n,). After Selvaraju et al., 'Grad-CAM' (2017).
     """
     maps = last_maps(model)
@@ -33,9 +33,10 @@ def grad_cam(
 
 
 def saliency(model: keras.Model, images: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """Return how much each pixel matters for a class, float32 (n, 28, 28), 0 to 1.
+    """Return the saliency of each pixel for a class, float32 (n, 28, 28), 0 to 1.
 
-    The absolute gradient of the class's score by the pixel (Simonyan et al., 2014).
+    The absolute gradient of the class score with respect to the pixel (Simonyan et
+    al., 2014).
     """
     scores = keras.Model(model.inputs[0], _scores(model))
     gradients = input_gradients(scores, _as_input(model, images), classes)
@@ -64,9 +65,9 @@ def first_filters(model: keras.Model) -> tuple[str, np.ndarray] | None:
 def feature_maps(
     model: keras.Model, image: np.ndarray
 ) -> tuple[str, np.ndarray] | None:
-    """Return the first convolution's name and what it makes of an image.
+    """Return the first convolution's name and its feature maps of an image.
 
-    `image` is uint8 (28, 28); the maps are float32 (maps, h, w). None for a net
+    `image` is uint8 (28, 28); the maps are float32 (maps, h, w). None for a model
     without a convolution.
     """
     for layer in first_calls(model):
@@ -94,7 +95,7 @@ def last_maps(model: keras.Model):
 
 
 def _scores(model: keras.Model):
-    """The scores that a last softmax takes, or else what the model gives."""
+    """Return the logits before a final softmax, or else the model's output."""
     scores = model.outputs[0]
     for layer, call in first_calls(model).items():
         if isinstance(layer, layers.Softmax) and call.outputs[0] is scores:

@@ -1,7 +1,7 @@
-"""Which labels are likely wrong, and which test images stand in the training set too.
+"""Labels that are likely wrong, and test images that are in the training set too.
 
-Confident learning (Northcutt et al., 2021), by cleanlab: a label is suspect where
-models that never saw the image are confident that it is another class.
+Confident learning (Northcutt et al., 2021), by cleanlab: a label is an issue where
+models that were not trained on the image confidently predict another class.
 """
 
 import hashlib
@@ -38,10 +38,9 @@ def audit(
 ) -> dict:
     """Audit the labels of a data set; write `folder/audit.json` and return it.
 
-    One model a fold is trained on the other folds, all of their images, and says
-    what the fold's images are. The test images are judged by the mean of these
-    models, none of which saw them. Finished folds are kept in `folder`, and an
-    unfinished one goes on from its last epoch.
+    One model per fold is trained on all images of the other folds and classifies the
+    fold's images. The mean of these models classifies the test images. Finished folds
+    are kept in `folder`; an unfinished one resumes from its last epoch.
     """
     recipe = recipe.replace(data_split="full", keep="last")
     train, test = _out_of_sample(dataset, model_name, recipe, folder, folds, seed)
@@ -75,7 +74,7 @@ def find_label_issues(probabilities: np.ndarray, labels: np.ndarray) -> list[dic
     from cleanlab.filter import find_label_issues
 
     with warnings.catch_warnings():
-        # Of a class with too few images none is suspect: nothing to warn of.
+        # Of a class with too few images none is an issue: nothing to warn of.
         warnings.filterwarnings("ignore", "May not flag all", UserWarning)
         order = find_label_issues(
             labels, probabilities, return_indices_ranked_by="self_confidence", n_jobs=1
@@ -94,13 +93,13 @@ def find_label_issues(probabilities: np.ndarray, labels: np.ndarray) -> list[dic
 
 
 def audit_text(result: dict, shown: int = 10) -> str:
-    """Return what an audit found, in lines."""
+    """Return the result of an audit as text."""
     lines = []
     names = result["dataset"].get("classes", CLASS_NAMES)
     for name, part in result["parts"].items():
         found = part["suspects"]
         lines.append(
-            f"{name}: {len(found):,} of {part['count']:,} labels are suspect; "
+            f"{name}: {len(found):,} of {part['count']:,} label issues; "
             f"the models agree with {part['accuracy']:.2%} of all labels"
         )
         for one in found[:shown]:
@@ -112,8 +111,8 @@ def audit_text(result: dict, shown: int = 10) -> str:
     pairs = result["duplicates"]
     exact = sum(pair["distance"] == 0 for pair in pairs)
     lines.append(
-        f"Test images that stand in the training set too: {exact} the same to the "
-        f"pixel, {len(pairs) - exact} pairs nearly so"
+        f"Test images that are in the training set too: {exact} exact duplicates, "
+        f"{len(pairs) - exact} near duplicates"
     )
     return "\n".join(lines)
 
@@ -190,5 +189,5 @@ def _kept(path: Path) -> list[np.ndarray] | None:
         with open(path, "rb") as file, np.load(file) as arrays:
             return [arrays["train"], arrays["test"]]
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):
-        # Not there, or of no use: it is made again.
+        # Missing or unreadable: it is computed again.
         return None

@@ -1,11 +1,11 @@
-"""Images that stand in two sets, the same to the pixel or nearly so."""
+"""Exact and near duplicates between two sets of images."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-# Looked at on Fashion-MNIST: up to here pairs are one product, or two of its shades;
-# from 0.12 on they are trousers that merely look alike.
+# Inspected on Fashion-MNIST: below this, pairs show one product, or two shades of
+# it; from 0.12 on they are trousers that look alike.
 BAR = 0.1
 _ROWS, _COLUMNS = 1_000, 10_000
 
@@ -25,7 +25,7 @@ class Duplicate:
 def find_duplicates(
     first: np.ndarray, second: np.ndarray, bar: float = BAR
 ) -> list[Duplicate]:
-    """Return pairs of the same or nearly the same image, the nearest first.
+    """Return pairs of exact or near duplicates, the nearest first.
 
     `first` and `second` are uint8 (n, h, w) and (m, h, w). The distance is Euclid's
     between the images as vectors of mean 0 and length 1: it ranges from 0 to 2, and

@@ -37,7 +37,7 @@ def save_artifact(
 ) -> Path:
     """Write `NAME.keras` and its card `NAME.json`; return the path of the former.
 
-    `model` maps images to logits. The file holds the same net in float32 whatever
+    `model` maps images to logits. The file holds the same model in float32 whatever
     the precision of training, uncompiled, with a softmax at its end: Keras opens it
     on any backend without this package. `card` says how the model came about; what
     describes the file is added to it. Both files are whole before either takes its
@@ -56,7 +56,7 @@ def save_artifact(
         facts = {
             "classes": list(class_names),
             "input": INPUT,
-            "output": "one probability a class, in the order of classes",
+            "output": "one probability per class, in the order of classes",
             "keras": f"{OLDEST} or newer",
             "file": path.name,
             "bytes": len(content),
@@ -90,7 +90,7 @@ def load_artifact(
 
 
 def find_artifact(path_or_name: str | os.PathLike, folder: str | os.PathLike) -> Path:
-    """Return where a model is, by its path or its name; `UserError` if nowhere."""
+    """Return the path of a model by path or name; raise `UserError` if absent."""
     path = _path_of(path_or_name, folder)
     if path.suffix == ".keras" and path.exists():
         return path
@@ -128,7 +128,7 @@ def read_card(
 
 
 def to_inference_model(model: keras.Model) -> keras.Model:
-    """Return the net of logits as it is published: float32, a softmax at its end."""
+    """Return a model of logits as published: in float32, with a softmax at the end."""
     plain = with_policy(model, "float32")
     softmax = keras.layers.Softmax(name="probabilities", dtype="float32")
     return keras.Model(plain.inputs[0], softmax(plain.outputs[0]), name=model.name)

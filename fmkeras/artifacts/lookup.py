@@ -1,4 +1,4 @@
-"""Trained models by name: which there are, and which images they never saw."""
+"""Trained models by name: those in a folder, their cards and validation images."""
 
 import os
 import sys
@@ -22,7 +22,7 @@ from fmkeras.labels import CLASS_NAMES
 def find_models(
     words: Iterable[str], folder: str | os.PathLike, data: str
 ) -> list[str]:
-    """Return the models that are meant: names, paths, or the one word `all`.
+    """Return the models that words name: names, paths, or the one word `all`.
 
     `all` are those of `folder` that were trained on the data set named `data`, or
     have no card. Raises `UserError` where there is none.
@@ -99,8 +99,8 @@ def load_for_dataset(
     names = tuple(card.get("classes", ()))
     if names and names != dataset.class_names:
         raise UserError(
-            f"The model '{path_or_name}' tells other classes apart than those of the "
-            f"data set {dataset.name}; expected {_shortened(dataset.class_names)}: "
+            f"The model '{path_or_name}' has other classes than the data set "
+            f"{dataset.name}; expected {_shortened(dataset.class_names)}: "
             f"give the data it was trained on. Received: {_shortened(names)}"
         )
     model = keras_file.load_artifact(path_or_name, folder, dataset.num_classes)
@@ -117,10 +117,10 @@ def load_for_dataset(
 
 
 def validation_subset(card: dict, dataset: Dataset) -> Subset | None:
-    """Return the training images that a model's own training held back.
+    """Return the validation images of a model's own training.
 
-    None where it trained on all of them, on other data, or where nothing is known
-    of it: any image may then be one that it was trained on.
+    None where it trained on all images, on other data, or where its training is
+    unknown: any image may then be one that it was trained on.
     """
     told = card.get("dataset", {})
     split = card.get("recipe", {}).get("data_split", "holdout")

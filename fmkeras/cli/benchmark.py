@@ -14,22 +14,24 @@ def add_commands(add) -> None:
     parity_parser = add(
         "parity",
         parity,
-        "prove the networks equal to PyTorch on every backend",
+        "compare the networks with PyTorch on every backend",
     )
     parity_parser.add_argument(
         "--model", nargs="+", metavar="NAME", help="one or more (default: all)"
     )
     _add_backends(parity_parser)
-    parity_parser.add_argument("--json", metavar="FILE", help="write the record there")
+    parity_parser.add_argument(
+        "--json", metavar="FILE", help="write the record to a file"
+    )
 
     benchmark_parser = add(
         "benchmark",
         benchmark,
-        "measure speed beside PyTorch and Keras's own fit",
+        "measure speed beside PyTorch and Keras's fit",
     )
     benchmark_parser.epilog = (
-        "Networks that the record holds already, measured with the same settings, are "
-        "not measured again. Leave the machine alone meanwhile."
+        "Networks already in the record with the same settings are not measured "
+        "again. Run nothing else on the machine meanwhile."
     )
     benchmark_parser.add_argument(
         "--model", nargs="+", metavar="NAME", help="one or more (default: all)"
@@ -41,18 +43,18 @@ def add_commands(add) -> None:
         nargs="+",
         choices=("float32", "bfloat16"),
         metavar="float32|bfloat16",
-        help="of our engine, one or both (default: both)",
+        help="precision of our engine, one or both (default: both)",
     )
     benchmark_parser.add_argument(
         "--batch-size",
         type=flags.positive_number,
         metavar="N",
-        help="of training (default: 128)",
+        help="batch size of training (default: 128)",
     )
     benchmark_parser.add_argument(
         "--quick",
         action="store_true",
-        help="three small networks in few short rounds; a record of its own",
+        help="three small networks in few short rounds, in a record of its own",
     )
     benchmark_parser.add_argument(
         "--growth",
@@ -60,7 +62,7 @@ def add_commands(add) -> None:
         help="training over batches of 32 to 4,096 and images of 28 to 224 pixels",
     )
     benchmark_parser.add_argument(
-        "--json", metavar="FILE", help="write the record there"
+        "--json", metavar="FILE", help="write the record to a file"
     )
 
     check_parser = add(
@@ -93,7 +95,7 @@ def parity(args) -> int:
     from fmkeras.records import PARITY
 
     names = split_words(args.model) if args.model else None
-    # The record of all networks is not lost to a look at one.
+    # A run over one network must not replace the record of all.
     out = args.json or (PARITY if not names and not args.backends else None)
     record = run_parity(
         names,
@@ -103,9 +105,9 @@ def parity(args) -> int:
     )
     failed = [r for r in record["results"] if not r["proven"]]
     for result in failed:
-        print(f"Not proven: {result['name']} on {result['backend']}")
+        print(f"Failed: {result['name']} on {result['backend']}")
     if not failed:
-        print(f"Proven: all of {len(record['results'])} comparisons.")
+        print(f"Passed: all {len(record['results'])} comparisons.")
     if out:
         print(f"Record: {out}")
     return 1 if failed else 0
@@ -142,7 +144,7 @@ def benchmark(args) -> None:
         model_info(name)
     if args.growth and (args.quick or args.precision or args.batch_size):
         raise UserError(
-            "--growth goes over batches of its own, in float32; expected it without "
+            "--growth sets batch sizes and float32 itself; expected it without "
             "--quick, --precision and --batch-size: leave them out."
         )
     import_keras()
@@ -189,7 +191,7 @@ def _measure_speed(args, names, out) -> None:
     )
     print(f"\n{benchmark_note(record)}")
     for what, title in (("train", "Training"), ("predict", "Inference")):
-        print(f"\n{title}, images a second:\n{rate_table(record, what)}")
+        print(f"\n{title}, images per second:\n{rate_table(record, what)}")
         print(f"\n{title}, ratios:\n{ratio_table(record, what)}")
     plot_speed(record, Path(out).with_suffix(".png"))
 
@@ -207,13 +209,13 @@ def _measure_scaling(args, names, out) -> None:
         device=args.device,
         log=lambda line: print(line, flush=True),
     )
-    print(f"\nTraining, images a second:\n{scaling_table(record)}")
-    print(f"\nWhat augmentation adds to a step:\n{augmentation_table(record)}")
+    print(f"\nTraining, images per second:\n{scaling_table(record)}")
+    print(f"\nCost of augmentation per step:\n{augmentation_table(record)}")
     plot_scaling(record, Path(out).with_suffix(".png"))
 
 
 def _benchmark_record(args) -> Path:
-    """The record of the usual settings is not lost to a measurement of others."""
+    """Return the record's path: other settings must not replace the usual record."""
     from fmkeras.records import speed_record
 
     quick = "-quick" if args.quick else ""

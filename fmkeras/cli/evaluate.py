@@ -12,7 +12,7 @@ from fmkeras.files import write_json
 def add_commands(add) -> None:
     """Declare evaluate and compare; `add(name, run, text)` returns a parser."""
     evaluate_parser = add(
-        "evaluate", evaluate, "measure .keras files on the test images"
+        "evaluate", evaluate, "evaluate .keras files on the test images"
     )
     evaluate_parser.usage = "%(prog)s --model NAME|FILE [...] [option ...]"
     evaluate_parser.epilog = (
@@ -40,7 +40,7 @@ def add_commands(add) -> None:
     )
     flags.add_models_dir(evaluate_parser)
     evaluate_parser.add_argument(
-        "--json", metavar="FILE", help="write the figures there"
+        "--json", metavar="FILE", help="write the figures to a file"
     )
     evaluate_parser.add_argument(
         "--figure", metavar="FILE", help="draw the confusion matrix (.png or .svg)"
@@ -66,8 +66,8 @@ def add_commands(add) -> None:
     )
     compare_parser.usage = "%(prog)s --models NAME|FILE NAME|FILE [...] [option ...]"
     compare_parser.epilog = (
-        "Several files of one network, of different seeds, have their mean and spread "
-        "told too."
+        "For files of one network with different seeds it prints their mean and "
+        "spread too."
     )
     compare_parser.add_argument(
         "--models",
@@ -78,7 +78,7 @@ def add_commands(add) -> None:
     )
     flags.add_models_dir(compare_parser)
     compare_parser.add_argument(
-        "--json", metavar="FILE", help="write the figures there"
+        "--json", metavar="FILE", help="write the figures to a file"
     )
     flags.add_pixels(compare_parser)
     flags.add_backend(compare_parser)
@@ -86,14 +86,14 @@ def add_commands(add) -> None:
 
 
 def evaluate(args) -> None:
-    """Measure one model or several on the test images."""
+    """Evaluate one model or several on the test images."""
     dataset = load_data(args)
     if args.model_name is not None:
         args.model = [_as_keras(path, args.model_name) for path in args.model]
     names = _names(args.model, args, dataset)
     if len(names) > 1 and (args.figure or args.reliability):
         raise UserError(
-            "A picture is of one model; give one, or leave the picture out. "
+            "--figure and --reliability draw one model; expected one, or neither flag. "
             f"Received: {len(names)} models"
         )
     print_device()
@@ -155,12 +155,12 @@ def _evaluate_one(name: str, dataset, args) -> dict:
             dataset.class_names,
             args.normalise,
         )
-        print(f"Picture: {args.figure}")
+        print(f"Figure: {args.figure}")
     if args.reliability:
         from fmkeras.report.plots.charts import plot_reliability
 
         plot_reliability(evaluation.calibration, args.reliability, title)
-        print(f"Picture: {args.reliability}")
+        print(f"Figure: {args.reliability}")
     source = {"model": name, "dataset": dataset.name}
     return source | evaluation.to_dict() | details_content(evaluation, temperature)
 

@@ -17,7 +17,7 @@ def add_commands(add) -> None:
     repeat_parser = add(
         "repeat",
         repeat,
-        "train over backends and seeds, keep the records",
+        "train over backends and seeds and keep the records",
     )
     repeat_parser.usage = "%(prog)s --model NAME --name NAME [option ...] [-- FLAG ...]"
     repeat_parser.epilog = (
@@ -28,7 +28,7 @@ def add_commands(add) -> None:
         "--model", required=True, metavar="NAME", help="see 'fmkeras models'"
     )
     repeat_parser.add_argument(
-        "--name", required=True, metavar="NAME", help="of the study"
+        "--name", required=True, metavar="NAME", help="name of the study"
     )
     repeat_parser.add_argument(
         "--backends",
@@ -40,14 +40,14 @@ def add_commands(add) -> None:
     )
     _add_seeds(repeat_parser)
     repeat_parser.add_argument(
-        "--epochs", type=flags.whole_number, metavar="N", help="as train has it"
+        "--epochs", type=flags.whole_number, metavar="N", help="epochs of each training"
     )
     repeat_parser.add_argument("flags", nargs="*", help=argparse.SUPPRESS)
 
     reproduce_parser = add(
         "reproduce",
         reproduce,
-        "train by the published protocol, print both figures",
+        "train by the published protocol and print both figures",
     )
     reproduce_parser.usage = "%(prog)s --model NAME [option ...] [-- FLAG ...]"
     reproduce_parser.epilog = (
@@ -70,7 +70,7 @@ def add_commands(add) -> None:
         "--epochs",
         type=flags.whole_number,
         metavar="N",
-        help="fewer than published: a short run, which is kept apart",
+        help="fewer than published: a short run, kept in a study of its own",
     )
     flags.add_data_dir(reproduce_parser)
     reproduce_parser.add_argument("flags", nargs="*", help=argparse.SUPPRESS)
@@ -104,12 +104,12 @@ def add_commands(add) -> None:
     campaign_parser = add(
         "campaign",
         campaign,
-        "measure what the tables want of a GPU, in a given time",
+        "measure what the tables lack on a GPU, in a given time",
     )
     campaign_parser.epilog = (
-        "Speed, then the published runs of the large networks, then the accuracies "
-        "aimed at, the last two on torch in bfloat16. What is cut short goes on in "
-        "the next campaign."
+        "Speed, then the published protocols of the large networks, then five seeds "
+        "of the most accurate ones; the last two on torch in bfloat16. The next "
+        "campaign continues what was cut short."
     )
     campaign_parser.add_argument(
         "--part",
@@ -131,7 +131,7 @@ def add_commands(add) -> None:
         "--out",
         default="runs/campaign",
         metavar="DIR",
-        help="gets records.tar.gz, with all that was written (default: runs/campaign)",
+        help="where records.tar.gz goes, with all records (default: runs/campaign)",
     )
 
 
@@ -202,7 +202,7 @@ def study(args) -> None:
 
 
 def campaign(args) -> int:
-    """Run the commands whose records the tables want of a device, in a given time."""
+    """Run the commands whose records the tables lack, in a given time."""
     from fmkeras.experiments.campaign import ARCHIVE, commands_of, run_campaign
 
     commands = [c for part in args.part for c in commands_of(part, args.device)]
@@ -213,5 +213,5 @@ def campaign(args) -> int:
         log=lambda line: print(line, flush=True),
     )
     print(f"Records: {Path(args.out) / ARCHIVE}")
-    print(f"Brought to an end: {len(commands) - left} of {len(commands)} commands.")
+    print(f"Finished: {len(commands) - left} of {len(commands)} commands.")
     return 1 if left else 0

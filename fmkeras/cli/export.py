@@ -12,11 +12,13 @@ from fmkeras.records import EXPORTS
 
 def add_commands(add) -> None:
     """Declare export; `add(name, run, text)` returns a parser."""
-    parser = add("export", export, "write models in other formats, each one checked")
+    parser = add(
+        "export", export, "convert models to other formats and check each result"
+    )
     parser.usage = "%(prog)s --model NAME|FILE [...] --format NAME [...] [option ...]"
     parser.epilog = (
         "Each file is opened by its own runtime and compared with the .keras file on "
-        "1,000 test images; one that computes something else is not kept."
+        "1,000 test images; a file with other results is not kept."
     )
     parser.add_argument(
         "--model",
@@ -41,7 +43,7 @@ def add_commands(add) -> None:
     parser.add_argument(
         "--no-timing",
         action="store_true",
-        help="do not time single images, such as where other work goes on",
+        help="do not time single images, as on a busy machine",
     )
     parser.add_argument(
         "--record",
@@ -54,7 +56,7 @@ def add_commands(add) -> None:
 
 
 def export(args) -> int:
-    """Write models in other formats; 2 where any of them could not be had."""
+    """Write models in other formats; return 2 where any of them failed."""
     words = split_words(args.format)
     everything = words == ["all"]
     formats = [find_format(word) for word in (FORMATS if everything else words)]

@@ -21,7 +21,7 @@ def add_device(parser, default: str) -> None:
         choices=("cpu", "gpu"),
         default=default,
         metavar="cpu|gpu",
-        help=f"what all competitors compute on (default: {default})",
+        help=f"device of all competitors (default: {default})",
     )
 
 
@@ -50,7 +50,7 @@ def add_models_dir(parser) -> None:
         "--models-dir",
         default=str(SAVED_MODELS),
         metavar="DIR",
-        help="where names are looked up (default: saved_models)",
+        help="folder of models given by name (default: saved_models)",
     )
 
 
@@ -70,7 +70,7 @@ def add_seed(parser) -> None:
         type=seed,
         default=0,
         metavar="N",
-        help="of the split, weights, order and dropout (default: 0)",
+        help="seed for the split, weights, batch order and dropout (default: 0)",
     )
 
 
@@ -90,8 +90,8 @@ def add_data(parser) -> None:
         type=seed,
         default=0,
         metavar="N",
-        help="of drawing garments, or of choosing the test images of your own data "
-        "where it has none (default: 0)",
+        help="seed of drawn garments, and of choosing test images where your own "
+        "data has none (default: 0)",
     )
     add_pictures(data)
 
@@ -102,12 +102,12 @@ def add_pictures(parser) -> None:
         choices=("stretch", "predict"),
         default="stretch",
         help="how pictures of your own become 28 x 28: their sides stretched, or "
-        "trimmed, shrunk, centred and negated as predict does it (default: stretch)",
+        "trimmed, shrunk, centred and inverted as predict does it (default: stretch)",
     )
     parser.add_argument(
         "--skip-bad",
         action="store_true",
-        help="leave out pictures of your own that cannot be read, and list them",
+        help="skip pictures of your own that cannot be read, and list them",
     )
 
 

@@ -12,12 +12,14 @@ def add_commands(add) -> None:
     data_parser = add(
         "data",
         data,
-        "say what data was found, where, and if it is intact",
+        "print what data was found, where, and if it is intact",
     )
     flags.add_data_name(data_parser)
     flags.add_data_dir(data_parser)
     flags.add_pictures(data_parser)
-    data_parser.add_argument("--json", metavar="FILE", help="write the report there")
+    data_parser.add_argument(
+        "--json", metavar="FILE", help="write the report to a file"
+    )
     data_parser.add_argument(
         "--figure", metavar="FILE", help="draw twelve images a class (.png or .svg)"
     )
@@ -41,15 +43,15 @@ def add_commands(add) -> None:
         "--models-dir",
         default=str(SAVED_MODELS),
         metavar="DIR",
-        help="where the sizes of files are read (default: saved_models)",
+        help="folder whose file sizes are shown (default: saved_models)",
     )
     models_parser.add_argument("--markdown", action="store_true", help="as Markdown")
     models_parser.add_argument(
-        "--json", metavar="FILE", help="write the table there too"
+        "--json", metavar="FILE", help="write the table to a file too"
     )
     flags.add_backend(models_parser)
 
-    show_parser = add("show", show, "show a network layer by layer")
+    show_parser = add("show", show, "print a network layer by layer")
     show_parser.add_argument("model", metavar="NAME", help="see 'fmkeras models'")
     show_parser.add_argument("--markdown", action="store_true", help="as Markdown")
     flags.add_backend(show_parser)
@@ -96,7 +98,7 @@ def _draw(args, dataset) -> None:
             args.figure,
             class_names=dataset.class_names,
         )
-        print(f"Picture: {args.figure}")
+        print(f"Figure: {args.figure}")
     if args.classes:
         figures.plot_class_counts(
             dataset.y_train, dataset.y_test, args.classes, dataset.class_names

@@ -1,4 +1,4 @@
-"""The command predict: a person's own pictures."""
+"""The command predict: classify your own pictures."""
 
 import sys
 from pathlib import Path
@@ -10,11 +10,11 @@ from fmkeras.errors import UserError
 
 def add_commands(add) -> None:
     """Declare predict; `add(name, run, text)` returns a parser."""
-    predict_parser = add("predict", predict, "say what is on pictures of your own")
+    predict_parser = add("predict", predict, "classify your own pictures")
     predict_parser.usage = "%(prog)s --model NAME|FILE PICTURE|DIR [...] [option ...]"
     predict_parser.epilog = (
-        "Each picture is made 28 x 28 as the data set was: trimmed, shrunk, centred "
-        "and, where it is dark on light, negated."
+        "Each picture becomes a 28 x 28 image as in the data set: trimmed, shrunk, "
+        "centred and, where it is dark on light, inverted."
     )
     predict_parser.add_argument(
         "pictures",
@@ -33,8 +33,7 @@ def add_commands(add) -> None:
         "--out",
         default="runs/predictions",
         metavar="DIR",
-        help="where the 28 x 28 pixels that the model saw are written "
-        "(default: runs/predictions)",
+        help="where the 28 x 28 images go (default: runs/predictions)",
     )
     predict_parser.add_argument(
         "--csv",
@@ -46,7 +45,7 @@ def add_commands(add) -> None:
 
 
 def predict(args) -> None:
-    """Say what is on a person's own pictures."""
+    """Classify the user's own pictures."""
     from fmkeras.prediction.predict import (
         find_pictures,
         keep_what_was_seen,
@@ -59,9 +58,9 @@ def predict(args) -> None:
     folders = [word for word in words if Path(word).is_dir()]
 
     def skip(error: UserError) -> None:
-        print(f"left out: {error}", file=sys.stderr)
+        print(f"skipped: {error}", file=sys.stderr)
 
-    # In a folder, which may hold anything, what is no picture is passed over.
+    # A folder may hold anything: files that are no pictures are skipped.
     pictures = read_all(find_pictures(words), skip if folders else None)
     if not pictures:
         raise UserError(
@@ -85,7 +84,7 @@ def predict(args) -> None:
     for prediction in predictions:
         print(prediction.to_text())
     keep_what_was_seen(predictions, args.out)
-    print(f"What the model saw: {args.out}/*-28x28.png")
+    print(f"28 x 28 images: {args.out}/*-28x28.png")
     if folders or args.csv:
         path = args.csv or Path(args.out) / "predictions.csv"
         write_predictions(predictions, path)

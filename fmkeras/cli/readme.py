@@ -12,13 +12,13 @@ def add_commands(add) -> None:
     results_parser = add(
         "results",
         results,
-        "make the READMEs' tables anew from the records",
+        "generate the tables of README and docs",
     )
     results_parser.add_argument(
         "--check", action="store_true", help="write nothing; exit 2 if any is stale"
     )
 
-    pictures_parser = add("pictures", pictures, "draw the README's pictures anew")
+    pictures_parser = add("pictures", pictures, "draw the images of the docs")
     pictures_parser.add_argument(
         "--model",
         default="mynet",

@@ -9,36 +9,36 @@ from fmkeras.recipes import find_recipe
 
 def add_commands(add) -> None:
     """Declare audit and report; `add(name, run, text)` returns a parser."""
-    audit_parser = add("audit", audit, "list labels that are likely wrong, and twins")
+    audit_parser = add("audit", audit, "list likely label errors and near duplicates")
     audit_parser.epilog = (
-        "One model a fold of the training images judges those that it did not see; "
-        "their mean judges the test images. Finished folds are kept."
+        "One model per fold classifies the training images that it was not trained "
+        "on; their mean classifies the test images. Finished folds are kept."
     )
     audit_parser.add_argument(
         "--model",
         default="cnn",
         metavar="NAME",
-        help="the network that judges, by its default recipe (default: cnn)",
+        help="the network to train, by its default recipe (default: cnn)",
     )
     audit_parser.add_argument(
         "--epochs",
         type=flags.whole_number,
         default=4,
         metavar="N",
-        help="of each of its trainings (default: 4)",
+        help="epochs of each training (default: 4)",
     )
     audit_parser.add_argument(
         "--folds",
         type=_folds,
         default=3,
         metavar="N",
-        help="how many parts the training images are divided into (default: 3)",
+        help="number of folds of the training images (default: 3)",
     )
     audit_parser.add_argument(
         "--out",
         default="runs/audit",
         metavar="DIR",
-        help="where folds and findings are kept (default: runs/audit)",
+        help="folder of the folds and the result (default: runs/audit)",
     )
     flags.add_seed(audit_parser)
     flags.add_backend(audit_parser)
@@ -47,10 +47,10 @@ def add_commands(add) -> None:
 
 
 def _add_report(add) -> None:
-    report_parser = add("report", report, "write pages about trained nets: a web site")
+    report_parser = add("report", report, "write HTML pages about trained models")
     report_parser.epilog = (
-        "The pages open from the disk. What the nets say of the images is kept and "
-        "computed again only for files that changed."
+        "The pages open from the disk. Predictions are cached and computed again "
+        "only for files that changed."
     )
     report_parser.add_argument(
         "--models",
@@ -63,7 +63,7 @@ def _add_report(add) -> None:
         "--run",
         dest="run_folder",
         metavar="DIR",
-        help="report on this run alone, in its folder report",
+        help="report on this run alone, in DIR/report",
     )
     report_parser.add_argument(
         "--out", metavar="DIR", help="where the pages go (default: runs/report)"
@@ -80,13 +80,13 @@ def _add_report(add) -> None:
         nargs="+",
         default=["runs"],
         metavar="DIR",
-        help="where the runs of the models are looked for (default: runs)",
+        help="where the models' runs are looked for (default: runs)",
     )
     report_parser.add_argument(
         "--audit",
         default="runs/audit/audit.json",
         metavar="FILE",
-        help="what make audit found (default: runs/audit/audit.json)",
+        help="the result of an audit (default: runs/audit/audit.json)",
     )
     report_parser.add_argument(
         "--try",
@@ -111,7 +111,7 @@ def _folds(text: str) -> int:
 
 
 def audit(args) -> None:
-    """List the labels that are likely wrong, and images that stand in both parts."""
+    """List labels that are likely wrong, and test images in the training set."""
     from fmkeras.models import model_info
 
     model_info(args.model)
@@ -130,11 +130,11 @@ def audit(args) -> None:
         seed=args.seed,
     )
     print(audit_text(result))
-    print(f"Audit: {args.out}/{RESULT} (make report shows it with its pictures)")
+    print(f"Audit: {args.out}/{RESULT} (make report shows the images)")
 
 
 def report(args) -> None:
-    """Write pages about trained nets, or about one run."""
+    """Write pages about trained models, or about one run."""
     dataset = load_data(args)
     print_device()
     from fmkeras.artifacts.lookup import find_models

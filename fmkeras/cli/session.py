@@ -1,4 +1,4 @@
-"""What several commands do alike: load the data, start keras, name the device."""
+"""Steps that several commands share: load data, import keras, print the device."""
 
 import glob
 import shlex
@@ -27,13 +27,13 @@ def load_data(args):
 
 
 def import_keras() -> None:
-    """Import keras, without what its backends note and its wrappers load on the way."""
+    """Import keras without the logs of its backends and without optional wrappers."""
     with suppress_native_logs(), block_imports("matplotlib", "sklearn"):
         import keras  # noqa: F401
 
 
 def print_device() -> None:
-    """Say which backend runs, on what; and why not on a GPU that is there."""
+    """Print the backend and device, and why a GPU that is present is not used."""
     import_keras()
     import keras
 

@@ -34,8 +34,8 @@ def add_commands(add) -> None:
         "train a small network in two minutes: start here",
     )
     quickstart_parser.epilog = (
-        "Where Fashion-MNIST is neither found nor to be downloaded, it takes garments "
-        "that the program draws, and says so."
+        "Where Fashion-MNIST is not found and cannot be downloaded, it trains on "
+        "garments that it draws, and says so."
     )
     flags.add_backend(quickstart_parser)
     flags.add_data_dir(quickstart_parser)
@@ -145,7 +145,7 @@ def quickstart(args) -> None:
     args.init_from = args.freeze = None
     recipe = find_recipe("default", "cnn").replace(epochs=5)
     run = _run_training(args, recipe, dataset, {}, "runs/quickstart")
-    print(f"Measure it again: make evaluate MODEL={run.artifact}")
+    print(f"Evaluate it again: make evaluate MODEL={run.artifact}")
 
 
 def _run_training(args, recipe: Recipe, dataset, model_options: dict, out: str | None):
@@ -165,7 +165,7 @@ def _run_training(args, recipe: Recipe, dataset, model_options: dict, out: str |
     )
     if execution.compile:
         print(
-            "The training step is compiled first, which takes seconds to minutes; "
+            "The training step is compiled first; this takes seconds to minutes, "
             "--compile no skips it.",
             flush=True,
         )
@@ -233,7 +233,7 @@ def _add_training(parser) -> None:
         "--runs",
         default="runs",
         metavar="DIR",
-        help="where the run gets a folder of its own (default: runs)",
+        help="folder that gets a subfolder for the run (default: runs)",
     )
     parser.add_argument(
         "--resume",
@@ -243,7 +243,10 @@ def _add_training(parser) -> None:
     flags.add_data(parser)
     network = parser.add_argument_group("network")
     network.add_argument(
-        "--dropout", type=flags.number, metavar="RATE", help="of networks that have it"
+        "--dropout",
+        type=flags.number,
+        metavar="RATE",
+        help="dropout rate, for networks that have dropout",
     )
     network.add_argument(
         "--hidden-units",
@@ -254,13 +257,13 @@ def _add_training(parser) -> None:
     )
     recipe = parser.add_argument_group(
         "recipe",
-        "How the network is trained. A field that is not given is the recipe's.",
+        "How the network is trained. Each flag overrides a field of the recipe.",
     )
     recipe.add_argument(
         "--recipe",
         default="default",
         metavar="NAME|FILE",
-        help="default (our own for the network), published (that of its source), one "
+        help="default (this project's own), published (that of its source), one "
         f"of {', '.join(PUBLISHED)}, or a .json file such as a run's config.json",
     )
     texts = _field_texts()
@@ -289,7 +292,7 @@ def _add_field(group, field: dataclasses.Field, text: str | None) -> None:
 
 
 def _field_texts() -> dict[str, str]:
-    """What the docstring of `Recipe` says of each field."""
+    """Return each field's description in the docstring of `Recipe`."""
     attributes = inspect.getdoc(Recipe).partition("Attributes:")[2]
     texts = re.findall(r"^    (\w+): (.*(?:\n {5,}.*)*)", attributes, re.MULTILINE)
     return {

@@ -1,7 +1,7 @@
-"""A person's own pictures, made into 28 x 28 images the way the data set was made.
+"""Pictures of any size as 28 x 28 images, prepared as the data set was.
 
 Fashion-MNIST's images were trimmed, shrunk until the longest side was 28 pixels,
-made grey, negated and put on a 28 x 28 canvas (Xiao et al., 2017, figure 1). Its
+made grey, inverted and put on a 28 x 28 canvas (Xiao et al., 2017, figure 1). Its
 originals stand on white; pictures here may stand on any plain background.
 """
 
@@ -42,12 +42,12 @@ LUMINANCE = (0.299, 0.587, 0.114)
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """What was made of a picture.
+    """A prepared picture.
 
     Attributes:
         path: the file.
         pixels: uint8 (28, 28), 0 is the background, as in the data set.
-        notes: what was found: dark on light, transparent, and so on.
+        notes: what was done: inverted, composited on a background, and so on.
     """
 
     path: Path
@@ -69,15 +69,15 @@ def read_picture(path: str | os.PathLike) -> Picture:
     notes = []
     if opacity.min() < 255:
         colours, ground = _laid_on_a_ground(colours, opacity)
-        notes.append(f"transparent: laid on {ground}")
+        notes.append(f"transparent: composited on {ground}")
     background = _background(colours)
     distance = np.abs(colours - background).max(axis=2)
     bar = max(LEAST_DIFFERENCE, LEAST_SHARE * distance.max())
     garment = distance > bar
     if not garment.any():
         raise UserError(
-            f"The picture '{path}' shows nothing but its background; expected a "
-            "garment that stands out from it: take one with more contrast."
+            f"The picture '{path}' shows only its background; expected a "
+            "garment that stands out from it: take a picture with more contrast."
         )
     intensity, note = _intensity(colours, background, distance, garment)
     notes.append(note)
@@ -125,10 +125,10 @@ def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
             f"The picture '{path}' is too large; expected at most "
             f"{Image.MAX_IMAGE_PIXELS:,} pixels: make it smaller."
         ) from error
-    except Exception as error:  # Pillow's readers raise a dozen types.
+    except Exception as error:  # Pillow's readers raise many exception types.
         raise UserError(
             f"The file '{path}' cannot be read as a picture ({error}); expected one of "
-            f"{', '.join(FORMATS)}: save it anew as one of these."
+            f"{', '.join(FORMATS)}: convert it to one of these."
         ) from error
     return pixels[..., :3], pixels[..., 3]
 
@@ -167,10 +167,10 @@ def _intensity(colours, background, distance, garment) -> tuple[np.ndarray, str]
     difference = colours @ LUMINANCE - ground
     seen = np.abs(difference[garment]).mean()
     if seen < 0.5 * distance[garment].mean():
-        return distance, "told from its background by colour: drawn by its difference"
+        return distance, "separated from its background by colour"
     if difference[garment].mean() < 0:
-        # The negative of a picture on white, where the ground is white.
-        return -difference * 255 / ground, "dark on light: negated"
+        # Inverted, so that a white background becomes 0.
+        return -difference * 255 / ground, "dark on light: inverted"
     return difference * 255 / (255 - ground), "light on dark: kept"
 
 
@@ -187,7 +187,7 @@ def _shrunk(image: np.ndarray) -> np.ndarray:
     height, width = image.shape
     scale = SIDE / max(height, width)
     size = (max(round(width * scale), 1), max(round(height * scale), 1))
-    # Each pixel is the mean of its area; one that is made larger has no area to mean.
+    # Shrinking averages areas; enlarging interpolates.
     kind = Image.Resampling.BOX if scale < 1 else Image.Resampling.BILINEAR
     grey = Image.fromarray(np.clip(image, 0, 255).astype(np.float32))
     return np.asarray(grey.resize(size, kind), np.float64)

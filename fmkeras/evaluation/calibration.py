@@ -1,4 +1,4 @@
-"""How far a model's probabilities can be believed, and the temperature that mends them.
+"""Calibration of a model's probabilities, and the temperature that corrects it.
 
 After Guo et al., 'On Calibration of Modern Neural Networks' (2017).
 """
@@ -12,13 +12,13 @@ from fmkeras.errors import UserError
 BINS = 15
 # The smallest probability whose logarithm is taken, near float32's smallest.
 LEAST = 1e-37
-# The temperatures searched; a trained net's lies well inside.
+# The range of temperatures searched; a trained model's lies well inside.
 TEMPERATURES = (0.05, 20.0)
 
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """The reliability diagram as numbers: float64 (bins,), `counts` int64 (bins,).
+    """The reliability diagram as arrays: float64 (bins,), `counts` int64 (bins,).
 
     Bins have equal widths; bin i of n holds confidences above i / n, up to and
     including (i + 1) / n. Empty bins have confidence and accuracy 0.
@@ -53,9 +53,7 @@ def calibrate(
     where there are no images.
     """
     if not len(labels):
-        raise UserError(
-            "There is nothing to calibrate on; expected at least one image."
-        )
+        raise UserError("Calibration needs images; expected at least one.")
     confidence = probabilities.max(axis=1)
     correct = probabilities.argmax(axis=1) == labels
     edges = np.arange(1, bins) / bins

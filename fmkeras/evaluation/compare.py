@@ -1,8 +1,8 @@
-"""Nets compared on the same images: are they different, and where?
+"""Paired comparison of models on the same images.
 
-Every figure is paired: it looks at the images that one net classifies rightly and
-the other does not. On 10,000 test images that sees differences which two intervals
-side by side would hide.
+Every figure rests on the images that one model classifies correctly and the other
+does not. On 10,000 test images this detects differences that two separate intervals
+would hide.
 """
 
 import math
@@ -22,11 +22,11 @@ RESAMPLES = 10_000
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """Two nets on the same images; every difference is the first minus the second.
+    """Two models on the same images; every difference is the first minus the second.
 
     Attributes:
         first, second: their names.
-        only_first, only_second: how many images only that net classifies rightly.
+        only_first, only_second: number of images that only this model gets right.
         difference: of the accuracies.
         interval: the 95 % bootstrap interval of the difference.
         p_value: of McNemar's exact test, two-sided.
@@ -59,13 +59,13 @@ class Pair:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """All pairs of some nets.
+    """All pairs of some models.
 
     Attributes:
-        names: of the nets, the most accurate first.
-        accuracies: of each.
-        agreement: the share of images of which two nets say the same, (nets, nets).
-        pairs: every two nets, the more accurate one first.
+        names: of the models, the most accurate first.
+        accuracies: of each model.
+        agreement: share of images with the same prediction, (models, models).
+        pairs: every two models, the more accurate one first.
     """
 
     names: tuple[str, ...]
@@ -88,10 +88,10 @@ def compare(
     seed: int = 0,
     class_names: Sequence[str] = CLASS_NAMES,
 ) -> Comparison:
-    """Compare nets by their predictions, integers (n,), of the same images.
+    """Compare models by their predictions, integers (n,), for the same images.
 
     `labels` are the true classes, integers (n,); `seed` is the bootstrap's. Raises
-    `UserError` for fewer than two nets.
+    `UserError` for fewer than two models.
     """
     if len(predictions) < 2:
         raise UserError(
@@ -122,8 +122,8 @@ def compare(
 def mcnemar(only_first: int, only_second: int) -> float:
     """Return the exact two-sided p-value of McNemar's test (1947).
 
-    Of images that one of two nets alone classifies rightly, each net would have half
-    if they were equally good: a binomial test.
+    If two models were equally good, each would have half of the images that only one
+    of them classifies correctly: a binomial test.
     """
     total = only_first + only_second
     less = min(only_first, only_second)
@@ -148,8 +148,8 @@ def bootstrap_interval(
     """Return the 95 % percentile interval of the difference of two accuracies.
 
     To draw images with replacement is to draw the number of each kind from a
-    multinomial: those that only the first net, only the second, or both or neither
-    classify rightly.
+    multinomial: those that only the first model, only the second, or both or neither
+    classify correctly.
     """
     rest = total - only_first - only_second
     shares = np.array([only_first, only_second, rest]) / total

@@ -1,4 +1,4 @@
-"""One pass of a model over a split, and the figures that come of it."""
+"""The evaluation of a model on a set of images."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,19 +26,19 @@ from fmkeras.evaluation.metrics import (
 from fmkeras.evaluation.rate import BatchRate
 from fmkeras.labels import CLASS_NAMES
 
-# A softmax in half precision may miss a sum of one by this much.
+# A softmax in half precision sums to one within this tolerance.
 SUM_TOLERANCE = 1e-2
-# The smallest probability that the loss counts, as in Keras.
+# Probabilities are clipped here in the loss, as in Keras.
 LEAST_PROBABILITY = 1e-7
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What a model makes of a split.
+    """The figures of a model on a set of images.
 
     Attributes:
         count: how many images there were.
-        accuracy: the share of them that was classified rightly.
+        accuracy: the share that was classified correctly.
         interval: Wilson's 95 % interval of the accuracy, (low, high).
         loss: mean cross-entropy in nats.
         confusion: counts, int64 (classes, classes); rows are true classes.
@@ -130,7 +130,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Temperature:
-    """The temperature fitted on validation images, and what it does on the test's.
+    """The temperature fitted on validation images, and its effect on the test images.
 
     `error` and `loss` are the expected calibration error and the cross-entropy of
     the test images once the probabilities are scaled by it.
@@ -180,7 +180,7 @@ def evaluate_model(
             f"Received: {len(images)} images, {len(labels)} labels"
         )
     if not len(images):
-        raise UserError("There is nothing to evaluate on; expected at least one image.")
+        raise UserError("Evaluation needs images; expected at least one.")
     rate = BatchRate()
     outputs = np.asarray(predict(model, images, on_batch=rate), np.float64)
     if outputs.shape != (len(images), len(class_names)):
@@ -190,7 +190,7 @@ def evaluate_model(
         )
     if not np.isfinite(outputs).all():
         raise UserError(
-            "The model gives outputs that are no finite numbers, as after a training "
+            "The model's outputs are not finite numbers, as after a training "
             "that diverged; train it again, with a lower learning rate. "
             f"Received: {np.unique(outputs[~np.isfinite(outputs)]).tolist()}"
         )

@@ -1,4 +1,4 @@
-"""From labels and predictions to counts, rates and the table of a report."""
+"""Confusion matrix, per-class figures, intervals and the classification report."""
 
 import math
 from collections.abc import Sequence
@@ -52,7 +52,7 @@ def confusion_matrix(
 
 
 def accuracy(confusion: np.ndarray) -> float:
-    """Return the share of correct predictions, 0 where there are none at all."""
+    """Return the share of correct predictions, 0 where there are no predictions."""
     return float(_ratio(np.trace(confusion), np.sum(confusion)))
 
 
@@ -108,12 +108,12 @@ def wilson_interval(
     spread = z * math.sqrt(share * (1 - share) / total + (z / (2 * total)) ** 2)
     centre = share + z**2 / (2 * total)
     scale = 1 + z**2 / total
-    # Rounding may leave a bound a hair outside 0 and 1.
+    # Rounding may leave a bound slightly outside 0 and 1.
     return max((centre - spread) / scale, 0.0), min((centre + spread) / scale, 1.0)
 
 
 def classification_report(confusion: np.ndarray, names: Sequence[str]) -> str:
-    """Return the table of per-class figures in the form of scikit-learn's.
+    """Return the classification report in scikit-learn's form.
 
     Two decimals; the averages over the classes are plain (macro) and weighted by
     support. Raises `ValueError` where `names` are not one a class.

@@ -15,7 +15,7 @@ SHOWN_ERRORS = 5
 
 
 def evaluation_text(evaluation: Evaluation) -> str:
-    """Return the per-class table, the accuracy and the commonest confusions."""
+    """Return the classification report, the accuracy and the most confused classes."""
     low, high = evaluation.interval
     lines = [
         classification_report(evaluation.confusion, evaluation.class_names),
@@ -36,14 +36,14 @@ def evaluation_text(evaluation: Evaluation) -> str:
                 "dresses, pullovers and T-shirts taken for shirts."
             )
     if evaluation.outputs == "logits":
-        lines.append("The model gives logits; their softmax was taken.")
+        lines.append("The model outputs logits; softmax was applied.")
     return "\n".join(lines) + "\n"
 
 
 def details_text(evaluation: Evaluation, temperature: Temperature | None) -> str:
     """Return the calibration and the errors of the highest confidence, as lines.
 
-    `temperature` is None where the model's training held no images back.
+    `temperature` is None where the model has no validation images.
     """
     bins = evaluation.calibration
     lines = [
@@ -51,7 +51,9 @@ def details_text(evaluation: Evaluation, temperature: Temperature | None) -> str
         f"{evaluation.probabilities.max(axis=1).mean():.4f}, {len(bins.counts)} bins)"
     ]
     if temperature is None:
-        lines.append("No temperature: the model's training held no images back here.")
+        lines.append(
+            "No temperature: the model has no validation images in this data set."
+        )
     else:
         lines.append(
             f"At temperature {temperature.value:.3f}, fitted on "
@@ -94,7 +96,9 @@ def comparison_text(comparison: Comparison, seeds: list[dict]) -> str:
             f"sample standard deviation of {row['models']} models)"
         )
     lines += ["", "Pairs: difference, its 95 % bootstrap interval; images that only"]
-    lines += ["one classifies rightly; McNemar's exact p, and after Holm's correction"]
+    lines += [
+        "one classifies correctly; McNemar's exact p, and after Holm's correction"
+    ]
     for pair in comparison.pairs:
         low, high = pair.interval
         both = f"{Path(pair.first).stem} - {Path(pair.second).stem}"
@@ -103,7 +107,7 @@ def comparison_text(comparison: Comparison, seeds: list[dict]) -> str:
             f"{high:+.4f})  {pair.only_first:>5} : {pair.only_second:<5}  "
             f"p {pair.p_value:.2g}, {pair.adjusted:.2g}"
         )
-    lines += ["", "Agreement: the share of images of which two say the same"]
+    lines += ["", "Agreement: the share of images with the same prediction"]
     for name, row in zip(names, comparison.agreement, strict=True):
         lines.append(f"  {name:<{width}}  " + "  ".join(f"{v:.3f}" for v in row))
     lines += ["", "Recall, class by class: the first minus the second"]
@@ -117,7 +121,7 @@ def comparison_text(comparison: Comparison, seeds: list[dict]) -> str:
 
 
 def summary_text(contents: list[dict]) -> str:
-    """Return a line a model: accuracy, interval, loss and calibration error."""
+    """Return a line per model: accuracy, interval, loss and calibration error."""
     lines = [f"{'model':<24}  accuracy  95 % interval      loss   calibration error"]
     for content in contents:
         low, high = content["accuracy_interval_95"]

@@ -1,8 +1,8 @@
-"""Measure what the tables want of a device, one command after another, in a given time.
+"""Run the commands whose records the tables lack on a device, in a given time.
 
-For a machine that is at hand for minutes only. What is cut short goes on in the next
-campaign: a benchmark after the last network it measured, a training after its last
-epoch, where the folder `runs` is still there.
+For a machine that is available for minutes only. The next campaign continues what
+was cut short: a benchmark after its last network, a training after its last epoch,
+if the folder `runs` is still there.
 """
 
 import importlib.util
@@ -19,13 +19,13 @@ from fmkeras.backends import BACKENDS
 from fmkeras.files import replacing
 from fmkeras.records import RECORDS, speed_record
 
-# The networks that take days on a few processor cores, those of least work first.
+# The networks that take days on a few processor cores, the cheapest first.
 LARGE = ("alexnet_tiny", "densenet", "resnet18", "googlenet", "nin", "alexnet", "vgg11")
 # The best known network of each size of which an accuracy is aimed at.
 AIMED_AT = ("tinyvgg_bn", "mynet", "densenet", "googlenet")
 AIM_SEEDS = ("0", "1", "2", "3", "4")
 PARTS = ("speed", "large", "aims")
-# Less is not worth a start; a command that is told to stop has so long for it.
+# Least time to start a command with, and time to stop one, in seconds.
 LEAST_SECONDS = 20.0
 GRACE_SECONDS = 15.0
 ARCHIVE = "records.tar.gz"
@@ -37,7 +37,7 @@ def commands_of(part: str, device: str, records: Path = RECORDS) -> list[list[st
         found = [name for name in BACKENDS if importlib.util.find_spec(name)]
         rates = ["benchmark", "--device", device, "--backends", *found, "--json"]
         rates += [str(speed_record(device, records=records))]
-        # One network that is quickly measured says whether all is well.
+        # One quick network first shows whether everything works.
         first = [*rates, "--model", "lenet"]
         growth = ["benchmark", "--growth", "--device", device, "--backends", *found]
         growth += ["--json", str(speed_record(device, scaling=True, records=records))]
@@ -68,7 +68,7 @@ def run_campaign(
         records: the folder in which commands write their records.
         log: takes lines of progress.
 
-    Returns how many commands were not brought to a good end. Raises `UserError` for a
+    Returns how many commands did not finish successfully. Raises `UserError` for a
     folder that cannot be written.
     """
     start, began = time.monotonic(), time.time()
@@ -85,7 +85,7 @@ def run_campaign(
         code = _run([sys.executable, "-m", "fmkeras", *command], seconds)
         _pack(records, began, Path(out))
         if code is None:
-            log("The time is up; the same campaign goes on from here.")
+            log("The time is up; the same command continues from here.")
             return failed + 1 + len(left)
         if code:
             log(f"Exit code {code}: {text}")
@@ -95,7 +95,7 @@ def run_campaign(
 
 def _run(command: Sequence[str], seconds: float) -> int | None:
     """Return the exit code of a command; None where it was stopped."""
-    # A group of its own: as in a terminal, what it has started is told to stop too.
+    # A process group of its own: its children are stopped too, as in a terminal.
     process = subprocess.Popen(command, start_new_session=True)
     try:
         return process.wait(seconds)

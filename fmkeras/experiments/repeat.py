@@ -1,4 +1,4 @@
-"""The same training over backends and seeds, its records kept for the tables."""
+"""One training repeated over backends and seeds; the records feed the tables."""
 
 import json
 import shutil
@@ -34,7 +34,7 @@ def repeat(
             label = f"{model}-{backend}-seed{seed}"
             record = records / name / f"{label}.json"
             if record.exists():
-                print(f"{label}: kept from before, {record}", flush=True)
+                print(f"{label}: record found, {record}", flush=True)
             else:
                 folder = runs / name / label
                 _train(model, backend, seed, folder, arguments)
@@ -55,8 +55,8 @@ def _train(model, backend, seed, folder: Path, arguments) -> None:
         raise KeyboardInterrupt
     if answer.returncode:
         raise UserError(
-            "A training run failed; expected all to end well: see its message above, "
-            f"mend it and repeat. Received: exit code {answer.returncode}"
+            "A training run failed; expected exit code 0: see its message above and "
+            f"repeat the command. Received: exit code {answer.returncode}"
         )
 
 

@@ -1,4 +1,4 @@
-"""A published protocol run again: the source's figures and ours, side by side."""
+"""Run a published protocol again and compare the source's figures with ours."""
 
 import statistics
 from collections.abc import Sequence
@@ -14,8 +14,7 @@ from fmkeras.recipes import PUBLISHED, Recipe, find_recipe
 from fmkeras.records import RECORDS, read_records
 
 STUDY = "published"
-# Fewer epochs than published are a study of their own: no figure of a short run
-# stands among those of whole ones.
+# Runs of fewer epochs than published are a study of their own, apart from full runs.
 SHORT_STUDY = "published-short"
 CLASS_FIGURES = ("precision", "recall", "f1")
 # Per class precision, recall and F1, in the order of CLASS_NAMES, where a source

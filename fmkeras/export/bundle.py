@@ -9,7 +9,7 @@ INPUT = """\
 `pixels` is float32 of shape (n, 28, 28, 1): grey values from 0 to 255 as they are in
 the image, not divided by 255, with the background at 0 (dark) and the object light.
 Scaling, standardising and resizing are inside the model. An image of another size is
-made 28 x 28 first; a photograph on a light background is negated. The output is one
+made 28 x 28 first; a photograph on a light background is inverted. The output is one
 probability a class, float32 of shape (n, {count}), in the order of `labels.txt`."""
 
 _EXAMPLE = '''\

@@ -1,4 +1,4 @@
-"""Picture files to labels: read, prepare, predict, and keep what the model saw."""
+"""Classify picture files: read, prepare, predict, and write the results."""
 
 import csv
 import os
@@ -37,7 +37,7 @@ class Prediction:
         return self.class_names[int(self.probabilities.argmax())]
 
     def to_text(self) -> str:
-        """Return the file, what was done to it, and the likeliest classes."""
+        """Return the file name, the likeliest classes and the preparation steps."""
         order = np.argsort(-self.probabilities, kind="stable")[:SHOWN]
         classes = [f"{self.class_names[i]} {self.probabilities[i]:.1%}" for i in order]
         notes = ", ".join(self.picture.notes)
@@ -45,10 +45,10 @@ class Prediction:
 
 
 def find_pictures(paths: Iterable[str | os.PathLike]) -> list[Path]:
-    """Return files, with the pictures inside in place of a folder, by their names.
+    """Return picture files, those of folders included, sorted by name.
 
-    Those of a format that is not read are among them: `read_all` says so of each.
-    Raises `UserError` where there is none at all.
+    Formats that cannot be read are included: `read_all` reports each. Raises
+    `UserError` where there is no file.
     """
     paths, found = list(map(Path, paths)), []
     for path in paths:
@@ -59,7 +59,7 @@ def find_pictures(paths: Iterable[str | os.PathLike]) -> list[Path]:
             found.append(path)
     if not found:
         raise UserError(
-            "There is no picture to look at; expected files, or a folder that holds "
+            "There is no picture; expected files, or a folder that holds "
             f"some ({', '.join(SUFFIXES)}). Received: "
             f"{', '.join(map(str, paths)) or 'none'}"
         )
@@ -72,9 +72,9 @@ def predict_pictures(
     predict: Callable,
     class_names: Sequence[str] = CLASS_NAMES,
 ) -> list[Prediction]:
-    """Return what `model` makes of each picture.
+    """Return the prediction of `model` for each picture.
 
-    `predict(model, images)` gives logits or probabilities, float (n, classes).
+    `predict(model, images)` returns logits or probabilities, float (n, classes).
     """
     pictures = list(pictures)
     images = np.stack([picture.pixels for picture in pictures])
@@ -91,7 +91,7 @@ def keep_what_was_seen(
 ) -> list[Path]:
     """Write the 28 x 28 pixels of each picture as a PNG; return the paths.
 
-    Pictures of one name get a number behind it, in their order.
+    Pictures with the same name get a number, in their order.
     """
     from PIL import Image
 
@@ -111,7 +111,7 @@ def keep_what_was_seen(
 def write_predictions(
     predictions: Iterable[Prediction], path: str | os.PathLike
 ) -> None:
-    """Write a CSV file: a row a picture, a column a class."""
+    """Write a CSV file with a row per picture and a column per class."""
     predictions = list(predictions)
     names = predictions[0].class_names if predictions else CLASS_NAMES
     with replacing(path) as temporary, open(temporary, "w", newline="") as file:
@@ -128,9 +128,9 @@ def write_predictions(
 def read_all(
     paths: Iterable[Path], skip: Callable[[UserError], None] | None = None
 ) -> list[Picture]:
-    """Read every picture; tell `skip`, where there is one, of those that are none.
+    """Read every picture; call `skip` with the error of each unreadable one.
 
-    Raises the `UserError` of the first where `skip` is None.
+    Raises the first `UserError` where `skip` is None.
     """
     pictures = []
     for path in paths:

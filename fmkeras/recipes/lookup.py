@@ -48,10 +48,10 @@ def find_recipe(name_or_path: str, model_name: str) -> Recipe:
 
 
 def find_options(name_or_path: str, model_name: str) -> dict:
-    """Return the options of the network that go with a recipe: those of a run's file.
+    """Return the network's arguments that are stored with a recipe.
 
-    Such a file, config.json or a search's best.json, names the network it is of; for
-    another network, or with a recipe alone, there are none.
+    The config.json of a run and the best.json of a search hold them, for the network
+    they name; for another network, or with a recipe alone, there are none.
     """
     path = Path(name_or_path)
     content = _read_json(path) if path.suffix == ".json" else {}
@@ -62,10 +62,11 @@ def find_options(name_or_path: str, model_name: str) -> dict:
 
 
 def complete_changes(recipe: Recipe, changes: dict) -> dict:
-    """Return changes of a recipe with those that another optimizer brings.
+    """Return changes of a recipe, completed where the optimizer changes.
 
-    The recipe's weight decay and schedule were chosen for its own optimizer: with
-    another they are none and constant, unless they are changed too. A weight decay that
+    The recipe's weight decay and schedule were chosen for its own optimizer. With
+    another one the decay is 0 and, for ranger21, the schedule constant, unless they
+    are changed too. A weight decay that
     is asked for with adam, rmsprop or sgd is what PyTorch means by it there: `l2`.
     Only a recipe file gives sgd a decoupled one.
     """
@@ -90,7 +91,7 @@ def _read_json(path: Path):
         ) from error
     except ValueError as error:
         raise UserError(
-            f"The recipe file '{path}' is no valid JSON ({error}); expected the "
+            f"The recipe file '{path}' is not valid JSON ({error}); expected the "
             "fields of a recipe."
         ) from error
 

@@ -1,4 +1,4 @@
-"""From a recipe to Keras's model, optimizer and loss: one way, to train and to tune."""
+"""Build the model, optimizer and loss of a recipe, for training and tuning alike."""
 
 from dataclasses import fields
 
@@ -26,7 +26,7 @@ def build_network(
     model_options: dict,
     num_classes: int = NUM_CLASSES,
 ) -> keras.Model:
-    """Build a network as a recipe has it; `precision` is float32 or bfloat16.
+    """Return the model of a recipe; `precision` is float32 or bfloat16.
 
     `model_options` are further arguments of `build_model`. A `.keras` file in place
     of a name gives its architecture, with new weights.
@@ -108,7 +108,7 @@ def build_loss(recipe: Recipe) -> keras.losses.Loss:
 
 
 def build_augmentation(recipe: Recipe) -> Augmentation:
-    """Return what a recipe does to the training images."""
+    """Return the augmentation of a recipe."""
     return Augmentation(
         **{field.name: getattr(recipe, field.name) for field in fields(Augmentation)}
     )

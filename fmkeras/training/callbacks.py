@@ -13,9 +13,9 @@ from fmkeras.training.run_dir import check_run_dir
 
 
 class ProgressBar(keras.callbacks.Callback):
-    """A bar an epoch: images done, loss, accuracy, images a second, time left.
+    """Shows a bar per epoch: images done, loss, accuracy, images/s, time left.
 
-    Where the output is no terminal there is no bar, only a line an epoch.
+    Where the output is no terminal, it prints a line per epoch instead.
     """
 
     def __init__(self, train_size: int, batch_size: int) -> None:
@@ -62,13 +62,13 @@ class ProgressBar(keras.callbacks.Callback):
         )
 
     def close(self) -> None:
-        """Take the bar of an interrupted epoch away."""
+        """Remove the bar of an interrupted epoch."""
         if self._bar is not None:
             self._bar.close()
 
 
 class RunLog(keras.callbacks.Callback):
-    """Writes history.csv anew after each epoch, whole.
+    """Rewrites history.csv after each epoch.
 
     It stands before `PerClassMetrics`, whose figures have a file of their own; that
     callback's rows are kept with the history, to be brought back together.

@@ -24,7 +24,7 @@ SECONDS_BETWEEN = 600.0
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """Keeps all that a run needs to go on exactly where it stands, in one file.
+    """Saves everything a run needs to resume exactly, in one file.
 
     That is every variable of the model and the optimizer, how far the epoch is, the
     backend's random state, the logs so far, and the weights to keep: of the best epoch
@@ -66,11 +66,11 @@ class Checkpoint(keras.callbacks.Callback):
             signals.check()
 
     def exists(self) -> bool:
-        """Say whether there is a checkpoint, whole or damaged."""
+        """Return whether there is a checkpoint, whole or damaged."""
         return self.path.exists() or previous_path(self.path).exists()
 
     def restore(self) -> None:
-        """Bring everything back from the newest checkpoint that is whole.
+        """Restore everything from the newest checkpoint that is whole.
 
         A damaged one is told on stderr. Raises `UserError` where none is whole.
         """

@@ -1,4 +1,4 @@
-"""The record of a run: its settings, and the figures it ended with."""
+"""The record of a run: its settings and results."""
 
 import hashlib
 import math
@@ -13,7 +13,7 @@ from fmkeras.training.auto import Execution
 
 
 def describe_dataset(dataset: Dataset, split: DataSplits) -> dict:
-    """Return what a record says of the images."""
+    """Return the record's description of the data set."""
     classes = {}
     if dataset.class_names != CLASS_NAMES:
         classes = {"classes": list(dataset.class_names)}
@@ -43,7 +43,7 @@ def describe_run(
     kept_epoch: int,
     facts: dict,
 ) -> dict:
-    """Return what record.json says of a finished training.
+    """Return the content of record.json for a finished training.
 
     `config` and `facts` (see `provenance`) are part of it; `history` has a row an
     epoch, of which `kept_epoch` (1 is the first) is the one whose weights are kept.

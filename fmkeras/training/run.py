@@ -45,15 +45,15 @@ CHECKPOINT = "checkpoint.npz"
 
 @dataclass(frozen=True)
 class FitResult:
-    """What training leaves, before the test images are read.
+    """The result of training, before the test images are read.
 
     Attributes:
         folder: holds config.json, history.csv, per_class.csv and the checkpoint.
         model: maps images to logits, with the kept weights.
         split: the images, those of the test too.
         history: a row an epoch, as in history.csv.
-        kept_epoch: whose weights the model has; 1 is the first.
-        record: the settings and what came of them, as JSON knows it.
+        kept_epoch: the epoch of the model's weights; 1 is the first.
+        record: settings and results, of JSON types.
     """
 
     folder: Path
@@ -66,7 +66,7 @@ class FitResult:
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a finished run leaves.
+    """The result of a finished run.
 
     Attributes:
         folder: holds config.json, history.csv, per_class.csv, record.json and more.
@@ -96,18 +96,18 @@ def train(
     init_from: str | Path | None = None,
     freeze: str | None = None,
 ) -> RunResult:
-    """Train a network, choose its epoch, read the test set once, and save it.
+    """Train a network, choose the best epoch, evaluate the test set once, and save.
 
     Args:
         model_name: a name of `list_models()`, or the path of a `.keras` file, whose
             architecture is trained anew.
         recipe: every choice of the run.
         dataset: is divided as the recipe's `data_split` says.
-        seed: of the split, the initial weights, the order and the dropout.
+        seed: seed for the split, the initial weights, the batch order and the dropout.
         model_options: further arguments of `build_model`.
         execution: precision and compilation; resolved from the recipe by default.
         out: the folder of the artifact and its card; None for no artifact.
-        runs: the folder in which the run gets a folder of its own.
+        runs: the folder that gets a subfolder for the run.
         resume: the folder of an interrupted run of the same settings, to go on with.
         callbacks: called after the run's own.
         init_from: a `.keras` file, or a name of saved_models, whose weights training
@@ -270,7 +270,7 @@ def fit(
 
 
 def artifact_name(model_name: str, dataset: Dataset) -> str:
-    """Return what a trained model's file is called: models of Fashion-MNIST plainly."""
+    """Return the file name of a model; for Fashion-MNIST, the network's name."""
     model_name = Path(model_name).stem if is_model_file(model_name) else model_name
     published = dataset.name in ("fashion-mnist", "csv")
     if published and dataset.class_names == CLASS_NAMES:

@@ -1,4 +1,4 @@
-"""The folder of a run: what it is called, and whose it is."""
+"""The directory of a run: its name, and the settings it belongs to."""
 
 import datetime
 import json
@@ -27,7 +27,7 @@ def new_run_dir(runs: str | Path, model: str, backend: str, seed: int) -> Path:
 
 
 def resume_dir(resume: str | Path, runs: str | Path) -> Path:
-    """Return the folder of a run to go on with; raise `UserError` if it is none."""
+    """Return the folder of a run to resume; raise `UserError` if it is none."""
     if not (Path(resume) / CONFIG).exists():
         raise UserError(
             f"There is no run to resume; expected a folder with a {CONFIG}, as "
@@ -69,7 +69,7 @@ def check_run_dir(folder: Path) -> None:
 
 
 def _identity(value):
-    """Leave out where a data set was read: its checksum says what it is."""
+    """Return settings without the data set's location: its checksum identifies it."""
     if isinstance(value, dict) and "checksum" in value:
         return {key: part for key, part in value.items() if key != "source"}
     return value

@@ -54,7 +54,8 @@ def test_wrong_labels_are_found(result):
     )
     text = audit_text(content)
     assert (
-        "image     5: labelled" in text and "1 the same to the pixel, 1 pairs" in text
+        "image     5: labelled" in text
+        and "1 exact duplicates, 1 near duplicates" in text
     )
 
 
@@ -151,5 +152,5 @@ def test_the_table_of_a_record():
     }
     text = audit_table(record)
     assert "| train | 60,000 | 1,500 (2.50 %) | 90.00 % |" in text
-    assert "first 4 suspects" in text and "2 labels are wrong, 1 can be argued" in text
-    assert "1 are right. No test images" in text and "2 pairs are nearly" in text
+    assert "first 4 issues" in text and "2 labels are wrong, 1 arguable" in text
+    assert "1 right. No test images" in text and "2 are near duplicates" in text

@@ -134,7 +134,7 @@ def test_compare(capsys):
     [
         (
             ["evaluate", *SMALL, "--model", "all", "--figure", "a.png"],
-            "is of one model",
+            "draw one model",
         ),
         (["evaluate", *SMALL, "--model", " "], "No model is named"),
         (["evaluate", *SMALL, "--model", "'a"], "quote is not closed"),

@@ -309,7 +309,7 @@ def test_a_model_file_of_no_use(shape, layer, message, capsys):
 
 def test_a_model_made_elsewhere_is_evaluated(model_file, capsys):
     assert run([*EVALUATE, model_file]) == 0
-    assert "The model gives logits" in capsys.readouterr().out
+    assert "The model outputs logits" in capsys.readouterr().out
 
 
 def interrupted(*arguments, at):

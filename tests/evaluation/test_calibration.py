@@ -99,5 +99,5 @@ def test_probabilities_of_zero_have_a_temperature():
 
 
 def test_nothing_to_calibrate_on_is_refused():
-    with pytest.raises(UserError, match="at least one image"):
+    with pytest.raises(UserError, match="needs images; expected at least one"):
         calibrate(np.zeros((0, 10)), np.zeros(0, int))

@@ -129,9 +129,9 @@ def test_every_picture_gives_what_its_plain_form_gives(drawn, tmp_path):
         notes += seen.notes
     # A strap of a sandal may end a pixel higher.
     assert min(likeness) > 0.8 and np.median(likeness) > 0.99
-    assert notes[:5] == ["dark on light: negated"] * 5
+    assert notes[:5] == ["dark on light: inverted"] * 5
     assert notes[5:9] == ["light on dark: kept"] * 4
-    assert notes[9:14] == ["dark on light: negated"] * 5
+    assert notes[9:14] == ["dark on light: inverted"] * 5
 
 
 def save(tmp_path, pixels, name="a.png", **options):
@@ -176,7 +176,7 @@ def test_transparent_pictures(grey, ground, tmp_path):
     pixels = np.zeros((60, 60, 4), np.uint8)
     pixels[10:50, 10:50] = (*grey, 255)
     picture = read_picture(save(tmp_path, pixels))
-    assert picture.notes[0] == f"transparent: laid on {ground}"
+    assert picture.notes[0] == f"transparent: composited on {ground}"
     bright = np.array(grey) @ (0.299, 0.587, 0.114)
     expected = 255 - bright if ground == "white" else bright
     assert abs(int(picture.pixels[14, 14]) - expected) <= 1
@@ -246,11 +246,11 @@ def huge(tmp_path):
     ("make", "message"),
     [
         (lambda folder: folder / "absent.png", "There is no picture '.*absent.png'"),
-        (empty, "nothing but its background"),
+        (empty, "shows only its background"),
         (text, "cannot be read as a picture"),
         (cut, "cannot be read as a picture"),
         (huge, "is too large"),
-        (lambda folder: folder, "There is no picture to look at"),
+        (lambda folder: folder, "There is no picture; expected"),
     ],
     ids=["absent", "empty", "text", "cut", "huge", "folder"],
 )
@@ -269,7 +269,7 @@ def test_a_folder_is_read_in_spite_of_what_is_no_picture(tmp_path, model, capsys
     (tmp_path / "notes.txt").write_text("nor is this looked at")
     assert run(["predict", tmp_path, "--model", model, "--out", tmp_path / "o"]) == 0
     output, error = capsys.readouterr()
-    assert error.startswith("left out: The file") and error.count("\n") == 1
+    assert error.startswith("skipped: The file") and error.count("\n") == 1
     assert output.count("-28x28.png") == 1 and "Table: " in output
 
 
@@ -297,7 +297,7 @@ def test_an_image_in_the_form_of_the_data_set_goes_in_as_it_is(garments, tmp_pat
 
     # The same on white is a picture as any other.
     Image.fromarray(255 - garments.x_test[0]).save(tmp_path / "white.png")
-    assert "negated" in " ".join(read_picture(tmp_path / "white.png").notes)
+    assert "inverted" in " ".join(read_picture(tmp_path / "white.png").notes)
 
 
 def test_every_picture_in_a_folder_is_told_of(tmp_path, model, capsys):
@@ -309,7 +309,7 @@ def test_every_picture_in_a_folder_is_told_of(tmp_path, model, capsys):
     assert run(["predict", tmp_path, "--model", model, "--out", tmp_path / "o"]) == 0
     output, error = capsys.readouterr()
     assert all(name in output for name in ("a.jfif", "b.avif", "c.JPG"))
-    assert "d.heic" in error and "left out" in error
+    assert "d.heic" in error and "skipped" in error
 
 
 def test_no_program_is_run_for_a_picture(tmp_path):

@@ -1,4 +1,4 @@
-"""Charts of one net or of all: what the report's pages and `evaluate` show."""
+"""Charts of one model or of several, for the report and for `evaluate`."""
 
 import html
 import io
@@ -72,7 +72,7 @@ def reliability_figure(calibration: Calibration, title: str = ""):
 
 
 def classes_figure(rows: Iterable[Mapping[str, object]]):
-    """Return precision, recall and F1 of each class over the epochs, a panel a class.
+    """Return precision, recall and F1 over the epochs, one panel per class.
 
     The rows are those of per_class.csv, numbers or text.
     """
@@ -113,7 +113,7 @@ def scatter_figure(
     intervals: Sequence[tuple[float, float]],
     label: str,
 ):
-    """Return accuracy with its 95 % interval against another figure, a point a net."""
+    """Return accuracy, with 95 % intervals, against another figure of each model."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.ticker import FuncFormatter
 
@@ -137,7 +137,7 @@ def scatter_figure(
 
 
 def _name_points(axes, names, values, heights, intervals) -> None:
-    """Write each name where it covers no point and no other name, if there is room."""
+    """Place each name where it overlaps no point and no other name, if possible."""
     renderer = axes.figure.canvas.get_renderer()
     ends = [
         axes.transData.transform(np.column_stack([values, side]))

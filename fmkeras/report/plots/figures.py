@@ -1,4 +1,4 @@
-"""Pictures of data, confusions and training, as PNG or SVG files."""
+"""Plots of data, confusion matrices and training, as PNG or SVG files."""
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,7 +23,7 @@ def plot_samples(
     per_class: int = 12,
     class_names: Sequence[str] = CLASS_NAMES,
 ) -> None:
-    """Draw the first `per_class` images of each class, one class a row.
+    """Draw the first `per_class` images of each class, one row per class.
 
     `images` are uint8 (n, 28, 28), `labels` integers (n,). A class with fewer images
     leaves its row short. Raises `UserError` for a file that is neither PNG nor SVG.
@@ -168,7 +168,7 @@ def plot_history(
 def history_figure(history: Iterable[Mapping[str, object]]):
     """Return loss and accuracy over the epochs; see `plot_history`.
 
-    Where no images were held back for validation, training's stand alone.
+    Without validation images, only the training curves are drawn.
     """
     from matplotlib.ticker import MaxNLocator
 
@@ -207,7 +207,7 @@ def write_figure(figure, path: str | os.PathLike) -> None:
     suffix = Path(path).suffix.lower()
     if suffix not in SUFFIXES:
         raise UserError(
-            f"Pictures are written as {' or '.join(SUFFIXES)}; give a file name that "
+            f"Plots are written as {' or '.join(SUFFIXES)}; give a file name that "
             f"ends so. Received: {path}"
         )
     # Without a date and with fixed names inside, equal figures make equal files.

@@ -10,7 +10,7 @@ def leaderboard_charts(rows: Sequence[dict]) -> list[dict]:
     charts = []
     for key, label, title in (
         ("parameters", "Trainable parameters", "Accuracy against parameters"),
-        ("speed", "Test images a second", "Accuracy against speed"),
+        ("speed", "Test images per second", "Accuracy against speed"),
     ):
         figure = scatter_figure(
             [row["name"] for row in rows],

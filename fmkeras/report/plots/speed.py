@@ -1,4 +1,4 @@
-"""The pictures of a benchmark: competitors side by side, and curves over size."""
+"""Plots of a benchmark: competitors side by side, and rates over sizes."""
 
 import os
 
@@ -19,10 +19,10 @@ _PEERS = {"pytorch-loader": "v", "pytorch-tuned": "^", "keras-fit": "x"}
 
 
 def plot_speed(record: dict, path: str | os.PathLike) -> None:
-    """Draw training and inference side by side, one row a network.
+    """Draw training and inference side by side, one row per network.
 
-    The axis is how many times as many images a second as the plain PyTorch loop over
-    tensors; it is logarithmic. Raises `UserError` for a file that is neither PNG nor
+    The logarithmic axis is the ratio of images per second to the plain PyTorch loop.
+    Raises `UserError` for a file that is neither PNG nor
     SVG.
     """
     names = [n for n, entry in record["models"].items() if "left_out" not in entry]
@@ -54,7 +54,7 @@ def plot_speed(record: dict, path: str | os.PathLike) -> None:
 
 
 def plot_scaling(record: dict, path: str | os.PathLike) -> None:
-    """Draw images a second over batch size and image size, one row a network.
+    """Draw images per second over batch size and image size, one row per network.
 
     All axes are logarithmic. Raises `UserError` for a file that is neither PNG nor SVG.
     """
@@ -79,7 +79,7 @@ def plot_scaling(record: dict, path: str | os.PathLike) -> None:
             axes.set_yscale("log")
             axes.set_title(title)
             axes.set_xlabel(text)
-            axes.set_ylabel("images a second")
+            axes.set_ylabel("images per second")
             axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
             axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axes.yaxis.set_major_formatter("{x:,.0f}")

@@ -94,7 +94,7 @@ def copy_try_pages(
 def report_on_run(
     folder: str | Path, dataset: Dataset, *, out: str | Path, image: int = 0
 ) -> Path:
-    """Report on the net of one finished run; return the path of its page."""
+    """Report on the model of one finished run; return the path of its page."""
     check_image(image, dataset)
     entry = run_entry(folder, dataset, Path(out) / "cache")
     site = Site(out, dataset)

@@ -1,4 +1,4 @@
-"""The nets that a report is about: their cards, their outputs, how they learned."""
+"""The models of a report: cards, outputs and learning curves."""
 
 import csv
 import dataclasses
@@ -35,17 +35,17 @@ from fmkeras.files import replacing
 
 @dataclass(frozen=True, eq=False)
 class ReportEntry:
-    """One net of a report.
+    """One model of a report.
 
     Attributes:
-        name: what the report calls it; also the name of its page.
+        name: its name in the report and of its page.
         card: of the model, or the record of its run; empty for a file without one.
         model: uncompiled, images to probabilities or logits.
         bytes: the size of its file, or of its weights where it has none.
         evaluation: over the test images.
-        temperature: None where its training held no images back.
-        history: a row an epoch, as in history.csv; empty where none is kept.
-        per_class: a row an epoch and class, as in per_class.csv; likewise.
+        temperature: None where it has no validation images.
+        history: a row per epoch, as in history.csv; empty where none is kept.
+        per_class: a row per epoch and class, as in per_class.csv; likewise.
     """
 
     name: str
@@ -113,7 +113,7 @@ def saved_entries(
 
 
 def run_entry(folder: str | Path, dataset: Dataset, cache: str | Path) -> ReportEntry:
-    """Return the net of one run, with the weights that the run kept.
+    """Return the model of one run, with the weights that the run kept.
 
     Raises `UserError` where the folder holds no finished run.
     """
@@ -184,14 +184,14 @@ def _outputs(cache, digest, checksum, part, model, images):
             ):
                 return arrays["outputs"].astype(np.float64), float(arrays["rate"])
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):
-        # Not there, or of no use: it is made again.
+        # Missing or unreadable: it is computed again.
         pass
     measure = BatchRate()
     outputs = predict(model, images, on_batch=measure)
     rate = measure.per_second(len(images))
     if not np.isfinite(outputs).all():
         raise UserError(
-            "A model gives outputs that are no finite numbers, as after a training "
+            "A model's outputs are not finite numbers, as after a training "
             "that diverged; leave it out, or train it again. "
             f"Received: {model.name}"
         )
@@ -201,7 +201,7 @@ def _outputs(cache, digest, checksum, part, model, images):
 
 
 def _run_folders(runs: Iterable[str | Path]) -> dict[tuple, Path]:
-    """Return the folders of finished runs by what tells runs apart."""
+    """Return the folders of finished runs by their identity."""
     folders = {}
     for root in runs:
         for path in sorted(Path(root).glob("**/record.json")):
@@ -227,7 +227,7 @@ def _with_history(entry: ReportEntry, folder: Path | None) -> ReportEntry:
 
 
 def _rows(columns: dict | None) -> list[dict]:
-    """Return the history in a card, a list a column, as rows."""
+    """Return the history of a card, a list per column, as rows."""
     if not columns:
         return []
     values = zip(*columns.values(), strict=True)
@@ -245,5 +245,5 @@ def _read_csv(path: Path) -> list[dict]:
 
 
 def page_name(name: str) -> str:
-    """Return the file name of a net's page."""
+    """Return the file name of a model's page."""
     return f"net-{re.sub(r'[^A-Za-z0-9_.-]', '-', name)}.html"

@@ -13,10 +13,10 @@ from fmkeras.report.site.entries import ReportEntry, count_trainable, page_name
 def leaderboard(
     entries: Iterable[ReportEntry], records: str | Path, data: str
 ) -> list[dict]:
-    """Return one row a net.
+    """Return one row per model.
 
-    `records` is the folder of studies; those of a net's own recipe, epochs and
-    backend on the data set `data` say how far its figure moves from seed to seed.
+    `records` is the folder of studies; those with the model's recipe, epochs and
+    backend on the data set `data` give the spread over seeds.
     """
     studies = _studies(records, data)
     rows = []
@@ -25,7 +25,7 @@ def leaderboard(
         published, note = _published(card.get("model", ""))
         recipe = card.get("recipe", {})
         if recipe.get("data_split") == "fashionnet":
-            chose = "six tenths of these images chose its epoch, as in its source"
+            chose = "6,000 of these images chose its epoch, as in its source"
             note = f"{note}; {chose}" if note else chose
         key = (card.get("model"), recipe.get("name"), recipe.get("epochs"))
         rows.append(

@@ -1,4 +1,4 @@
-"""The page of searches for recipes: every trial of each, from the records they left."""
+"""The page of searches: every trial of each, from their records."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ from fmkeras.report.tables.tuning import value_text
 
 
 def read_searches(records: str | Path) -> list[dict]:
-    """Return what the page shows of each tune-NAME.json in the folder of records.
+    """Return the page's content for each tune-NAME.json in the folder of records.
 
     Trials come by their validation accuracy, the best first; `heat_map` is the
     picture that a search left, None without one.

@@ -11,10 +11,10 @@ BASELINE = "pytorch-tensors"
 
 
 def ratio_table(record: dict, what: str) -> str:
-    """Return one row a network: how many times as fast ours is as each peer.
+    """Return one row per network: the ratio of our rate to each baseline's.
 
     `what` is train or predict. A ratio is of medians of the same run; the last row
-    has the geometric means of the networks that see 28 pixels.
+    has the geometric means over the networks with inputs of 28 pixels.
     """
     labels = record["settings"]["contestants"]
     ours = [label for label in labels if label.startswith("ours-")]
@@ -46,7 +46,7 @@ def ratio_table(record: dict, what: str) -> str:
 
 
 def rate_table(record: dict, what: str) -> str:
-    """Return one row a network: images a second of every competitor.
+    """Return one row per network: images per second of every competitor.
 
     For `what` predict also the figure that the network's source names.
     """
@@ -69,7 +69,7 @@ def rate_table(record: dict, what: str) -> str:
 
 
 def cost_table(record: dict) -> str:
-    """Return one row a network: first step, memory, share of the machine's peak.
+    """Return one row per network: first step, memory, share of the machine's peak.
 
     Of our engine on torch in float32, its compiled first steps too, and of the plain
     PyTorch loop beside it.
@@ -100,7 +100,7 @@ def cost_table(record: dict) -> str:
 
 
 def profile_table(record: dict) -> str:
-    """Return one row a network: milliseconds a step in each kind of operation.
+    """Return one row per network: milliseconds per step by kind of operation.
 
     Of our engine on torch in float32 and in bfloat16, and of the plain PyTorch loop;
     none of them compiled.
@@ -119,7 +119,7 @@ def profile_table(record: dict) -> str:
 
 
 def scaling_table(record: dict) -> str:
-    """Return one row a network and size: images a second of every competitor."""
+    """Return one row per network and size: images per second of every competitor."""
     labels = record["settings"]["contestants"]
     rows = []
     for name, entry in record["models"].items():
@@ -133,9 +133,9 @@ def scaling_table(record: dict) -> str:
 
 
 def augmentation_table(record: dict) -> str:
-    """Return one row a network and backend: how much longer a step takes, in percent.
+    """Return one row per network and backend: the cost of augmentation in percent.
 
-    Than without augmentation, by the medians of the same rounds.
+    A step with augmentation against one without, medians of the same rounds.
     """
     kinds = [kind for kind in record["settings"]["augmentations"] if kind != "none"]
     rows = []
@@ -151,23 +151,23 @@ def augmentation_table(record: dict) -> str:
 
 
 def benchmark_note(record: dict) -> str:
-    """Return a line that says what was measured, where and how."""
+    """Return a line on the settings and the machine."""
     settings, machine = record["settings"], record["machine"]
     whole = record.get("whole_run")
     text = (
-        f"Batch {settings['batch_size']}, on a "
-        f"{settings['device'].upper()} of {machine['cores']} cores; medians of "
+        f"Batch {settings['batch_size']}, "
+        f"{settings['device'].upper()} with {machine['cores']} cores; medians of "
         f"{settings['rounds']} alternating rounds of about "
         f"{settings['seconds_a_round']:g} s each. A matrix product reaches "
         f"{machine['float32'] / 1e9:,.0f} GFLOP/s in float32 and "
-        f"{machine['bfloat16'] / 1e9:,.0f} in bfloat16 there."
+        f"{machine['bfloat16'] / 1e9:,.0f} in bfloat16."
     )
     if whole is None:
         return text
     return (
-        f"{text} From `make train MODEL=lenet EPOCHS=1` to its end, imports included, "
-        f"takes {whole['ratio']:.2f} times as long as a plain PyTorch script that does "
-        f"the same (medians of {len(whole['ours'])} turns)."
+        f"{text} `make train MODEL=lenet EPOCHS=1`, imports included, takes "
+        f"{whole['ratio']:.2f} times as long as a plain PyTorch script of the same "
+        f"training (medians of {len(whole['ours'])} turns)."
     )
 
 

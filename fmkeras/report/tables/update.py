@@ -51,7 +51,7 @@ PAGES = ("README.md", "saved_models/README.md", "docs/**/*.md")
 
 
 def update_tables(root: Path, write: bool = True) -> list[str]:
-    """Make every table under `root` anew; return the files whose text changed.
+    """Generate every table under `root`; return the files whose text changed.
 
     With `write` off nothing is written: the files named are stale. Raises
     `UserError` for a table of an unknown name.
