@@ -75,7 +75,7 @@ def test_a_recipe_comes_back_from_a_file(tmp_path, wrapped):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{", "no valid JSON"),
+        ("{", "not valid JSON"),
         ('{"epoch": 3}', "unknown fields.*Received: .'epoch'."),
         ("[3]", "unknown fields"),
         ('{"epochs": "3"}', "Bad epochs"),
