@@ -1,7 +1,7 @@
 # `make` alone prints what there is. Every target makes the environment it needs.
 
 PYTHON ?= python3
-BACKEND ?= torch
+BACKEND ?= $(or $(KERAS_BACKEND),torch)
 ACCELERATOR ?= cpu
 TEST_BACKENDS ?= torch tensorflow jax
 

@@ -31,6 +31,7 @@ ORDER = (
     "training",
     "analysis",
     "prediction",
+    "api",
     "experiments",
     "benchmark",
     "report",

@@ -27,9 +27,16 @@ def load_data(args):
 
 
 def import_keras() -> None:
-    """Import keras without the logs of its backends and without optional wrappers."""
+    """Import keras without the logs of its backends and without optional wrappers.
+
+    A command computes the same whatever the user's keras.json asks for.
+    """
     with suppress_native_logs(), block_imports("matplotlib", "sklearn"):
-        import keras  # noqa: F401
+        import keras
+
+    keras.config.set_floatx("float32")
+    keras.config.set_epsilon(1e-7)
+    keras.config.set_image_data_format("channels_last")
 
 
 def print_device() -> None:

@@ -81,6 +81,11 @@ class Comparison:
             "pairs": [pair.to_dict() for pair in self.pairs],
         }
 
+    def _repr_html_(self) -> str:
+        from fmkeras.evaluation.html import comparison_html  # for notebooks alone
+
+        return comparison_html(self)
+
 
 def compare(
     predictions: Mapping[str, np.ndarray],

@@ -127,6 +127,17 @@ class Evaluation:
         share = count / errors if errors else 0.0
         return {"taken_for_shirts": {"count": count, "share_of_errors": share}}
 
+    def __repr__(self) -> str:
+        return (
+            f"Evaluation(accuracy={self.accuracy:.4f}, loss={self.loss:.4f}, "
+            f"count={self.count})"
+        )
+
+    def _repr_html_(self) -> str:
+        from fmkeras.evaluation.html import evaluation_html  # for notebooks alone
+
+        return evaluation_html(self)
+
 
 @dataclass(frozen=True)
 class Temperature:

@@ -128,10 +128,16 @@ def _build_graph(info, num_classes, input_shape, preprocessing, options):
     import keras  # here, so that listing the networks does not wait for it
 
     importlib.import_module(f"fmkeras.models.{info.family}")
-    pixels = keras.Input(input_shape, name="pixels")
-    images = _preprocess(keras.layers, pixels, preprocessing, info.input_size)
-    logits = _BUILDERS[info.name](images, num_classes, **options)
-    return keras.Model(pixels, logits, name=info.name)
+    # A keras.json of another taste would make another network of the same layers.
+    before = keras.config.image_data_format()
+    keras.config.set_image_data_format("channels_last")
+    try:
+        pixels = keras.Input(input_shape, name="pixels")
+        images = _preprocess(keras.layers, pixels, preprocessing, info.input_size)
+        logits = _BUILDERS[info.name](images, num_classes, **options)
+        return keras.Model(pixels, logits, name=info.name)
+    finally:
+        keras.config.set_image_data_format(before)
 
 
 def _with_softmax(model):

@@ -16,6 +16,7 @@ from fmkeras.datasets.image_files import (
 )
 from fmkeras.errors import UserError
 from fmkeras.evaluation.evaluate import as_probabilities
+from fmkeras.evaluation.html import html_table
 from fmkeras.files import replacing
 from fmkeras.labels import CLASS_NAMES
 
@@ -42,6 +43,22 @@ class Prediction:
         classes = [f"{self.class_names[i]} {self.probabilities[i]:.1%}" for i in order]
         notes = ", ".join(self.picture.notes)
         return f"{self.picture.path}: {', '.join(classes)} ({notes})"
+
+
+class Predictions(list):
+    """What a model makes of several pictures; a table in notebooks."""
+
+    def __str__(self) -> str:
+        return "\n".join(one.to_text() for one in self)
+
+    def _repr_html_(self) -> str:
+        rows = []
+        for one in self:
+            order = np.argsort(-one.probabilities, kind="stable")[:SHOWN]
+            shown = [f"{one.class_names[i]} {one.probabilities[i]:.1%}" for i in order]
+            path = one.picture.path
+            rows.append((path, *shown, ", ".join(one.picture.notes)))
+        return html_table(("file", "likeliest", "then", "then", "notes"), rows)
 
 
 def find_pictures(paths: Iterable[str | os.PathLike]) -> list[Path]:

@@ -15,16 +15,20 @@ from fmkeras.training.run_dir import check_run_dir
 class ProgressBar(keras.callbacks.Callback):
     """Shows a bar per epoch: images done, loss, accuracy, images/s, time left.
 
-    Where the output is no terminal, it prints a line per epoch instead.
+    In a terminal and in a notebook; elsewhere it prints a line per epoch instead.
     """
+
+    takes_chunks = True  # A call for several batches will do.
 
     def __init__(self, train_size: int, batch_size: int) -> None:
         super().__init__()
         self.train_size = train_size
         self.batch_size = batch_size
         self._bar = None
+        self._began = 0.0
 
     def on_epoch_begin(self, epoch, logs=None):
+        self._began = time.perf_counter()
         self._bar = tqdm(
             desc=f"Epoch {epoch + 1}/{self.params['epochs']}",
             total=self.train_size,
@@ -32,32 +36,32 @@ class ProgressBar(keras.callbacks.Callback):
             unit_scale=True,
             leave=False,
             dynamic_ncols=True,
-            disable=not sys.stderr.isatty(),
+            disable=not (sys.stderr.isatty() or "ipykernel" in sys.modules),
         )
 
     def on_train_batch_end(self, batch, logs=None):
         done = min((batch + 1) * self.batch_size, self.train_size)
-        self._bar.set_postfix(
-            loss=f"{logs['loss']:.4f}",
-            accuracy=f"{logs['accuracy']:.4f}",
-            refresh=False,
-        )
+        shown = {n: f"{logs[n]:.4f}" for n in ("loss", "accuracy") if n in logs}
+        self._bar.set_postfix(shown, refresh=False)
         self._bar.update(done - self._bar.n)
 
     def on_epoch_end(self, epoch, logs=None):
         self._bar.close()
         epochs = self.params["epochs"]
-        left = logs["seconds"] * (epochs - epoch - 1)
+        # Runs log the seconds of training alone.
+        seconds = logs.get("seconds", time.perf_counter() - self._began)
         names = [
             f"{prefix}{figure}"
             for prefix in ("", "val_", "test_")
             for figure in ("loss", "accuracy")
         ]
-        figures = "  ".join(f"{n} {logs[n]:.4f}" for n in names if n in logs)
+        figures = [f"{n} {logs[n]:.4f}" for n in names if n in logs]
+        if "learning_rate" in logs:
+            figures.append(f"rate {logs['learning_rate']:.3g}")
         print(
             f"Epoch {epoch + 1:>{len(str(epochs))}}/{epochs}  "
-            f"{figures}  rate {logs['learning_rate']:.3g}  "
-            f"{logs['examples_per_second']:,.0f} images/s  {_clock(left)} left",
+            f"{'  '.join(figures)}  {self.train_size / seconds:,.0f} images/s  "
+            f"{_clock(seconds * (epochs - epoch - 1))} left",
             flush=True,
         )
 

@@ -1,6 +1,5 @@
 """Precision, recall and F1 of each class, in the logs of every epoch."""
 
-import html
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import keras
 import numpy as np
 
 from fmkeras.evaluation.confusion import ConfusionMatrix
+from fmkeras.evaluation.html import per_class_html
 from fmkeras.evaluation.metrics import classification_report, mean_rates, per_class
 from fmkeras.files import write_csv
 
@@ -107,8 +107,9 @@ class PerClassMetrics(keras.callbacks.Callback):
         return classification_report(self.matrix, self._names(self.matrix))
 
     def _repr_html_(self) -> str:
-        text = "Nothing counted yet." if self.matrix is None else self.report()
-        return f"<pre>{html.escape(text)}</pre>"
+        if self.matrix is None:
+            return "<p>Nothing is counted yet.</p>"
+        return per_class_html(self.matrix, self._names(self.matrix))
 
     def _print(self, least: int) -> None:
         if self.verbose >= least:

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 
 import keras
@@ -79,6 +80,16 @@ class RunResult:
     artifact: Path | None
     evaluation: Evaluation
     record: dict
+
+    def __repr__(self) -> str:
+        return (
+            f"RunResult(artifact={str(self.artifact)!r}, "
+            f"evaluation={self.evaluation!r}, folder={str(self.folder)!r})"
+        )
+
+    def _repr_html_(self) -> str:
+        head = f"<p><code>{escape(str(self.artifact))}</code></p>"
+        return f"{head}\n{self.evaluation._repr_html_()}"
 
 
 def train(

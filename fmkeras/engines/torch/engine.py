@@ -152,7 +152,7 @@ class TorchEngine(Engine):
             # Compiling another graph for the last, short batch takes too long.
             if self.compile_step and key == ("train", self.batch_size):
                 run = self._compile(step, groups)
-            self._graphs[key] = run or _trace(step, groups).forward
+            self._graphs[key] = run or trace_step(step, groups).forward
         return self._graphs[key]
 
     def _compile(self, step: Callable, groups) -> Callable | None:
@@ -160,14 +160,14 @@ class TorchEngine(Engine):
         on_cpu = _on_cpu()
         inputs = [tensor for group in groups for tensor in group]
         self._fusible = on_cpu
-        run = compile_graph(_trace(step, groups), inputs)
+        run = compile_graph(trace_step(step, groups), inputs)
         self._fusible = False
         if on_cpu:
             return run
         # The tensors of the state are the same at each call, those of a batch are not.
         *state, _, outputs = groups
         kept = sum(map(len, state))
-        return RecordedStep(run or _trace(step, groups).forward, kept, len(outputs))
+        return RecordedStep(run or trace_step(step, groups).forward, kept, len(outputs))
 
     def _state(self) -> list[list[torch.Tensor]]:
         """Return the tensors of the variables, which the graph updates in place."""
@@ -191,7 +191,7 @@ class TorchEngine(Engine):
         gradients = torch.autograd.grad(loss, leaves)
         with torch.no_grad():
             gradients = self.gradient_rules.apply(gradients, self.model)
-            _write(non_trainable, updated)
+            write_values(non_trainable, updated)
             loss_sum.copy_(loss.detach() * len(images))
             predicted.copy_(logits.detach().argmax(-1))
             if self._fused:
@@ -201,8 +201,8 @@ class TorchEngine(Engine):
             new_trainable, new_slots = self.optimizer.stateless_apply(
                 slots, list(gradients), trainable
             )
-            _write(trainable, new_trainable)
-            _write(slots, new_slots)
+            write_values(trainable, new_trainable)
+            write_values(slots, new_slots)
         return ()
 
     def _teacher_outputs(self, values, images):
@@ -247,7 +247,7 @@ def _on_cpu() -> bool:
     return _device().type == "cpu"
 
 
-def _trace(step: Callable, groups) -> torch.fx.GraphModule:
+def trace_step(step: Callable, groups) -> torch.fx.GraphModule:
     """Return the graph of `step`; its inputs are the tensors of all groups in turn."""
     ends = list(itertools.accumulate(map(len, groups)))
 
@@ -267,7 +267,7 @@ def _trace(step: Callable, groups) -> torch.fx.GraphModule:
     return simplify(module)
 
 
-def _write(old: list[torch.Tensor], new: list[torch.Tensor]) -> None:
+def write_values(old: list[torch.Tensor], new: list[torch.Tensor]) -> None:
     """Copy the new values into the old tensors."""
     for target, value in zip(old, new, strict=True):
         if target is not value:

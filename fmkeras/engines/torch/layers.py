@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from fmkeras.engines.torch import pooling
 from fmkeras.engines.torch.batch_norm import NARROW, BatchNorm
+from fmkeras.engines.torch.depthwise import depthwise_conv2d, pad_same
 from fmkeras.engines.torch.dropout import draw_mask
 from fmkeras.engines.torch.matmul import affine
 from fmkeras.engines.torch.operations import convolve, dropout_mask
@@ -57,8 +58,11 @@ def conv2d(
         activate: False where a later layer computes the activation.
     """
     if padding is None:
-        same = layer.padding == "same"
-        padding = tuple(size // 2 if same else 0 for size in layer.kernel_size)
+        padding = (0, 0)
+        if layer.padding == "same" and _pads_symmetrically(layer):
+            padding = tuple(size // 2 for size in layer.kernel_size)
+        elif layer.padding == "same":
+            x = pad_same(x, layer.kernel_size, layer.strides)
     kernel = layer.kernel.value
     bias = layer.bias.value if layer.use_bias else None
     if norm is not None:
@@ -139,11 +143,35 @@ def _update_averages(layer, batch_mean, batch_variance):
         average.assign(torch.lerp(average.value, moment, weight))
 
 
+def _depthwise_conv2d(layer, x, mode):
+    kernel = layer.kernel.value.to(x.dtype)
+    bias = layer.bias.value.to(x.dtype) if layer.use_bias else None
+    return activation(layer, depthwise_conv2d(layer, x, kernel, bias))
+
+
+def _separable_conv2d(layer, x, mode):
+    x = depthwise_conv2d(layer, x, layer.depthwise_kernel.value.to(x.dtype), None)
+    bias = layer.bias.value.to(x.dtype) if layer.use_bias else None
+    # A convolution of one pixel is a product of the channels.
+    return activation(
+        layer, affine(x, layer.pointwise_kernel.value[0, 0].to(x.dtype), bias)
+    )
+
+
 def _dropout(layer, x, mode):
     if not mode.training or layer.rate == 0:
         return x
     mask = dropout_mask if mode.fusible else draw_mask
-    return x * mask(x.detach(), layer.rate)
+    like = x.detach()
+    if layer.noise_shape is not None:
+        sizes = zip(layer.noise_shape, x.shape, strict=True)
+        like = x.new_empty([size if given is None else given for given, size in sizes])
+    return x * mask(like, layer.rate)
+
+
+def _relu(layer, x, mode):
+    x = torch.relu(x)
+    return x if layer.max_value is None else torch.clamp(x, max=layer.max_value)
 
 
 def _rescaling(layer, x, mode):
@@ -185,16 +213,22 @@ def _channels_last(x):
 
 
 def _is_plain_conv2d(layer) -> bool:
-    # torch pads both sides alike; "same" does so for odd kernels without strides.
-    same = layer.padding == "same"
-    symmetric = layer.strides == (1, 1) and all(k % 2 for k in layer.kernel_size)
     return (
         layer.data_format == "channels_last"
         and layer.groups == 1
         and layer.dilation_rate == (1, 1)
-        and (layer.padding == "valid" or same and symmetric)
+        and layer.padding in ("valid", "same")
         and _has_plain_kernel(layer)
     )
+
+
+def _pads_symmetrically(layer) -> bool:
+    # torch pads both sides alike; "same" does so for odd kernels without strides.
+    return layer.strides == (1, 1) and all(k % 2 for k in layer.kernel_size)
+
+
+def _is_plain_depthwise(layer) -> bool:
+    return layer.data_format == "channels_last" and layer.dilation_rate == (1, 1)
 
 
 def _has_plain_kernel(layer) -> bool:
@@ -221,7 +255,7 @@ def _has_channels_last(layer) -> bool:
 
 
 def _is_plain_relu(layer) -> bool:
-    return (layer.max_value, layer.negative_slope, layer.threshold) == (None, 0, 0)
+    return (layer.negative_slope, layer.threshold) == (0, 0)
 
 
 def _has_two_numbers(layer) -> bool:
@@ -232,10 +266,12 @@ def _has_two_numbers(layer) -> bool:
 # Per type of layer: which of its settings the function covers, and the function.
 _FUNCTIONS = {
     layers.Conv2D: (_is_plain_conv2d, conv2d),
+    layers.DepthwiseConv2D: (_is_plain_depthwise, _depthwise_conv2d),
+    layers.SeparableConv2D: (_is_plain_depthwise, _separable_conv2d),
     layers.Dense: (_has_plain_kernel, _dense),
     layers.BatchNormalization: (_is_plain_batch_norm, _batch_norm),
     layers.Dropout: (
-        lambda layer: (layer.noise_shape, layer.seed) == (None, None),
+        lambda layer: layer.seed is None,
         _dropout,
     ),
     layers.MaxPooling2D: (_is_plain_pooling, _max_pooling),
@@ -244,7 +280,7 @@ _FUNCTIONS = {
         lambda layer: layer.data_format == "channels_last" and not layer.keepdims,
         lambda layer, x, mode: x.mean((1, 2)),
     ),
-    layers.ReLU: (_is_plain_relu, lambda layer, x, mode: torch.relu(x)),
+    layers.ReLU: (_is_plain_relu, _relu),
     layers.LeakyReLU: (
         lambda layer: True,
         lambda layer, x, mode: functional.leaky_relu(x, layer.negative_slope),
@@ -262,7 +298,9 @@ def torch_function(layer: keras.Layer) -> Callable | None:
     """Return the function of (layer, x, mode) that computes a layer.
 
     None for a subclass, for a type of layer that is not covered here, and for one with
-    settings that are not.
+    settings that are not. A layer that adds its outputs to the loss is Keras's own.
     """
+    if getattr(layer, "activity_regularizer", None) is not None:
+        return None
     covers, function = _FUNCTIONS.get(type(layer), (None, None))
     return function if covers is not None and covers(layer) else None

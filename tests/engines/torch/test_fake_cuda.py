@@ -17,7 +17,7 @@ from torch.utils._pytree import tree_leaves
 
 from fmkeras.engines import create_engine
 from fmkeras.engines.torch.dropout import draw_mask
-from fmkeras.engines.torch.engine import _trace as trace_step
+from fmkeras.engines.torch.engine import trace_step
 from fmkeras.engines.torch.sampling import sample_images
 from fmkeras.models import build_model, list_models, model_info
 from fmkeras.recipes import Recipe

@@ -1,0 +1,173 @@
+"""The public functions that join several parts: train, evaluate, compare, load, look.
+
+Each takes names as the command line does, or the objects themselves.
+"""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import keras
+
+from fmkeras.artifacts.keras_file import load_artifact
+from fmkeras.datasets import Dataset, load_dataset
+from fmkeras.engines import predict as engine_predict
+from fmkeras.errors import UserError
+from fmkeras.evaluation.compare import Comparison
+from fmkeras.evaluation.compare import compare as compare_predictions
+from fmkeras.evaluation.evaluate import Evaluation, evaluate_model
+from fmkeras.labels import CLASS_NAMES
+from fmkeras.prediction.predict import (
+    Predictions,
+    find_pictures,
+    predict_pictures,
+    read_all,
+)
+from fmkeras.recipes import Recipe, complete_changes, find_options, find_recipe
+from fmkeras.records import SAVED_MODELS
+from fmkeras.training.run import RunResult
+from fmkeras.training.run import train as train_run
+from fmkeras.training.run_dir import RUNS
+
+Model = str | os.PathLike | keras.Model
+# Where the project was installed from, if it was from its checkout.
+CHECKOUT = Path(__file__).parents[1]
+
+
+def load_model(
+    name_or_path: str | os.PathLike, folder: str | os.PathLike | None = None
+) -> keras.Model:
+    """Open a trained model by its name or its path, uncompiled.
+
+    A name is looked for in `folder`, or without one in `saved_models` of the working
+    folder, then among the files that the project ships, which are found where the
+    package was installed from its checkout. The model takes pixels 0..255,
+    (n, 28, 28, 1) or (n, 28, 28), and gives a probability a class. Raises `UserError`
+    for a file that is nowhere, damaged, or altered since its card was written.
+    """
+    if folder is not None:
+        return load_artifact(name_or_path, folder)
+    path = Path(name_or_path)
+    if path.suffix == ".keras" or len(path.parts) > 1:
+        return load_artifact(path)
+    folders = dict.fromkeys([SAVED_MODELS.resolve(), CHECKOUT / SAVED_MODELS])
+    for place in folders:
+        if (place / f"{path}.keras").exists():
+            return load_artifact(path, place)
+    there = sorted({f.stem for p in folders for f in p.glob("[!.]*.keras")})
+    raise UserError(
+        f"There is no model of that name; expected a file '{path}.keras' in "
+        f"{' or '.join(repr(str(place)) for place in folders)} (there: "
+        f"{', '.join(there) or 'none'}): put it there, or give its path. "
+        f"Received: {str(name_or_path)!r}"
+    )
+
+
+def train(
+    model_name: str,
+    recipe: str | Recipe = "default",
+    dataset: str | Dataset = "fashion-mnist",
+    *,
+    seed: int = 0,
+    model_options: dict | None = None,
+    out: str | os.PathLike = SAVED_MODELS,
+    runs: str | os.PathLike = RUNS,
+    resume: str | os.PathLike | None = None,
+    callbacks: Iterable[keras.callbacks.Callback] = (),
+    **changes,
+) -> RunResult:
+    """Train a network by a recipe, measure it on the test images, and save it.
+
+    Args:
+        model_name: a name of `list_models()`.
+        recipe: "default", "published", the path of a JSON file, or a `Recipe`.
+        dataset: a name of `load_dataset`, or what it returned.
+        seed: seed for the split, weights, batch order and dropout.
+        model_options: further arguments of `build_model`.
+        out: the folder of the `.keras` file and its card.
+        runs: the folder in which the run gets a folder of its own.
+        resume: the folder of an interrupted run of the same settings, to go on with.
+        callbacks: Keras's, called after the run's own; the logs have the figures of
+            every class.
+        changes: fields of `Recipe` to change, such as `epochs=3`.
+
+    Raises `UserError` for settings that do not work, before any training.
+    """
+    options = model_options
+    if not isinstance(recipe, Recipe):
+        options = {**find_options(recipe, model_name), **(model_options or {})}
+        recipe = find_recipe(recipe, model_name)
+    recipe = recipe.replace(**complete_changes(recipe, changes))
+    return train_run(
+        model_name,
+        recipe,
+        _dataset(dataset),
+        seed=seed,
+        model_options=options or None,
+        out=out,
+        runs=runs,
+        resume=resume,
+        callbacks=callbacks,
+    )
+
+
+def evaluate(model: Model, dataset: str | Dataset = "fashion-mnist") -> Evaluation:
+    """Measure a model on the test images of a data set.
+
+    `model` is a Keras model of 28 x 28 gray images with one output a class, or what
+    `load_model` takes. Logits and probabilities are told apart by their values.
+    """
+    dataset = _dataset(dataset)
+    return evaluate_model(
+        _model(model),
+        dataset.x_test,
+        dataset.y_test,
+        engine_predict,
+        dataset.class_names,
+    )
+
+
+def compare(
+    models: Sequence[str | os.PathLike] | Mapping[str, Model],
+    dataset: str | Dataset = "fashion-mnist",
+    seed: int = 0,
+) -> Comparison:
+    """Compare two models or more on the same test images, every figure paired.
+
+    `models` are names or paths, or a mapping from a name to a model; `seed` is the
+    bootstrap's.
+    """
+    dataset = _dataset(dataset)
+    if not isinstance(models, Mapping):
+        models = {str(name): name for name in models}
+    predictions = {
+        name: evaluate(model, dataset).predictions for name, model in models.items()
+    }
+    return compare_predictions(
+        predictions, dataset.y_test, seed, class_names=dataset.class_names
+    )
+
+
+def predict_images(
+    model: Model,
+    paths: str | os.PathLike | Iterable[str | os.PathLike],
+    class_names: Sequence[str] = CLASS_NAMES,
+) -> Predictions:
+    """Say what is on image files of your own, or on those in a folder.
+
+    Each is prepared as the training images were: one garment, light on dark, 28 x 28.
+    """
+    if isinstance(paths, str | os.PathLike):
+        paths = [paths]
+    pictures = read_all(find_pictures(paths))
+    return Predictions(
+        predict_pictures(_model(model), pictures, engine_predict, class_names)
+    )
+
+
+def _dataset(dataset: str | Dataset) -> Dataset:
+    return dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
+
+
+def _model(model: Model) -> keras.Model:
+    return model if isinstance(model, keras.Model) else load_model(model)

@@ -1,0 +1,140 @@
+"""What `import fmkeras` gives: documented, loaded late, of use in a script."""
+
+import ast
+import inspect
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+import fmkeras
+from fmkeras.errors import UserError
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs/python.md").read_text(encoding="utf-8")
+
+
+def test_importing_loads_nothing_heavy_and_dir_lists_all():
+    code = (
+        "import sys, typing\n"
+        "before = set(sys.modules)\n"
+        "import fmkeras\n"
+        "assert set(fmkeras.__all__) <= set(dir(fmkeras))\n"
+        "new = set(sys.modules) - before\n"
+        "assert new == {'fmkeras'}, new\n"
+        "fmkeras.list_models()\n"
+        "assert 'keras' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def test_the_names_are_those_that_type_checkers_see():
+    tree = ast.parse((ROOT / "fmkeras/__init__.py").read_text())
+    (block,) = (node for node in tree.body if isinstance(node, ast.If))
+    seen = {alias.name: node.module for node in block.body for alias in node.names}
+    assert sorted(seen) == sorted(fmkeras.__all__)
+    assert seen == fmkeras._PLACES
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        fmkeras.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize("name", fmkeras.__all__)
+def test_every_name_is_documented_and_typed(name):
+    value = getattr(fmkeras, name)
+    assert len(inspect.getdoc(value) or "") > 40
+    assert re.search(rf"`{name}\b", PAGE), f"docs/python.md does not name {name}"
+    if inspect.isfunction(value):
+        for parameter in inspect.signature(value).parameters.values():
+            kinds = parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL
+            typed = parameter.annotation is not parameter.empty
+            assert typed or parameter.kind in kinds, parameter
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    return fmkeras.load_dataset("garments", seed=3, train_size=400, test_size=100)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, dataset):
+    folder = tmp_path_factory.mktemp("api")
+    return fmkeras.train(
+        "logistic_regression",
+        dataset=dataset,
+        epochs=2,
+        out=folder / "models",
+        runs=folder / "runs",
+    )
+
+
+def test_train_evaluate_compare_and_load(run, dataset):
+    assert run.artifact.name == "logistic_regression-garments.keras"
+    model = fmkeras.load_model(run.artifact)
+    evaluation = fmkeras.evaluate(model, dataset)
+    assert evaluation.accuracy == run.evaluation.accuracy
+    assert repr(evaluation).startswith("Evaluation(accuracy=0.")
+    assert repr(run.artifact.name)[1:-1] in repr(run)
+    for shown in (run, evaluation):
+        page = shown._repr_html_()
+        assert page.count("<tr>") == 14 and "T-shirt/top" in page
+    other = fmkeras.build_model("logistic_regression", seed=5)
+    comparison = fmkeras.compare({"trained": model, "<untrained>": other}, dataset)
+    assert comparison.names[0] == "trained"
+    page = comparison._repr_html_()
+    assert "trained" in page and "&lt;untrained&gt;" in page
+    np.testing.assert_allclose(
+        fmkeras.predict(model, dataset.x_test), evaluation.probabilities, atol=1e-6
+    )
+
+
+def test_predict_images_reads_files(run, dataset, tmp_path):
+    from PIL import Image
+
+    for number in range(2):
+        Image.fromarray(dataset.x_test[number]).save(tmp_path / f"{number}.png")
+    found = fmkeras.predict_images(run.artifact, tmp_path)
+    assert len(found) == 2 and found[0].label in str(found)
+    assert found._repr_html_().count("<tr>") == 3
+
+
+def test_load_model_finds_shipped_files_from_anywhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert isinstance(fmkeras.load_model("lenet"), keras.Model)
+    with pytest.raises(UserError, match="expected a file 'nothing.keras' in '.*lenet"):
+        fmkeras.load_model("nothing")
+
+
+@pytest.mark.parametrize("taste", ['{"floatx": "float16"}', '{"image_data_format": '])
+def test_a_keras_json_of_another_taste_changes_no_network(tmp_path, taste):
+    if not taste.endswith("}"):
+        taste += '"channels_first", "backend": "jax"}'
+    (tmp_path / "keras.json").write_text(taste)
+    code = (
+        "import os\n"
+        "from fmkeras.cli.session import import_keras\n"
+        "import fmkeras\n"
+        "if 'float16' in os.environ['TASTE']: import_keras()\n"
+        "model = fmkeras.build_model('resnet18')\n"
+        "print(model.count_params(), model.layers[-1].dtype)\n"
+    )
+    import os
+
+    environment = os.environ | {
+        "KERAS_HOME": str(tmp_path),
+        "KERAS_BACKEND": "torch",
+        "TASTE": taste,
+    }
+    answer = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    expected = fmkeras.build_model("resnet18").count_params()
+    assert answer.stdout.split() == [str(expected), "float32"]
