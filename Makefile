@@ -83,7 +83,8 @@ help: ## print this help
 	@echo '  SEARCH        grid, random, bayesian or hyperband      SEARCH=random'
 	@echo '  TRIALS        of tune: at most so many                 TRIALS=30'
 	@echo '  WORKERS       of tune: processes on this machine       WORKERS=2'
-	@echo '  RESUME        of tune: the folder of a search          RESUME=runs/tune-a'
+	@echo '  RESUME        the folder of a run or search, or last   RESUME=runs/tune-a'
+	@echo '  SAVE          over a model: better, always or never    SAVE=always'
 	@echo '  PORT          of tune-chief: where it listens          PORT=8765'
 	@echo '  CHIEF         of tune-worker: where its chief is       CHIEF=host:8765'
 	@echo '  DEVICE        cpu or gpu, for benchmark                DEVICE=gpu'
@@ -112,7 +113,8 @@ train: $(READY) ## train MODEL and save it in saved_models
 	$(call flag,EPOCHS,--epochs) $(call flag,BATCH,--batch-size) \
 	$(call flag,LR,--learning-rate) $(call flag,OPTIMIZER,--optimizer) \
 	$(call flag,SEED,--seed) $(call flag,PRECISION,--precision) \
-	$(call flag,LIMIT,--limit) $(call path,OUT,--out) $(ARGS)
+	$(call flag,LIMIT,--limit) $(call path,OUT,--out) $(call path,RESUME,--resume) \
+	$(call flag,SAVE,--save) $(ARGS)
 
 evaluate: $(READY) ## evaluate MODEL, or several, on the test images
 	@$(FMKERAS) evaluate $(MODEL_FLAG) $(DATA_FLAGS) $(call path,OUT,--json) \

@@ -2,11 +2,13 @@
 
 import contextlib
 import csv
+import errno
 import fcntl
 import json
 import os
 import re
 import secrets
+import stat
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -45,21 +47,32 @@ def temporary_file(path: str | os.PathLike) -> Iterator[Path]:
     path = Path(path)
     make_folder(path.parent)
     clear_temporary_files(path.parent)
-    stem = path.stem[:100]
-    temporary = path.parent / f".{stem}-{secrets.token_hex(8)}-partial{path.suffix}"
+    temporary, handle = _create_locked(path)
     try:
-        # Made here, not by `tempfile`: the system itself applies the umask, which no
-        # process can read without setting it for a moment in all its threads.
-        handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
-    except OSError as error:
-        raise _not_writable(path.parent, error) from error
-    try:
-        with contextlib.suppress(OSError):
-            fcntl.flock(handle, fcntl.LOCK_EX)
         yield temporary
     finally:
         os.close(handle)
         temporary.unlink(missing_ok=True)
+
+
+def _create_locked(path: Path) -> tuple[Path, int]:
+    """Create an empty file beside `path`; return its path and its locked handle."""
+    stem = path.stem[:100]
+    while True:
+        name = f".{stem}-{secrets.token_hex(8)}-partial{path.suffix}"
+        temporary = path.parent / name
+        try:
+            # Made here, not by `tempfile`: the system itself applies the umask, which
+            # no process can read without setting it for a moment in all its threads.
+            handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        except OSError as error:
+            raise _not_writable(path.parent, error) from error
+        with contextlib.suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        # Before it was locked, another writer may have taken it for a leftover.
+        if temporary.exists():
+            return temporary, handle
+        os.close(handle)
 
 
 def flush_to_disk(path: str | os.PathLike) -> None:
@@ -156,6 +169,52 @@ def write_json(path: str | os.PathLike, content: object) -> None:
     text = json_text(content)
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def read_json(path: str | os.PathLike, largest: int = 1 << 26) -> object:
+    """Return the content of a JSON file.
+
+    Raises `OSError` for a file that cannot be read, and `ValueError` for one that is no
+    regular file, larger than `largest` bytes, nested too deeply, or no JSON.
+    """
+    return parse_json(read_bytes(path, largest))
+
+
+def parse_json(content: bytes | str) -> object:
+    """Return what JSON says; `ValueError` where it is none, or nested too deeply."""
+    try:
+        return json.loads(content)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+def read_bytes(path: str | os.PathLike, largest: int) -> bytes:
+    """Return the content of a regular file of at most `largest` bytes.
+
+    Raises `OSError`, or `ValueError` for another kind of file or a larger one: to read
+    from a pipe or an endless device would never end.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(handle, "rb") as file:
+        found = os.fstat(file.fileno())
+        if stat.S_ISDIR(found.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not stat.S_ISREG(found.st_mode):
+            raise ValueError("it is no regular file")
+        if found.st_size > largest:
+            raise ValueError(f"it has {found.st_size:,} bytes; at most {largest:,}")
+        return file.read(largest)
+
+
+def printable(name: object) -> str:
+    """Return a name as a terminal may have it: control characters as \\x1b, as Python.
+
+    A file's name can hold what moves the cursor or renames the window.
+    """
+    return "".join(
+        c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode()
+        for c in str(name)
+    )
 
 
 def json_text(content: object) -> str:

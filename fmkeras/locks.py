@@ -19,7 +19,7 @@ PATIENCE = 5.0
 
 
 @contextlib.contextmanager
-def locked(folder: Path, what: str, patience: float = PATIENCE) -> Iterator[None]:
+def locked(folder: Path, what: str, patience: float | None = None) -> Iterator[None]:
     """Hold the lock of a folder; raise `UserError` with its owner if another does.
 
     `what` names the work in the message, such as 'training'. The system releases the
@@ -28,7 +28,7 @@ def locked(folder: Path, what: str, patience: float = PATIENCE) -> Iterator[None
     """
     make_folder(folder)
     with open(folder / LOCK, "a+", encoding="utf-8", errors="replace") as file:
-        _take(file, folder, what, patience)
+        _take(file, folder, what, PATIENCE if patience is None else patience)
         owner = {
             "process": os.getpid(),
             "machine": platform.node(),
@@ -39,6 +39,18 @@ def locked(folder: Path, what: str, patience: float = PATIENCE) -> Iterator[None
         file.write(json.dumps(owner))
         file.flush()
         yield
+
+
+def is_locked(folder: Path) -> bool:
+    """Say whether a process holds the lock of a folder."""
+    try:
+        with open(folder / LOCK, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        pass
+    return False
 
 
 @contextlib.contextmanager

@@ -68,5 +68,6 @@ def summarise(records: Iterable[dict]) -> list[dict]:
 def read_records(name: str, records: Path = RECORDS) -> list[dict]:
     """Return the records of a study, in the order of their names."""
     return [
-        json.loads(path.read_text()) for path in sorted((records / name).glob("*.json"))
+        json.loads(path.read_text(encoding="utf-8"))
+        for path in sorted((records / name).glob("*.json"))
     ]

@@ -31,17 +31,30 @@ class Interrupted(KeyboardInterrupt):
         self.number = number
 
 
+class Mode:
+    """How signals are heeded: raise, at once, or deferred; `say` is told at once."""
+
+    def __init__(self, name: str, say: Callable[[], str] = str) -> None:
+        self.name = name
+        self.say = say
+
+    def defer(self) -> None:
+        """From now on let a signal wait for `check` or the end of the block."""
+        self.name = "deferred"
+
+
 class _State:
     """What has arrived, and how signals are heeded: the last of `modes` holds."""
 
     def __init__(self) -> None:
-        self.modes: list[tuple[str, Callable[[], str]]] = []
+        self.modes: list[Mode] = []
         self.number: int | None = None
         self.raised = False
         self.first_time = 0.0
 
 
 _state = _State()
+_ending = threading.Lock()
 
 
 def exit_code(error: KeyboardInterrupt) -> int:
@@ -55,8 +68,10 @@ def pending() -> int | None:
 
 
 @contextlib.contextmanager
-def handled() -> Iterator[None]:
+def handled(program: bool = False) -> Iterator[None]:
     """Heed the three signals until the block ends: raise `Interrupted`.
+
+    Where the block is all of a `program`, a later signal ends it without a traceback.
 
     A second signal ends the process at once, even while C++ code runs. A signal that
     the process was started to ignore, as under nohup, stays ignored. Does nothing
@@ -66,7 +81,7 @@ def handled() -> Iterator[None]:
         yield
         return
     _state.__init__()
-    _state.modes.append(("raise", str))
+    _state.modes.append(Mode("raise"))
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     thread = threading.Thread(target=_watch, args=(reading,), daemon=True)
@@ -83,7 +98,7 @@ def handled() -> Iterator[None]:
     finally:
         sys.unraisablehook = hook
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_DFL if program else handler)
         signal.set_wakeup_fd(wakeup)
         os.close(writing)
         thread.join(timeout=1)
@@ -91,17 +106,20 @@ def handled() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def at_once(say: Callable[[], str] = str) -> Iterator[None]:
+def at_once(say: Callable[[], str] = str) -> Iterator[Mode]:
     """Let a signal end the process at once: for imports and compilation.
 
     `say` returns the line that is then printed. No exception is raised, so none is
     lost and none ends C++ code with a crash. Only for work that writes nothing, or
-    whose half-written files the next run removes.
+    whose half-written files the next run removes. What is yielded can turn to
+    `deferred` within the block.
     """
-    with _mode("at once", say):
+    with _mode("at once", say) as mode:
         if pending() is not None:
             _end(_state.number)
-        yield
+        yield mode
+    if mode.name == "deferred":
+        check()
 
 
 @contextlib.contextmanager
@@ -152,13 +170,14 @@ def die_with_parent(number: int = signal.SIGTERM) -> None:
 
 
 @contextlib.contextmanager
-def _mode(name: str, say: Callable[[], str]) -> Iterator[None]:
+def _mode(name: str, say: Callable[[], str]) -> Iterator[Mode]:
+    mode = Mode(name, say)
     if not _state.modes:
-        yield
+        yield mode
         return
-    _state.modes.append((name, say))
+    _state.modes.append(mode)
     try:
-        yield
+        yield mode
     finally:
         if _state.modes:
             _state.modes.pop()
@@ -168,7 +187,7 @@ def _heed(number: int, frame) -> None:
     """Python's handler: runs in the main thread, between two of its instructions."""
     if _state.number is None:
         _state.number = number
-    mode = _state.modes[-1][0] if _state.modes else "raise"
+    mode = _state.modes[-1].name if _state.modes else "raise"
     if mode == "at once":
         _end(number)
     elif mode == "raise" and not _state.raised:
@@ -183,7 +202,7 @@ def _watch(reading: int) -> None:
             number, now = byte[0], time.monotonic()
             if number not in SIGNALS:
                 continue
-            if _state.modes and _state.modes[-1][0] == "at once":
+            if _state.modes and _state.modes[-1].name == "at once":
                 _end(number)
             if not _state.first_time:
                 _state.first_time = now
@@ -193,9 +212,12 @@ def _watch(reading: int) -> None:
 
 def _end(number: int) -> None:
     """Print the line that is to be said, and end without any clearing up."""
+    if not _ending.acquire(blocking=False):
+        # The other thread is at it.
+        time.sleep(10)
     line = b""
     with contextlib.suppress(Exception):
-        line = _state.modes[-1][1]().encode(errors="replace")
+        line = _state.modes[-1].say().encode(errors="replace")
     with contextlib.suppress(OSError):
         os.write(2, b"\n" + line + b"\n" if line else b"\n")
     os._exit(128 + number)

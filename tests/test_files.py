@@ -57,6 +57,26 @@ def test_the_umask_holds_while_threads_write(tmp_path):
         os.umask(mask)
 
 
+def test_a_file_taken_for_a_leftover_before_it_is_locked_is_made_again(
+    tmp_path, monkeypatch
+):
+    lock, locked = files.fcntl.flock, []
+
+    def late(handle, operation):
+        if not locked:  # another writer cleans up in the moment before
+            files.clear_temporary_files(tmp_path)
+        locked.append(operation)
+        lock(handle, operation)
+
+    def flock(handle, operation):
+        (late if operation == files.fcntl.LOCK_EX else lock)(handle, operation)
+
+    monkeypatch.setattr(files.fcntl, "flock", flock)
+    write_json(tmp_path / "a.json", [1])
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+    assert len(locked) == 2
+
+
 def test_a_write_is_on_the_disk_before_and_after_it_takes_its_name(
     tmp_path, monkeypatch
 ):

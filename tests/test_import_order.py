@@ -48,7 +48,6 @@ TUNER_ORDER = (
     "search",
     "results",
     "run",
-    "lock",
     "cli",
     "__main__",
 )

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import platform
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from fmkeras.cli import flags
 from fmkeras.cli.parser import Parser
 from fmkeras.cli.session import import_keras, load_data, print_device
 from fmkeras.errors import UserError
-from tuner.lock import locked
+from fmkeras.locks import locked
+from fmkeras.signals import die_with_parent
 from tuner.settings import (
     DATA_FLAGS,
     OBJECTIVES,
@@ -54,7 +56,11 @@ def build_parser() -> argparse.ArgumentParser:
     )
     _add_search(chief_parser)
     chief_parser.add_argument(
-        "--host", default="0.0.0.0", metavar="HOST", help="to listen at (default: all)"
+        "--host",
+        default="127.0.0.1",
+        metavar="HOST",
+        help="to listen at; 0.0.0.0 for workers of other machines, which anybody who "
+        "reaches the port can pretend to be (default: 127.0.0.1, this machine alone)",
     )
     chief_parser.add_argument(
         "--port",
@@ -193,14 +199,15 @@ def chief(args) -> None:
 
 def worker(args) -> None:
     """Train trials of a chief: as one worker, or tend several that do."""
-    from tuner.distributed.workers import Workers, die_with_parent, run_workers
+    from tuner.distributed.workers import Workers, run_workers
 
     host, _, port = args.chief.rpartition(":")
     if not host or not port.isdigit():
         raise UserError(f"Which chief? Expected HOST:PORT. Received: {args.chief!r}")
     folder = _folder_of(args)
     if args.one:
-        die_with_parent()
+        # At once: its trial goes on from its last checkpoint.
+        die_with_parent(signal.SIGKILL)
         cores = {int(core) for core in args.cores.split(",")}
         os.sched_setaffinity(0, cores)
         settings, dataset, folder = _prepare(args)
@@ -243,7 +250,7 @@ def _prepare(args):
 @contextlib.contextmanager
 def _begun(settings: Settings, dataset, folder: Path):
     """Hold the lock of the folder, and say what is to be done."""
-    with locked(folder):
+    with locked(folder, "a search"):
         save_or_check(folder, settings)
         print_device()
         print(
@@ -263,7 +270,8 @@ def _end(args, settings: Settings, folder: Path, rows: list[dict]) -> None:
 
     names = [path.name for path in draw_pictures(folder, settings, rows)]
     if (folder / "best.json").exists():
-        print(f"Again: {json.loads((folder / 'best.json').read_text())['again']}")
+        best = json.loads((folder / "best.json").read_text(encoding="utf-8"))
+        print(f"Again: {best['again']}")
     print(f"All of it: {folder} ({', '.join(['trials.csv', 'trials.json', *names])})")
     if args.record:
         from tuner.results.record import keep_record

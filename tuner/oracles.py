@@ -121,7 +121,7 @@ class DurableOracle(keras_tuner.Oracle):
         """Go on from the file; raise `UserError` where it cannot be read."""
         path = self.folder / STATE
         try:
-            self.set_state(json.loads(path.read_text()))
+            self.set_state(json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, KeyError) as error:
             raise UserError(
                 f"The search's file '{path}' cannot be read ({error}); expected what "

@@ -134,7 +134,7 @@ def read_settings(folder: Path) -> Settings:
     """Return the settings of the search in a folder; `UserError` if there is none."""
     path = folder / SETTINGS
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding="utf-8"))
         space = content.pop("space")
         hyperparameters = read_hyperparameters(path, space["hyperparameters"])
         recipe = Recipe(**content.pop("recipe"))

@@ -13,11 +13,12 @@ from textwrap import shorten
 import keras
 
 from fmkeras.artifacts.load_error import load_error, read_version
+from fmkeras.artifacts.pair import card_path, replacing_pair
 from fmkeras.artifacts.portable import OLDEST, drop_newer_defaults
 from fmkeras.backends import block_imports
 from fmkeras.engines.structure import output_index
 from fmkeras.errors import UserError
-from fmkeras.files import replacing, write_json
+from fmkeras.files import json_text, parse_json
 from fmkeras.keras_internals import functional_graph
 from fmkeras.labels import CLASS_NAMES, IMAGE_SHAPE
 from fmkeras.records import SAVED_MODELS
@@ -40,14 +41,13 @@ def save_artifact(
     `model` maps images to logits. The file holds the same model in float32 whatever
     the precision of training, uncompiled, with a softmax at its end: Keras opens it
     on any backend without this package. `card` says how the model came about; what
-    describes the file is added to it. Both files are whole before either takes its
-    name. Raises `UserError` where the folder cannot be written.
+    describes the file is added to it. Both files change together or not at all.
+    Raises `UserError` where the folder cannot be written.
     """
     if not name or Path(name).name != name:
         raise ValueError(f"Expected a plain file name. Received: {name!r}")
     path = Path(folder) / f"{name}.keras"
-    card_path = path.with_suffix(".json")
-    with replacing(card_path) as card_file, replacing(path) as model_file:
+    with replacing_pair(path) as (model_file, card_file):
         # Keras asks of every object whether it is a TensorShape.
         with block_imports("tensorflow"):
             to_inference_model(model).save(model_file)
@@ -62,7 +62,8 @@ def save_artifact(
             "bytes": len(content),
             "sha256": hashlib.sha256(content).hexdigest(),
         }
-        write_json(card_file, {"name": name, **card, **facts})
+        text = json_text({"name": name, **card, **facts})
+        card_file.write_text(text, encoding="utf-8")
     return path
 
 
@@ -112,11 +113,11 @@ def read_card(
     path_or_name: str | os.PathLike, folder: str | os.PathLike = FOLDER
 ) -> dict:
     """Return a model's card; raise `UserError` where it is missing or damaged."""
-    path = _path_of(path_or_name, folder).with_suffix(".json")
+    path = card_path(_path_of(path_or_name, folder))
     if not path.exists():
         raise UserError(f"There is no card '{path}' beside the model.")
     try:
-        card = json.loads(_read(path))
+        card = parse_json(_read(path))
     except ValueError:
         card = None
     if not isinstance(card, dict):
@@ -125,6 +126,20 @@ def read_card(
             "move it away."
         )
     return card
+
+
+def has_card(path: Path) -> bool:
+    """Say whether a card lies beside a model file.
+
+    A JSON file without a SHA-256 is no card, but another project's own.
+    """
+    try:
+        card = parse_json(card_path(path).read_bytes())
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError):
+        return True
+    return isinstance(card, dict) and isinstance(card.get("sha256"), str)
 
 
 def to_inference_model(model: keras.Model) -> keras.Model:
@@ -203,15 +218,16 @@ def _broken(path: Path, what: str) -> UserError:
 
 
 def _check_against_card(path: Path, content: bytes) -> None:
-    card_path = path.with_suffix(".json")
-    expected = read_card(card_path).get("sha256") if card_path.exists() else None
     received = hashlib.sha256(content).hexdigest()
     # A file made elsewhere has no card, or a JSON of its own beside it.
-    if expected and expected != received:
+    if not has_card(path):
+        return
+    expected = read_card(path).get("sha256")
+    if expected != received and _read(path) == content:
         raise UserError(
             f"The model file '{path}' is not the one that its card describes (sha256 "
             f"{expected}): it was altered or replaced. Restore both files, or move "
-            f"'{card_path}' away to use the model as it is. Received: {received}"
+            f"'{card_path(path)}' away to use the model as it is. Received: {received}"
         )
 
 

@@ -66,7 +66,7 @@ def card_or_empty(
 ) -> dict:
     """Return a model's card, empty for a file that was made elsewhere."""
     path = keras_file.find_artifact(path_or_name, folder)
-    return keras_file.read_card(path) if path.with_suffix(".json").exists() else {}
+    return keras_file.read_card(path) if keras_file.has_card(path) else {}
 
 
 def class_names_of(card: dict, model) -> tuple[str, ...]:

@@ -186,12 +186,15 @@ def compare(args) -> None:
     from fmkeras.engines import predict
     from fmkeras.evaluation.compare import compare as compare_predictions
     from fmkeras.evaluation.compare import over_seeds
+    from fmkeras.evaluation.evaluate import check_finite
     from fmkeras.evaluation.text import comparison_text
 
     predictions = {
-        name: predict(
-            load_for_dataset(name, args.models_dir, dataset, args.pixels),
-            dataset.x_test,
+        name: check_finite(
+            predict(
+                load_for_dataset(name, args.models_dir, dataset, args.pixels),
+                dataset.x_test,
+            )
         ).argmax(1)
         for name in names
     }

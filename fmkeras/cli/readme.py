@@ -96,7 +96,7 @@ def _draw_label_issues(dataset, folder: Path) -> Path:
     from fmkeras.report.doc_images import stamp
     from fmkeras.report.plots.label_issues import plot_label_issues
 
-    issues = json.loads(AUDIT.read_text())["looked_at"]["images"]
+    issues = json.loads(AUDIT.read_text(encoding="utf-8"))["looked_at"]["images"]
     path = folder / "label-issues.png"
     plot_label_issues(dataset.x_train, issues, dataset.class_names, path)
     stamp(path, records=[AUDIT])
@@ -111,7 +111,7 @@ def _draw_optimizers(folder: Path) -> Path:
 
     paths = [min(f.glob("*.json")) for f in sorted(RECORDS.glob("optimizer-*"))]
     runs = {}
-    for record in (json.loads(path.read_text()) for path in paths):
+    for record in (json.loads(path.read_text(encoding="utf-8")) for path in paths):
         recipe = record["recipe"]
         label = f"{recipe['optimizer']}, rate {recipe['learning_rate']:g}"
         runs[label] = record
@@ -133,6 +133,6 @@ def _draw_speed() -> list[Path]:
             record = speed_record(device, scaling)
             if record.exists():
                 made.append(record.with_suffix(".png"))
-                plot(json.loads(record.read_text()), made[-1])
+                plot(json.loads(record.read_text(encoding="utf-8")), made[-1])
                 stamp(made[-1], records=[record])
     return made

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from fmkeras import signals
 from fmkeras.backends import block_imports
 from fmkeras.cli.terminal import suppress_native_logs
 from fmkeras.errors import UserError
@@ -31,8 +32,9 @@ def import_keras() -> None:
 
     A command computes the same whatever the user's keras.json asks for.
     """
-    with suppress_native_logs(), block_imports("matplotlib", "sklearn"):
-        import keras
+    with signals.at_once(), suppress_native_logs():
+        with block_imports("matplotlib", "sklearn"):
+            import keras
 
     keras.config.set_floatx("float32")
     keras.config.set_epsilon(1e-7)

@@ -1,38 +1,44 @@
-"""Care for the terminal: Ctrl-C that is not lost, and no notes of C++ libraries."""
+"""Care for the terminal: errors in one line, and no notes of C++ libraries."""
 
 import contextlib
+import io
 import os
 import re
-import signal
 import sys
 import tempfile
-import threading
 from collections.abc import Callable, Iterator
 
+from fmkeras import signals
 from fmkeras.cli.make_words import in_make_words
 from fmkeras.errors import UserError
+from fmkeras.files import printable
 
 # Notes of TensorFlow's C++ that come whatever TF_CPP_MIN_LOG_LEVEL says.
 CHATTER = re.compile(rb"I\d{4} |WARNING: All log messages before absl")
 
 
 def run_guarded(program: str, run: Callable[[], int]) -> int:
-    """Return what `run` returns, 2 after a user's mistake, 130 after Ctrl-C.
+    """Return what `run` returns, an error's exit code, or 128 + a signal.
 
-    A mistake is one line on stderr that starts with the name of the program.
+    A `UserError` is one line on stderr that starts with the name of the program; its
+    code is 2, or 3 where training diverged or the memory was too small.
     """
+    for stream in (sys.stdout, sys.stderr):
+        # A name that the terminal cannot show costs a question mark, not the command.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         try:
-            with no_lost_interrupts():
-                return run()
+            return run()
         finally:
             # Here, where it does no harm that nobody reads our output any more.
             print(end="", flush=True)
     except UserError as error:
-        print(in_make_words(f"{program}: {error}"), file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
+        message = printable(in_make_words(f"{program}: {error}"))
+        print(message, file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt as error:
+        return signals.exit_code(error)
     except BrokenPipeError:
         # The reader of our output, such as head, has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -47,28 +53,6 @@ def run_guarded(program: str, run: Callable[[], int]) -> int:
             file=sys.stderr,
         )
         return 2
-
-
-@contextlib.contextmanager
-def no_lost_interrupts() -> Iterator[None]:
-    """Send Ctrl-C again where Python drops it, as in jax's callback of the collector.
-
-    In such a place no exception can be raised; Python prints it and goes on.
-    """
-    before = sys.unraisablehook
-
-    def send_again(unraisable):
-        if unraisable.exc_type is KeyboardInterrupt:
-            again = (os.getpid(), signal.SIGINT)
-            threading.Timer(0.01, os.kill, again).start()
-        else:
-            before(unraisable)
-
-    sys.unraisablehook = send_again
-    try:
-        yield
-    finally:
-        sys.unraisablehook = before
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ import re
 import sys
 from pathlib import Path
 
+from fmkeras.backends import set_backend
 from fmkeras.cli import flags
 from fmkeras.cli.session import import_keras, load_data, print_device
 from fmkeras.datasets.splits import limit_training
@@ -22,6 +23,11 @@ from fmkeras.recipes import (
 )
 from fmkeras.records import SAVED_MODELS
 
+RUNS = "runs"
+# How to find the data again.
+DATA_ARGUMENTS = ("data", "data_dir", "data_seed", "train_size", "test_size", "limit")
+# Of a run, beside its recipe: config.json keeps them for resuming.
+KEPT_ARGUMENTS = (*DATA_ARGUMENTS, "out", "init_from", "freeze")
 # The short names that the Makefile uses.
 ALIASES = {"batch_size": ["--batch"], "learning_rate": ["--lr"]}
 
@@ -47,7 +53,8 @@ def add_commands(add) -> None:
     train_parser.add_argument(
         "--model",
         metavar="NAME|FILE",
-        help="see 'fmkeras models', or a .keras file whose architecture is trained",
+        help="see 'fmkeras models', or a .keras file whose architecture is trained; "
+        "not needed with --resume",
     )
     train_parser.add_argument(
         "--init-from",
@@ -59,9 +66,14 @@ def add_commands(add) -> None:
         "--freeze", metavar="LAYER", help="do not train the layers up to this one"
     )
     _add_training(train_parser)
+    # None tells what was not given from a default: the settings of a run to resume.
+    train_parser.set_defaults(seed=None, data=None, data_seed=None)
 
 
 def train(args) -> None:
+    if args.resume is not None:
+        return _resume(args)
+    _fill_defaults(args)
     # Before the data, whose loading may take a while.
     model_options = _find_network(args)
     fields = [
@@ -79,11 +91,61 @@ def train(args) -> None:
             f"With {recipe.optimizer} weight_decay is PyTorch's, an L2 term: l2 "
             f"{recipe.l2:g}."
         )
-    out = args.out if args.model_save else None
+    _run_training(args, recipe, _load_training_data(args), model_options)
+
+
+def _load_training_data(args):
     dataset = load_data(args)
-    if args.limit is not None:
-        dataset = limit_training(dataset, args.limit, args.seed)
-    _run_training(args, recipe, dataset, model_options, out)
+    if args.limit is None:
+        return dataset
+    return limit_training(dataset, args.limit, args.seed)
+
+
+def _fill_defaults(args) -> None:
+    """Give the flags that neither the user nor a run has set their defaults."""
+    defaults = {"seed": 0, "data": "fashion-mnist", "data_seed": 0, "runs": RUNS}
+    defaults["out"] = str(SAVED_MODELS)
+    for name, value in defaults.items():
+        if getattr(args, name, None) is None:
+            setattr(args, name, value)
+
+
+def _resume(args) -> None:
+    """Go on with a run: what its config.json says holds, but for flags that are given.
+
+    Flags that change the training are then refused, with the fields that differ.
+    """
+    from fmkeras.training.run_dir import read_config, resume_dir
+
+    folder = resume_dir(args.resume, args.runs or RUNS)
+    config = read_config(folder)
+    try:
+        recipe = Recipe(**config["recipe"])
+        kept = dict(config.get("arguments") or {})
+        names = [field.name for field in dataclasses.fields(Recipe)]
+        given = {name: getattr(args, name, None) for name in names if name != "name"}
+        changes = {name: value for name, value in given.items() if value is not None}
+        recipe = dataclasses.replace(recipe, **changes)
+        args.seed = config["seed"] if args.seed is None else args.seed
+        args.model = args.model or config["model"]
+        model_options = dict(config["options"])
+        set_backend(config["backend"])
+        for name in KEPT_ARGUMENTS:
+            if getattr(args, name) is None:
+                setattr(args, name, kept.get(name))
+        args.data = args.data or config["dataset"]["name"]
+    except (KeyError, TypeError) as error:
+        raise UserError(
+            f"The settings of the run '{folder}' are damaged; expected those that "
+            f"training wrote: start it anew. Received: {error!r}"
+        ) from error
+    for name in ("dropout", "hidden_units"):
+        if getattr(args, name) is not None:
+            model_options[name] = getattr(args, name)
+    args.resume = folder
+    _fill_defaults(args)
+    print(f"Going on with {folder}.", flush=True)
+    _run_training(args, recipe, _load_training_data(args), model_options)
 
 
 def _find_network(args) -> dict:
@@ -141,15 +203,18 @@ def quickstart(args) -> None:
         print("below say nothing about Fashion-MNIST.")
         print("=" * 72)
         dataset = load_dataset("garments")
-    args.model, args.runs, args.resume = "cnn", "runs", None
+    args.model, args.runs, args.resume = "cnn", RUNS, None
     args.init_from = args.freeze = None
+    args.out, args.save, args.data = "runs/quickstart", "always", dataset.name
+    args.model_save = True
     recipe = find_recipe("default", "cnn").replace(epochs=5)
-    run = _run_training(args, recipe, dataset, {}, "runs/quickstart")
+    run = _run_training(args, recipe, dataset, {})
     print(f"Evaluate it again: make evaluate MODEL={run.artifact}")
 
 
-def _run_training(args, recipe: Recipe, dataset, model_options: dict, out: str | None):
+def _run_training(args, recipe: Recipe, dataset, model_options: dict):
     print_device()
+    kept = {name: getattr(args, name, None) for name in KEPT_ARGUMENTS}
     from fmkeras.datasets.splits import split_dataset
     from fmkeras.evaluation.text import evaluation_text
     from fmkeras.training.auto import resolve_execution
@@ -169,6 +234,8 @@ def _run_training(args, recipe: Recipe, dataset, model_options: dict, out: str |
             "--compile no skips it.",
             flush=True,
         )
+    if args.resume is None:
+        _name_interrupted_run(args.runs, args.model, recipe, args.seed)
     try:
         run = run_training(
             args.model,
@@ -177,14 +244,16 @@ def _run_training(args, recipe: Recipe, dataset, model_options: dict, out: str |
             seed=args.seed,
             model_options=model_options,
             execution=execution,
-            out=out,
+            out=args.out if args.model_save else None,
             runs=args.runs,
             resume=args.resume,
             init_from=args.init_from,
             freeze=args.freeze,
+            arguments=kept,
+            save=args.save,
         )
     except TrainingInterrupted as interrupt:
-        print(_interrupt_message(interrupt), flush=True)
+        print(f"\n{interrupt}", flush=True)
         raise
     print(f"\nTest images, weights of epoch {run.record['kept_epoch']}:")
     print(evaluation_text(run.evaluation))
@@ -192,19 +261,24 @@ def _run_training(args, recipe: Recipe, dataset, model_options: dict, out: str |
         card = run.artifact.with_suffix(".json").name
         print(f"Model: {run.artifact} (card: {card})")
     print(f"Run:   {run.folder}")
+    if run.note:
+        print(run.note)
     return run
 
 
-def _interrupt_message(interrupt) -> str:
-    """Return how much of an interrupted training is kept, and what resumes it."""
-    if not interrupt.epochs_done:
-        return "\nInterrupted before the end of the first epoch: nothing was kept."
-    folder = interrupt.run_dir
-    return (
-        f"\nInterrupted. Kept up to epoch {interrupt.epochs_done} in {folder}.\n"
-        f"The same command with --resume {folder} goes on from there (make: "
-        f"ARGS='--resume {folder}')."
-    )
+def _name_interrupted_run(runs: str, model: str, recipe: Recipe, seed: int) -> None:
+    """Say where a run of the same settings was interrupted, if one was."""
+    from fmkeras.training.run_dir import interrupted_runs, read_config, resume_text
+
+    for folder in reversed(interrupted_runs(runs)):
+        try:
+            config = read_config(folder)
+        except UserError:
+            continue
+        same = (config.get("model"), config.get("recipe"), config.get("seed"))
+        if same == (model, recipe.to_dict(), seed):
+            print(f"The same training was interrupted before: {resume_text(folder)}")
+            return
 
 
 def _add_training(parser) -> None:
@@ -218,7 +292,6 @@ def _add_training(parser) -> None:
     flags.add_seed(parser)
     parser.add_argument(
         "--out",
-        default=str(SAVED_MODELS),
         metavar="DIR",
         help="where the .keras file and its card go (default: saved_models)",
     )
@@ -231,14 +304,20 @@ def _add_training(parser) -> None:
     )
     parser.add_argument(
         "--runs",
-        default="runs",
         metavar="DIR",
         help="folder that gets a subfolder for the run (default: runs)",
     )
     parser.add_argument(
         "--resume",
         metavar="DIR",
-        help="go on with an interrupted run: its folder; the other flags as they were",
+        help="go on with an interrupted run: its folder, or last; needs nothing else",
+    )
+    parser.add_argument(
+        "--save",
+        choices=("better", "always", "never"),
+        default="better",
+        help="replace a model of the same name in --out: if it is better on the same "
+        "validation images (the default), always, or never",
     )
     flags.add_data(parser)
     network = parser.add_argument_group("network")

@@ -4,6 +4,7 @@
 Vollgraf, 2017, arXiv:1708.07747; https://github.com/zalandoresearch/fashion-mnist).
 """
 
+import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,8 +86,10 @@ def places(data_dir: str | os.PathLike | None = None) -> list[Place]:
     candidates += [
         Place("shared folder", base / "../shared" / DOWNLOAD_FOLDER) for base in bases
     ]
-    keras_home = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
-    candidates.append(Place("Keras's cache", keras_home / "datasets/fashion-mnist"))
+    # A user without HOME and without an entry in passwd has no home.
+    with contextlib.suppress(RuntimeError):
+        keras_home = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
+        candidates.append(Place("Keras's cache", keras_home / "datasets/fashion-mnist"))
     different = {}
     for place in candidates:
         different.setdefault(os.path.realpath(place.folder), place)

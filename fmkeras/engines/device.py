@@ -19,6 +19,20 @@ def describe_device() -> str:
     return f"GPU ({name})" if name else f"CPU ({_processor()}, {os.cpu_count()} cores)"
 
 
+def num_threads() -> int:
+    """Return how many threads a computation on the CPU takes at most.
+
+    Sums are divided among them: another number gives other last digits.
+    """
+    allowed = len(os.sched_getaffinity(0))
+    if keras.backend.backend() == "torch":
+        import torch
+
+        return torch.get_num_threads()
+    told = os.environ.get("OMP_NUM_THREADS", "")
+    return min(int(told), allowed) if told.isdecimal() and int(told) else allowed
+
+
 def device_kind() -> str:
     """Return the kind of device that the backend computes on: cpu or gpu."""
     return "gpu" if _DEVICES[keras.backend.backend()]() else "cpu"
@@ -125,7 +139,8 @@ def _processor_flags() -> set[str]:
 
 def _cpuinfo(key: str) -> str | None:
     """Return the value of `key` for the first processor in /proc/cpuinfo."""
-    for line in CPUINFO.read_text().splitlines() if CPUINFO.exists() else []:
+    text = CPUINFO.read_text(encoding="utf-8") if CPUINFO.exists() else ""
+    for line in text.splitlines():
         name, _, value = line.partition(":")
         if name.strip() == key:
             return value.strip()

@@ -199,12 +199,7 @@ def evaluate_model(
             f"Expected outputs of shape {(len(images), len(class_names))}. "
             f"Received: {outputs.shape}"
         )
-    if not np.isfinite(outputs).all():
-        raise UserError(
-            "The model's outputs are not finite numbers, as after a training "
-            "that diverged; train it again, with a lower learning rate. "
-            f"Received: {np.unique(outputs[~np.isfinite(outputs)]).tolist()}"
-        )
+    check_finite(outputs)
     return evaluate_outputs(outputs, labels, rate.per_second(len(images)), class_names)
 
 
@@ -241,8 +236,23 @@ def evaluate_outputs(
     )
 
 
+def check_finite(outputs: np.ndarray) -> np.ndarray:
+    """Return a model's outputs; raise `UserError` where some are no finite numbers."""
+    if not np.isfinite(outputs).all():
+        raise UserError(
+            "The model gives outputs that are no finite numbers, as after a training "
+            "that diverged; train it again, with a lower learning rate. "
+            f"Received: {np.unique(outputs[~np.isfinite(outputs)]).tolist()}"
+        )
+    return outputs
+
+
 def as_probabilities(outputs: np.ndarray) -> np.ndarray:
-    """Return logits, sigmoids or probabilities as shares that sum to one."""
+    """Return logits, sigmoids or probabilities as shares that sum to one.
+
+    Raises `UserError` where some are no finite numbers.
+    """
+    check_finite(outputs)
     if output_kind(outputs) == "logits":
         return np.exp(log_softmax(outputs))
     totals = outputs.sum(axis=1, keepdims=True)

@@ -2,14 +2,18 @@
 
 import json
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from fmkeras.errors import UserError
 from fmkeras.files import replacing
+from fmkeras.locks import locked
 from fmkeras.records import RECORDS
+from fmkeras.signals import SIGNALS, Interrupted, run_child
+from fmkeras.training.run_dir import RECORD
+
+_SIGNALLED = {128 + number for number in SIGNALS}
 
 
 def repeat(
@@ -37,9 +41,11 @@ def repeat(
                 print(f"{label}: record found, {record}", flush=True)
             else:
                 folder = runs / name / label
-                _train(model, backend, seed, folder, arguments)
-                _keep(folder, record)
-            kept.append(json.loads(record.read_text()))
+                # Two at once would train in the same folder.
+                with locked(folder, f"the study {name}"):
+                    _train(model, backend, seed, folder, arguments)
+                    _keep(folder, record)
+            kept.append(json.loads(record.read_text(encoding="utf-8")))
     return kept
 
 
@@ -50,17 +56,18 @@ def _train(model, backend, seed, folder: Path, arguments) -> None:
     for begun in sorted(folder.glob("*/checkpoint.npz"))[-1:]:
         command += ["--resume", str(begun.parent)]
     print(f"{model}-{backend}-seed{seed}", flush=True)
-    answer = subprocess.run(command, check=False)
-    if answer.returncode == 130:
-        raise KeyboardInterrupt
-    if answer.returncode:
+    code = run_child(command)
+    if code in _SIGNALLED:
+        raise Interrupted(code - 128)
+    if code:
         raise UserError(
             "A training run failed; expected exit code 0: see its message above and "
-            f"repeat the command. Received: exit code {answer.returncode}"
+            f"repeat the command. Received: exit code {code}"
         )
 
 
 def _keep(folder: Path, record: Path) -> None:
-    (written,) = folder.glob("*/record.json")
+    """Copy the record of the run that ended last."""
+    written = max(folder.glob(f"*/{RECORD}"), key=lambda path: path.stat().st_mtime)
     with replacing(record) as temporary:
         shutil.copyfile(written, temporary)

@@ -17,7 +17,7 @@ from fmkeras.datasets.image_files import (
 from fmkeras.errors import UserError
 from fmkeras.evaluation.evaluate import as_probabilities
 from fmkeras.evaluation.html import html_table
-from fmkeras.files import replacing
+from fmkeras.files import printable, replacing
 from fmkeras.labels import CLASS_NAMES
 
 SHOWN = 3
@@ -42,7 +42,7 @@ class Prediction:
         order = np.argsort(-self.probabilities, kind="stable")[:SHOWN]
         classes = [f"{self.class_names[i]} {self.probabilities[i]:.1%}" for i in order]
         notes = ", ".join(self.picture.notes)
-        return f"{self.picture.path}: {', '.join(classes)} ({notes})"
+        return f"{printable(self.picture.path)}: {', '.join(classes)} ({notes})"
 
 
 class Predictions(list):
@@ -131,7 +131,10 @@ def write_predictions(
     """Write a CSV file with a row per picture and a column per class."""
     predictions = list(predictions)
     names = predictions[0].class_names if predictions else CLASS_NAMES
-    with replacing(path) as temporary, open(temporary, "w", newline="") as file:
+    with (
+        replacing(path) as temporary,
+        open(temporary, "w", newline="", encoding="utf-8", errors="replace") as file,
+    ):
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["file", "class", "probability", *names, "notes"])
         for prediction in predictions:

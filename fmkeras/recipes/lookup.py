@@ -83,7 +83,7 @@ def complete_changes(recipe: Recipe, changes: dict) -> dict:
 
 def _read_json(path: Path):
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(
             f"Cannot read the recipe file '{path}' ({error.strerror}); expected a "

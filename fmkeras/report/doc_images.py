@@ -65,14 +65,16 @@ def card_digest(root: Path, name: str) -> str:
     path = root / SAVED_MODELS / f"{name}.json"
     if not path.exists():
         return ""
-    card = json.loads(path.read_text())
+    card = json.loads(path.read_text(encoding="utf-8"))
     test = {key: card["test"].get(key) for key in _SHOWN}
     return _digest({"parameters": card["parameters"], "test": test})
 
 
 def record_digest(path: Path) -> str:
     """Return a digest of what a record holds; '' where there is none."""
-    return _digest(json.loads(path.read_text())) if path.exists() else ""
+    return (
+        _digest(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else ""
+    )
 
 
 def _digest(content) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 import keras
 from tqdm.auto import tqdm
 
+from fmkeras import signals
 from fmkeras.files import write_csv
 from fmkeras.training.per_class import PerClassMetrics
 from fmkeras.training.run_dir import check_run_dir
@@ -69,6 +70,26 @@ class ProgressBar(keras.callbacks.Callback):
         """Remove the bar of an interrupted epoch."""
         if self._bar is not None:
             self._bar.close()
+
+
+class HeedSignals(keras.callbacks.Callback):
+    """Ends a training where a signal waits; comes after what keeps its state.
+
+    Until the first steps are done, compilation included, a signal ends the process at
+    once; `mode` then turns to waiting.
+    """
+
+    def __init__(self, mode: signals.Mode) -> None:
+        super().__init__()
+        self.mode = mode
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.mode.defer()
+        signals.check()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.mode.defer()
+        signals.check()
 
 
 class RunLog(keras.callbacks.Callback):

@@ -52,7 +52,6 @@ class Checkpoint(keras.callbacks.Callback):
             self.progress = self.engine.epoch_progress()
             self.steps_done = self.progress.step
             self._write()
-            signals.check()
 
     def on_epoch_end(self, epoch, logs=None):
         self.epochs_done = epoch + 1
@@ -62,8 +61,6 @@ class Checkpoint(keras.callbacks.Callback):
             self.kept_epoch = epoch + 1
             self.kept_weights = self.engine.weights_to_keep()
         self._write()
-        if self.epochs_done < self.params["epochs"]:
-            signals.check()
 
     def exists(self) -> bool:
         """Return whether there is a checkpoint, whole or damaged."""

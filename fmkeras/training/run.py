@@ -1,5 +1,6 @@
 """One training run: from a network's name and a recipe to a file and a record."""
 
+import contextlib
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,14 +9,16 @@ from pathlib import Path
 
 import keras
 
-from fmkeras import seeds
+from fmkeras import seeds, signals
 from fmkeras.artifacts import keras_file
 from fmkeras.datasets import Dataset
 from fmkeras.datasets.splits import DataSplits, split_dataset
 from fmkeras.engines import create_engine, predict
+from fmkeras.engines.device import num_threads
 from fmkeras.evaluation.evaluate import Evaluation, evaluate_model
 from fmkeras.files import make_folder, write_json
 from fmkeras.labels import CLASS_NAMES
+from fmkeras.locks import locked
 from fmkeras.provenance import provenance
 from fmkeras.recipes import Recipe
 from fmkeras.training.auto import Execution, resolve_execution
@@ -27,17 +30,26 @@ from fmkeras.training.builders import (
     build_optimizer,
     build_teacher,
 )
-from fmkeras.training.callbacks import ProgressBar, RunLog, TensorBoardLog
+from fmkeras.training.callbacks import (
+    HeedSignals,
+    ProgressBar,
+    RunLog,
+    TensorBoardLog,
+)
 from fmkeras.training.checkpoint import Checkpoint
 from fmkeras.training.inference import TestLog, inference_figures
 from fmkeras.training.per_class import PerClassMetrics
+from fmkeras.training.publish import publish_model
 from fmkeras.training.record import describe_dataset, describe_run, describe_teacher
 from fmkeras.training.run_dir import (
+    RECORD,
     RUNS,
     TrainingInterrupted,
     ensure_run_dir,
+    interrupt_message,
     new_run_dir,
     resume_dir,
+    resume_text,
 )
 from fmkeras.training.start import is_model_file, start_from
 
@@ -71,15 +83,18 @@ class RunResult:
 
     Attributes:
         folder: holds config.json, history.csv, per_class.csv, record.json and more.
-        artifact: the `.keras` file, beside it its card; None where none was asked for.
+        artifact: the `.keras` file, in `out` or else in `folder`, its card beside it;
+            None where none was asked for.
         evaluation: of the kept weights on the test images.
         record: the content of record.json.
+        note: why the artifact is where it is, in a line.
     """
 
     folder: Path
     artifact: Path | None
     evaluation: Evaluation
     record: dict
+    note: str = ""
 
     def __repr__(self) -> str:
         return (
@@ -103,6 +118,8 @@ def train(
     out: str | Path | None = keras_file.FOLDER,
     runs: str | Path = RUNS,
     resume: str | Path | None = None,
+    arguments: dict | None = None,
+    save: str = "better",
     callbacks: Iterable[keras.callbacks.Callback] = (),
     init_from: str | Path | None = None,
     freeze: str | None = None,
@@ -119,7 +136,12 @@ def train(
         execution: precision and compilation; resolved from the recipe by default.
         out: the folder of the artifact and its card; None for no artifact.
         runs: the folder that gets a subfolder for the run.
-        resume: the folder of an interrupted run of the same settings, to go on with.
+        resume: the folder of an interrupted run of the same settings, to go on with;
+            `last` for the newest in `runs`.
+        arguments: how to find the data again, kept in config.json for resuming.
+        save: whether the model, which is kept in the folder of the run, is put into
+            `out` too where there is one of its name: always, never, or better, which
+            puts it there if it is better on the same validation images.
         callbacks: called after the run's own.
         init_from: a `.keras` file, or a name of saved_models, whose weights training
             begins with; its last layer is made anew where the classes are others.
@@ -142,33 +164,38 @@ def train(
         seed=seed,
         model_options=model_options,
         execution=execution,
+        arguments=arguments,
         callbacks=callbacks,
         init_from=init_from,
         freeze=freeze,
     )
     test = fitted.split.test
-    published = keras_file.to_inference_model(fitted.model)
-    evaluation = evaluate_model(
-        published, test.images, test.labels, predict, dataset.class_names
-    )
-    logits = keras.Model(published.inputs[0], published.layers[-1].input)
-    figures = inference_figures(
-        logits,
-        fitted.split,
-        recipe.batch_size,
-        predict,
-        build_augmentation(recipe),
-        seed,
-    )
+    with signals.at_once(lambda: resume_text(folder)):
+        inference_model = keras_file.to_inference_model(fitted.model)
+        evaluation = evaluate_model(
+            inference_model, test.images, test.labels, predict, dataset.class_names
+        )
+        outputs = inference_model.layers[-1].input
+        figures = inference_figures(
+            keras.Model(inference_model.inputs[0], outputs),
+            fitted.split,
+            recipe.batch_size,
+            predict,
+            build_augmentation(recipe),
+            seed,
+        )
     record = fitted.record | {"inference": figures, "test": evaluation.to_dict()}
-    write_json(folder / "record.json", record)
     if out is None:
+        write_json(folder / RECORD, record)
         return RunResult(folder, None, evaluation, record)
     name = artifact_name(model_name, dataset)
-    artifact = keras_file.save_artifact(
-        fitted.model, name, record, out, dataset.class_names
-    )
-    return RunResult(folder, artifact, evaluation, record)
+    with signals.deferred():
+        kept = keras_file.save_artifact(
+            fitted.model, name, record, folder, dataset.class_names
+        )
+        write_json(folder / RECORD, record)
+        artifact, note = publish_model(kept, out, save)
+    return RunResult(folder, artifact, evaluation, record, note)
 
 
 def fit(
@@ -180,6 +207,7 @@ def fit(
     seed: int = 0,
     model_options: dict | None = None,
     execution: Execution | None = None,
+    arguments: dict | None = None,
     callbacks: Iterable[keras.callbacks.Callback] = (),
     init_from: str | Path | None = None,
     freeze: str | None = None,
@@ -193,7 +221,7 @@ def fit(
     never stopped. The other arguments are those of `train`. Raises as `train` does,
     and `UserError` for settings that are not those the run in `folder` began with.
     """
-    model_options = model_options or {}
+    folder, model_options = Path(folder), model_options or {}
     split = split_dataset(dataset, seed, recipe.data_split)
     count = len(split.train)
     execution = execution or resolve_execution(recipe, model_name, count)
@@ -236,38 +264,53 @@ def fit(
         path = Path(model_name)
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         config["architecture"] = {"file": path.name, "sha256": digest}
-    folder = ensure_run_dir(Path(folder), config)
     facts = provenance()
-
-    per_class = PerClassMetrics(
-        dataset.class_names, folder / "per_class.csv", metric=engine.confusion
-    )
-    log = RunLog(folder, per_class)
-    checkpoint = Checkpoint(engine, log, folder / CHECKPOINT, recipe.keep)
-    if checkpoint.exists():
-        checkpoint.restore()
-    bar = ProgressBar(count, recipe.batch_size)
-    test_log = [TestLog(engine, split.test)] if recipe.test_each_epoch else []
-    board = TensorBoardLog(folder / "tensorboard")
-    try:
-        engine.fit(
-            split.train,
-            split.validation,
-            epochs=recipe.epochs,
-            batch_size=recipe.batch_size,
-            seed=seed,
-            initial_epoch=checkpoint.epochs_done,
-            shuffle=recipe.shuffle,
-            freeze_after=recipe.freeze_after,
-            progress=checkpoint.progress,
-            swa_epochs=recipe.swa_epochs,
-            callbacks=[*test_log, log, per_class, checkpoint, board, bar, *callbacks],
+    environment = {
+        "threads": num_threads(),
+        "device": execution.device,
+        "versions": facts["versions"],
+        "commit": facts["commit"],
+    }
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(locked(folder, "training"))
+        ensure_run_dir(folder, config, environment, arguments)
+        per_class = PerClassMetrics(
+            dataset.class_names, folder / "per_class.csv", metric=engine.confusion
         )
-    except KeyboardInterrupt as interrupt:
-        raise TrainingInterrupted(folder, checkpoint.epochs_done) from interrupt
-    finally:
-        bar.close()
-        board.close()
+        log = RunLog(folder, per_class)
+        checkpoint = Checkpoint(engine, log, folder / CHECKPOINT, recipe.keep)
+        if checkpoint.exists():
+            checkpoint.restore()
+        bar = ProgressBar(count, recipe.batch_size)
+        stack.callback(bar.close)
+        board = TensorBoardLog(folder / "tensorboard")
+        stack.callback(board.close)
+        try:
+            with signals.at_once(lambda: interrupt_message(checkpoint)) as mode:
+                test_log = [TestLog(engine, split.test)]
+                own = [log, per_class, checkpoint, board, bar]
+                engine.fit(
+                    split.train,
+                    split.validation,
+                    epochs=recipe.epochs,
+                    batch_size=recipe.batch_size,
+                    seed=seed,
+                    initial_epoch=checkpoint.epochs_done,
+                    shuffle=recipe.shuffle,
+                    freeze_after=recipe.freeze_after,
+                    progress=checkpoint.progress,
+                    swa_epochs=recipe.swa_epochs,
+                    callbacks=[
+                        *(test_log if recipe.test_each_epoch else []),
+                        *own,
+                        *callbacks,
+                        HeedSignals(mode),
+                    ],
+                )
+        except KeyboardInterrupt as interrupt:
+            raise TrainingInterrupted(
+                interrupt_message(checkpoint), folder, checkpoint.epochs_done, interrupt
+            ) from interrupt
 
     model.set_weights(checkpoint.kept_weights)
     if freeze is not None:
@@ -283,7 +326,6 @@ def fit(
 def artifact_name(model_name: str, dataset: Dataset) -> str:
     """Return the file name of a model; for Fashion-MNIST, the network's name."""
     model_name = Path(model_name).stem if is_model_file(model_name) else model_name
-    published = dataset.name in ("fashion-mnist", "csv")
-    if published and dataset.class_names == CLASS_NAMES:
+    if dataset.name == "fashion-mnist" and dataset.class_names == CLASS_NAMES:
         return model_name
     return f"{model_name}-{dataset.name}"

@@ -1,23 +1,60 @@
 """The directory of a run: its name, and the settings it belongs to."""
 
+import contextlib
 import datetime
-import json
+import shlex
+import signal
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from fmkeras.errors import UserError
-from fmkeras.files import make_folder, write_json
+from fmkeras.files import make_folder, read_json, write_json
+from fmkeras.locks import is_locked
+from fmkeras.signals import Interrupted
 
 RUNS = "runs"
 CONFIG = "config.json"
+RECORD = "record.json"
+_MEANS_NOTHING = ("recipe.name", "dataset.source")
 
 
-class TrainingInterrupted(KeyboardInterrupt):
-    """Ctrl-C during training: `run_dir` keeps what `epochs_done` epochs made."""
+class TrainingInterrupted(Interrupted):
+    """A signal during training: `run_dir` keeps what `epochs_done` epochs made.
 
-    def __init__(self, run_dir: Path, epochs_done: int) -> None:
-        super().__init__(f"Training in {run_dir} after {epochs_done} epochs")
+    The message says so, and which command goes on.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        run_dir: Path,
+        epochs_done: int,
+        interrupt: KeyboardInterrupt,
+    ) -> None:
+        super().__init__(getattr(interrupt, "number", signal.SIGINT))
+        self.message = message
         self.run_dir = run_dir
         self.epochs_done = epochs_done
+
+    def __str__(self) -> str:
+        return self.message
+
+
+def interrupt_message(checkpoint) -> str:
+    """Return what an interrupted training has kept, and the command that goes on."""
+    if not checkpoint.exists():
+        return "Interrupted before the first steps were done: nothing was kept."
+    place = f"epoch {checkpoint.epochs_done}"
+    if checkpoint.steps_done:
+        place += f" and {checkpoint.steps_done} steps"
+    return f"Interrupted. Kept up to {place}. {resume_text(checkpoint.path.parent)}"
+
+
+def resume_text(folder: Path) -> str:
+    """Return the commands that go on with a run."""
+    path = shlex.quote(str(folder))
+    return f"make train RESUME={path} goes on (fmkeras train --resume {path})."
 
 
 def new_run_dir(runs: str | Path, model: str, backend: str, seed: int) -> Path:
@@ -27,36 +64,113 @@ def new_run_dir(runs: str | Path, model: str, backend: str, seed: int) -> Path:
 
 
 def resume_dir(resume: str | Path, runs: str | Path) -> Path:
-    """Return the folder of a run to resume; raise `UserError` if it is none."""
-    if not (Path(resume) / CONFIG).exists():
-        raise UserError(
-            f"There is no run to resume; expected a folder with a {CONFIG}, as "
-            f"each run has in '{runs}'. Received: {str(resume)!r}"
-        )
-    return Path(resume)
+    """Return the folder of a run to go on with; raise `UserError` if it is none.
+
+    The word `last` means the newest run in `runs` that was interrupted.
+    """
+    if str(resume) == "last":
+        begun = interrupted_runs(runs)
+        if begun:
+            return begun[-1]
+    elif (Path(resume) / CONFIG).exists():
+        return Path(resume)
+    raise UserError(
+        f"There is no run to resume; expected a folder with a {CONFIG}, as each run "
+        f"has in '{runs}', or the word last. Received: {str(resume)!r}"
+    )
 
 
-def ensure_run_dir(folder: Path, config: dict) -> Path:
-    """Make the folder of a run, or check that it holds one of the same settings."""
-    path = make_folder(folder) / CONFIG
-    if not path.exists():
-        write_json(path, config)
-        return folder
+def interrupted_runs(runs: str | Path) -> list[Path]:
+    """Return the folders in `runs` of trainings that did not end, oldest first."""
     try:
-        settings = dict(json.loads(path.read_text()))
+        begun = sorted(Path(runs).glob(f"*/{CONFIG}"), key=_changed)
+    except OSError:
+        # To make the folder will tell why.
+        return []
+    return [
+        path.parent
+        for path in begun
+        if not (path.parent / RECORD).exists() and not is_locked(path.parent)
+    ]
+
+
+def read_config(folder: Path) -> dict:
+    """Return the settings of a run; raise `UserError` where they cannot be read."""
+    path = folder / CONFIG
+    try:
+        return dict(read_json(path))
     except (OSError, TypeError, ValueError) as error:
         raise UserError(
             f"The settings '{path}' cannot be read; expected those of the run that is "
             f"to go on: start it anew, elsewhere. Received: {error}"
         ) from error
-    # As JSON has it: a tuple of options comes back as a list.
-    for key, value in json.loads(json.dumps(config)).items():
-        if _identity(settings.get(key)) != _identity(value):
-            raise UserError(
-                f"The run '{folder}' had another {key}; expected the settings it was "
-                f"started with: {settings.get(key)}. Received: {value}"
-            )
+
+
+def ensure_run_dir(
+    folder: Path, config: dict, environment: dict, arguments: dict | None = None
+) -> Path:
+    """Make the folder of a run, or check that it holds one of the same settings.
+
+    `arguments` are written beside them, for resuming.
+
+    Raises `UserError` with the fields that differ. What differs in the `environment`
+    (threads, versions, device) may change figures, and is told on stderr.
+    """
+    path = make_folder(folder) / CONFIG
+    if not path.exists():
+        more = {"environment": environment, "arguments": arguments}
+        write_json(path, {**config, **more})
+        return folder
+    settings = read_config(folder)
+    before = settings.get("environment")
+    changed = different_fields(settings, config)
+    if changed:
+        raise UserError(
+            f"The run '{folder}' had other settings; expected "
+            f"{_listed(changed, 0)}: start a new run for others. "
+            f"Received: {_listed(changed, 1)}"
+        )
+    changed = different_fields(before, environment) if isinstance(before, dict) else {}
+    if changed:
+        print(
+            f"The run began with {_listed(changed, 0)}, and goes on with "
+            f"{_listed(changed, 1)}: its figures may differ in the last digits.",
+            file=sys.stderr,
+        )
     return folder
+
+
+def different_fields(settings: dict, config: dict) -> dict[str, tuple]:
+    """Return the fields of `config` that `settings` has otherwise, by dotted name.
+
+    Each has the value in `settings`, then that in `config`. What a recipe is called and
+    where a data set was read do not matter: fields and checksum say what they are.
+    """
+    found, wanted = dict(_fields(settings)), dict(_fields(config))
+    return {
+        name: (found.get(name), wanted[name])
+        for name in wanted
+        if found.get(name) != wanted[name] and name not in _MEANS_NOTHING
+    }
+
+
+def _fields(content: object, name: str = "") -> Iterator[tuple[str, object]]:
+    if isinstance(content, dict):
+        for key, value in content.items():
+            yield from _fields(value, f"{name}.{key}" if name else str(key))
+    else:
+        # As JSON has it: a tuple comes back as a list.
+        yield name, list(content) if isinstance(content, tuple) else content
+
+
+def _listed(changed: dict[str, tuple], side: int) -> str:
+    return ", ".join(f"{name} {values[side]}" for name, values in changed.items())
+
+
+def _changed(path: Path) -> float:
+    with contextlib.suppress(OSError):
+        return path.stat().st_mtime
+    return 0.0
 
 
 def check_run_dir(folder: Path) -> None:
@@ -66,10 +180,3 @@ def check_run_dir(folder: Path) -> None:
             f"The folder of the run vanished; expected '{folder / CONFIG}' to stay "
             "there until the run ends: start the run anew. Received: no such file"
         )
-
-
-def _identity(value):
-    """Return settings without the data set's location: its checksum identifies it."""
-    if isinstance(value, dict) and "checksum" in value:
-        return {key: part for key, part in value.items() if key != "source"}
-    return value

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from fmkeras.artifacts.keras_file import load_artifact, read_card, save_artifact
+from fmkeras.artifacts.lookup import card_or_empty
 from fmkeras.errors import UserError
 from fmkeras.labels import CLASS_NAMES
 
@@ -346,10 +347,19 @@ def test_a_broken_card_is_refused(saved, tmp_path):
     path.write_bytes(saved[2])
     with pytest.raises(UserError, match="no card"):
         read_card(path)
-    for text in ("{", "[]", ""):
+    for text in ("{", "", "[" * 100_000):
         (tmp_path / "small.json").write_text(text)
         with pytest.raises(UserError, match="card .* is damaged"):
             load_artifact(path)
+
+
+def test_a_json_of_their_own_beside_a_model_is_no_card(saved, tmp_path):
+    path = tmp_path / "small.keras"
+    path.write_bytes(saved[2])
+    for text in ('["T-shirt"]', '{"dataset": "fashion_mnist"}', "1"):
+        (tmp_path / "small.json").write_text(text)
+        assert load_artifact(path).built
+        assert card_or_empty(path) == {}
 
 
 def test_code_inside_a_file_is_refused(tmp_path):

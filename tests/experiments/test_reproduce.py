@@ -1,6 +1,5 @@
 import json
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -60,16 +59,16 @@ def trained(monkeypatch, tmp_path):
     """Runs that train nothing; their commands are collected."""
     commands = []
 
-    def pretend(command, check):
+    def pretend(command):
         commands.append(command)
         folder = Path(command[command.index("--runs") + 1]) / "run"
         folder.mkdir(parents=True)
         model = command[command.index("--model") + 1]
         seed = int(command[command.index("--seed") + 1])
         (folder / "record.json").write_text(json.dumps(make_record(model, seed)))
-        return subprocess.CompletedProcess(command, 0)
+        return 0
 
-    monkeypatch.setattr(studies.subprocess, "run", pretend)
+    monkeypatch.setattr(studies, "run_child", pretend)
     return commands
 
 

@@ -1,7 +1,6 @@
 """Tables come from cards and records, and the committed ones are fresh."""
 
 import json
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -76,16 +75,16 @@ def test_an_untrained_network_has_an_empty_figure(tmp_path):
 def test_a_study_repeats_nothing_and_resumes(tmp_path, monkeypatch, capsys):
     commands = []
 
-    def pretend(command, check):
+    def pretend(command):
         commands.append(command)
         runs = Path(command[command.index("--runs") + 1])
         (runs / "run").mkdir(parents=True, exist_ok=True)
         seed = int(command[command.index("--seed") + 1])
         record = json.dumps(make_record(seed, 0.9))
         (runs / "run/record.json").write_text(record)
-        return subprocess.CompletedProcess(command, 0)
+        return 0
 
-    monkeypatch.setattr(studies.subprocess, "run", pretend)
+    monkeypatch.setattr(studies, "run_child", pretend)
     begun = tmp_path / "runs/first/lenet-torch-seed1/run/checkpoint.npz"
     begun.parent.mkdir(parents=True)
     begun.touch()
@@ -101,8 +100,7 @@ def test_a_study_repeats_nothing_and_resumes(tmp_path, monkeypatch, capsys):
 def test_a_failing_run_ends_the_study(tmp_path, monkeypatch):
     places = {"records": tmp_path / "records", "runs": tmp_path / "runs"}
     for code, error in ((2, UserError), (130, KeyboardInterrupt)):
-        answer = subprocess.CompletedProcess([], code)
-        monkeypatch.setattr(studies.subprocess, "run", lambda *a, **k: answer)  # noqa: B023
+        monkeypatch.setattr(studies, "run_child", lambda command: code)  # noqa: B023
         with pytest.raises(error):
             repeat("first", "lenet", ["torch"], [0], **places)
     assert not (tmp_path / "records").exists()

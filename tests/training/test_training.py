@@ -41,6 +41,9 @@ def test_a_run_learns_and_leaves_its_files(finished, garments):
         "record.json",
         CHECKPOINT,
         "checkpoint-previous.npz",
+        "lock",
+        "mlp-garments.json",
+        "mlp-garments.keras",
         "tensorboard",
     }
     assert finished.artifact.name == "mlp-garments.keras"
@@ -135,12 +138,14 @@ def test_the_images_may_have_moved_when_a_run_goes_on(finished, tmp_path, garmen
     shutil.copytree(finished.folder, folder)
     assert fit("mlp", RECIPE, moved, folder=folder).history
     other = dataclasses.replace(garments, checksum="0" * 64)
-    with pytest.raises(UserError, match="had another dataset"):
+    with pytest.raises(UserError, match="other settings; expected dataset.checksum"):
         fit("mlp", RECIPE, other, folder=folder)
 
 
 def test_only_the_same_run_can_be_resumed(finished, tmp_path, garments):
-    with pytest.raises(UserError, match="had another recipe"):
+    with pytest.raises(
+        UserError, match=r"expected recipe.epochs 3: .*Received: recipe.epochs 4$"
+    ):
         run(tmp_path, garments, RECIPE.replace(epochs=4), resume=finished.folder)
     with pytest.raises(UserError, match="There is no run to resume"):
         run(tmp_path, garments, resume=tmp_path / "absent")

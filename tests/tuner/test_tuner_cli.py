@@ -7,9 +7,8 @@ import socket
 import pytest
 from support.tuning import GRID, RANGES, ROOT, search_arguments
 
-from tuner import lock
+from fmkeras import locks
 from tuner.__main__ import main
-from tuner.lock import locked
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +18,7 @@ def untrained(monkeypatch):
 
     monkeypatch.setattr(tuner.run, "search_here", lambda *arguments: [])
     monkeypatch.setattr(tuner.run, "search_with_workers", lambda *arguments: [])
-    monkeypatch.setattr(lock, "PATIENCE", 0.2)
+    monkeypatch.setattr(locks, "PATIENCE", 0.2)
 
 
 def mistake(capsys, arguments):
@@ -85,9 +84,10 @@ def test_a_bad_space_is_one_line(hyperparameters, message, capsys, tmp_path):
 
 def test_a_folder_in_use_names_its_owner(tmp_path, capsys):
     arguments = search_arguments(tmp_path, "used", GRID)
-    with locked(tmp_path / "tune-used"):
+    with locks.locked(tmp_path / "tune-used", "a search"):
         line = mistake(capsys, arguments)
-    assert re.search(r"Another search is at work in .*process \d+ on .* since", line)
+    told = r"Another process is at work in .*a search.*process \d+ on .* since"
+    assert re.search(told, line)
     assert main(arguments) == 0
 
 

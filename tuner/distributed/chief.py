@@ -32,7 +32,21 @@ class Servicer(OracleServicer):
         return self._guarded(super().CreateTrial, request, context)
 
     def EndTrial(self, request, context):
+        self._refuse_unknown(request.trial.trial_id, context)
         return self._guarded(super().EndTrial, request, context)
+
+    def UpdateTrial(self, request, context):
+        self._refuse_unknown(request.trial_id, context)
+        return super().UpdateTrial(request, context)
+
+    def GetTrial(self, request, context):
+        self._refuse_unknown(request.trial_id, context)
+        return super().GetTrial(request, context)
+
+    def _refuse_unknown(self, trial_id: str, context) -> None:
+        """Refuse a trial that this search has not: the port is open to anybody."""
+        if trial_id not in self.oracle.trials:
+            context.abort(grpc.StatusCode.NOT_FOUND, "This search has no such trial.")
 
     def _guarded(self, method, request, context):
         try:

@@ -55,7 +55,7 @@ class Heartbeat:
 def beat_of(search: Path, name: str) -> str | None:
     """Return a worker's last sign of life, None where there is none."""
     try:
-        return (search / WORKERS / f"{name}.json").read_text()
+        return (search / WORKERS / f"{name}.json").read_text(encoding="utf-8")
     except OSError:
         return None
 

@@ -4,7 +4,6 @@ KerasTuner's chief never replaces a worker that dies in the middle of a trial. O
 comes back under the same name gets that trial, which goes on from its last epoch.
 """
 
-import ctypes
 import os
 import signal
 import subprocess
@@ -14,12 +13,12 @@ import time
 from pathlib import Path
 
 from fmkeras.errors import UserError
+from fmkeras.signals import PARENT, SIGNALS, Interrupted
 from tuner.distributed.heartbeat import trial_of
 from tuner.trials import files as trial_files
 
 # So often may a worker die at one epoch of a trial; then the trial has failed.
 DEATHS = 3
-_PR_SET_PDEATHSIG = 1
 
 
 class Workers:
@@ -65,8 +64,8 @@ class Workers:
             if code is None:
                 continue
             del self._processes[name]
-            if code == 130:
-                raise KeyboardInterrupt
+            if code - 128 in SIGNALS:
+                raise Interrupted(code - 128)
             if code == 2:
                 raise UserError(
                     "A worker cannot work; expected it to: see its message above. "
@@ -116,7 +115,7 @@ class Workers:
                 "TF_NUM_INTRAOP_THREADS": count,
                 **os.environ,
                 "PYTHONUNBUFFERED": "1",
-                "FMKERAS_PARENT": str(os.getpid()),
+                PARENT: str(os.getpid()),
             },
         )
         self._processes[name] = process
@@ -129,15 +128,6 @@ def share_of_cores(number: int, count: int) -> list[int]:
     """Return the cores of one of `count` workers: all shared out, at least one."""
     cores = sorted(os.sched_getaffinity(0))
     return cores[number::count] or [cores[number % len(cores)]]
-
-
-def die_with_parent() -> None:
-    """Let the system kill this process when the one that started it dies."""
-    parent = int(os.environ["FMKERAS_PARENT"])
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        # It died before this could be asked for.
-        sys.exit(1)
 
 
 def run_workers(workers: Workers) -> None:

@@ -12,7 +12,7 @@ from tuner.results.plots import HEAT_MAP
 
 def keep_record(folder: Path, name: str, saved: Path = SAVED_MODELS) -> list[Path]:
     """Copy trials.json and the heat map of a search; return the files made."""
-    content = json.loads((folder / "trials.json").read_text())
+    content = json.loads((folder / "trials.json").read_text(encoding="utf-8"))
     made = [search_record(name, saved / RECORDS.name)]
     write_json(made[0], content)
     picture = folder / HEAT_MAP

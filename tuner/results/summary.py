@@ -92,7 +92,10 @@ def _best_epoch(accuracies: list[float]) -> int | None:
 
 def _write_csv(path: Path, rows: list[dict], settings: Settings) -> None:
     names = [h.name for h in settings.space.hyperparameters]
-    with replacing(path) as temporary, open(temporary, "w", newline="") as file:
+    with (
+        replacing(path) as temporary,
+        open(temporary, "w", newline="", encoding="utf-8") as file,
+    ):
         writer = csv.writer(file, lineterminator="\n")
         plain = [key for key in rows[0] if key not in ("values", "val_accuracies")]
         writer.writerow([*plain, *names, "val_accuracies"] if rows else [])

@@ -48,7 +48,7 @@ def _read(path: Path) -> dict:
         if path.suffix == ".py":
             path.read_bytes()
             return runpy.run_path(str(path))
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise _bad(
             path, f"cannot be read ({error.strerror}); check the path"

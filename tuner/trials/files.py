@@ -49,4 +49,4 @@ def read_history(search: Path, trial_id: str) -> list[dict[str, float]]:
 
 
 def _read(path: Path) -> dict:
-    return json.loads(path.read_text())
+    return json.loads(path.read_text(encoding="utf-8"))

@@ -103,5 +103,5 @@ def _go_on_from(earlier: Path, folder: Path, recipe: Recipe) -> None:
         return
     with replacing(folder / CHECKPOINT) as temporary:
         shutil.copyfile(earlier / CHECKPOINT, temporary)
-    config = json.loads((earlier / CONFIG).read_text())
+    config = json.loads((earlier / CONFIG).read_text(encoding="utf-8"))
     write_json(folder / CONFIG, config | {"recipe": recipe.to_dict()})

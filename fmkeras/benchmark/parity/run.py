@@ -79,7 +79,7 @@ def _kept(path: Path) -> dict:
     if not path.exists():
         return {}
     try:
-        rows = json.loads(path.read_text())["results"]
+        rows = json.loads(path.read_text(encoding="utf-8"))["results"]
         return {(row["name"], row["backend"]): row for row in rows}
     except (ValueError, LookupError, TypeError) as error:
         raise UserError(

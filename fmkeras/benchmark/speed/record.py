@@ -15,7 +15,7 @@ def load_or_create_record(path: Path, settings: dict) -> dict:
     if not path.exists():
         return fresh
     try:
-        record = json.loads(path.read_text())
+        record = json.loads(path.read_text(encoding="utf-8"))
         return record if record["settings"] == settings else fresh
     except (ValueError, LookupError, TypeError) as error:
         raise UserError(

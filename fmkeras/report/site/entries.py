@@ -121,7 +121,7 @@ def run_entry(folder: str | Path, dataset: Dataset, cache: str | Path) -> Report
 
     folder = Path(folder)
     try:
-        record = json.loads((folder / "record.json").read_text())
+        record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
         with open(folder / "checkpoint.npz", "rb") as file, np.load(file) as arrays:
             count = sum(name.startswith("kept_") for name in arrays.files)
             weights = [arrays[f"kept_{number}"] for number in range(count)]
@@ -206,7 +206,9 @@ def _run_folders(runs: Iterable[str | Path]) -> dict[tuple, Path]:
     for root in runs:
         for path in sorted(Path(root).glob("**/record.json")):
             try:
-                folders[_identity(json.loads(path.read_text()))] = path.parent
+                folders[_identity(json.loads(path.read_text(encoding="utf-8")))] = (
+                    path.parent
+                )
             except (OSError, ValueError, AttributeError):
                 # Not the record of a run.
                 continue
@@ -240,7 +242,7 @@ def _rows(columns: dict | None) -> list[dict]:
 def _read_csv(path: Path) -> list[dict]:
     if not path.exists():
         return []
-    with open(path, newline="") as file:
+    with open(path, newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 

@@ -50,7 +50,7 @@ class Site:
         """Write style, script and a sheet of the test images of each class."""
         for name in ASSETS:
             source = importlib.resources.files("fmkeras.report") / "templates" / name
-            self._write(name, source.read_text())
+            self._write(name, source.read_text(encoding="utf-8"))
         for label in range(self.dataset.num_classes):
             images = self.dataset.x_test[self.dataset.y_test == label]
             write_sheet(images, self.folder / f"images-{label}.png")
@@ -154,7 +154,7 @@ class Site:
 
     def _write(self, name: str, text: str) -> None:
         with replacing(self.folder / name) as temporary:
-            temporary.write_text(text)
+            temporary.write_text(text, encoding="utf-8")
 
 
 def navigation(
@@ -172,7 +172,7 @@ def navigation(
 def read_audit(path: str | Path, dataset: Dataset) -> dict | None:
     """Return an audit's result; None where there is none of this data set."""
     try:
-        audit = json.loads(Path(path).read_text())
+        audit = json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     except ValueError as error:

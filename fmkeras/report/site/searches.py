@@ -17,7 +17,7 @@ def read_searches(records: str | Path) -> list[dict]:
 
 
 def _search(path: Path) -> dict:
-    record = json.loads(path.read_text())
+    record = json.loads(path.read_text(encoding="utf-8"))
     names = list(record["space"]["hyperparameters"])
     trials = sorted(record["trials"], key=lambda row: -(row["val_accuracy"] or 0))
     picture = path.with_suffix(".png")

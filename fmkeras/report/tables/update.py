@@ -59,13 +59,13 @@ def update_tables(root: Path, write: bool = True) -> list[str]:
     changed = []
     for path in find_pages(root):
         name = path.relative_to(root).as_posix()
-        before = path.read_text()
+        before = path.read_text(encoding="utf-8")
         after = _TABLE.sub(lambda match: _fill(match, root), before)
         if after != before:
             changed.append(name)
             if write:
                 with replacing(path) as temporary:
-                    temporary.write_text(after)
+                    temporary.write_text(after, encoding="utf-8")
     return changed
 
 
@@ -112,7 +112,7 @@ def saved_table(root: Path, argument: str = "") -> str:
     """Every `.keras` file of saved_models, from its card."""
     rows = []
     for path in sorted((root / SAVED_MODELS).glob("*.keras")):
-        card = json.loads(path.with_suffix(".json").read_text())
+        card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         low, high = card["test"]["accuracy_interval_95"]
         recipe = card["recipe"]
         rows.append(
@@ -177,7 +177,7 @@ def proof_table(root: Path, argument: str = "") -> str:
     path = root / PARITY
     if not path.exists():
         return "No record of all networks yet: `make parity` makes it."
-    return parity_table(json.loads(path.read_text()))
+    return parity_table(json.loads(path.read_text(encoding="utf-8")))
 
 
 def search_table(root: Path, argument: str) -> str:
@@ -188,7 +188,7 @@ def search_table(root: Path, argument: str) -> str:
             f"No record yet: `make tune MODEL=lenet_relu SPACE={argument} "
             f'ARGS="--record {argument}"` makes it.'
         )
-    return tuning_table(json.loads(path.read_text()))
+    return tuning_table(json.loads(path.read_text(encoding="utf-8")))
 
 
 def speed_table(root: Path, argument: str) -> str:
@@ -203,7 +203,7 @@ def speed_table(root: Path, argument: str) -> str:
     if not path.exists():
         command = f"make benchmark DEVICE={device}{' GROWTH=1' if growth else ''}"
         return f"Not measured on a {device.upper()} yet: `{command}`."
-    record = json.loads(path.read_text())
+    record = json.loads(path.read_text(encoding="utf-8"))
     if what == "note":
         return benchmark_note(record)
     whole = {
@@ -231,7 +231,7 @@ def _both_ratios(record: dict) -> str:
 def suspects_table(root: Path, argument: str = "") -> str:
     """The record of `make audit`, and of a look at what it found first."""
     path = root / AUDIT
-    return audit_table(json.loads(path.read_text()))
+    return audit_table(json.loads(path.read_text(encoding="utf-8")))
 
 
 def pages_table(root: Path, argument: str = "") -> str:
@@ -239,7 +239,7 @@ def pages_table(root: Path, argument: str = "") -> str:
     rows = []
     for path in sorted((root / "docs").glob("**/*.md")):
         name = path.relative_to(root / "docs").as_posix()
-        title = re.search(r"^# (.*)", path.read_text(), re.M)
+        title = re.search(r"^# (.*)", path.read_text(encoding="utf-8"), re.M)
         if title and name != "README.md":
             rows.append((f"[{name}]({name})", title[1]))
     return markdown_table(("page", "subject"), rows, "ll")
@@ -247,7 +247,9 @@ def pages_table(root: Path, argument: str = "") -> str:
 
 def targets_table(root: Path, argument: str = "") -> str:
     """The targets of the Makefile and what each is for."""
-    targets = re.findall(r"^([a-z-]+):.*## (.*)", (root / "Makefile").read_text(), re.M)
+    targets = re.findall(
+        r"^([a-z-]+):.*## (.*)", (root / "Makefile").read_text(encoding="utf-8"), re.M
+    )
     rows = [(f"`make {name}`", text) for name, text in targets]
     return markdown_table(("target", "what it does"), rows, "ll")
 
@@ -276,4 +278,4 @@ _TABLES: dict[str, Callable[[Path, str], str]] = {
 def saved_card(root: Path, name: str) -> dict | None:
     """Return the card of a network in saved_models; None where there is none."""
     path = root / SAVED_MODELS / f"{name}.json"
-    return json.loads(path.read_text()) if path.exists() else None
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
