@@ -49,7 +49,7 @@ export FMKERAS_USED_BY := make
 
 .DEFAULT_GOAL := help
 .PHONY: help venv quickstart train evaluate compare predict export try publish import-torch audit report data models show parity \
-	benchmark tensorboard gpu-check repeat reproduce finetune study campaign tune tune-chief tune-worker results pictures lint lock audit-deps bom format test test-slow test-export test-browser clean
+	benchmark benchmark-fit tensorboard gpu-check repeat reproduce finetune study campaign tune tune-chief tune-worker results pictures lint lock audit-deps bom format test test-slow test-export test-browser clean
 
 help: ## print this help
 	@echo 'make TARGET [VARIABLE=value ...]'
@@ -163,6 +163,10 @@ benchmark: $(READY) ## measure speed beside PyTorch; QUICK=1 for two minutes of 
 	@$(FMKERAS) benchmark $(MODEL_FLAG) $(call flag,BACKENDS,--backends) \
 	$(call flag,DEVICE,--device) $(call flag,PRECISION,--precision) \
 	$(call flag,BATCH,--batch-size) $(if $(QUICK),--quick) $(if $(GROWTH),--growth) \
+	$(call path,OUT,--json) $(ARGS)
+
+benchmark-fit: $(READY) ## measure fmkeras.fit beside model.fit on models of Keras
+	@$(FMKERAS) benchmark-fit $(MODEL_FLAG) $(call flag,DEVICE,--device) \
 	$(call path,OUT,--json) $(ARGS)
 
 parity: $(READY) ## compare the networks with PyTorch on every backend

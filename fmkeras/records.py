@@ -26,6 +26,11 @@ def speed_record(
     return records / f"{name}-{device}{suffix}.json"
 
 
+def fit_record(device: str, backend: str = "torch", records: Path = RECORDS) -> Path:
+    """Return the record of `fmkeras benchmark-fit` on a device, cpu or gpu."""
+    return records / f"benchmark-fit-{backend}-{device}.json"
+
+
 def search_record(name: str, records: Path = RECORDS) -> Path:
     """Return the record of a finished search of the tuner."""
     return records / f"tune-{name}.json"

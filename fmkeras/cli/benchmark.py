@@ -65,6 +65,25 @@ def add_commands(add) -> None:
         "--json", metavar="FILE", help="write the record to a file"
     )
 
+    fit_parser = add(
+        "benchmark-fit",
+        benchmark_fit,
+        "measure fmkeras.fit beside model.fit on models of Keras",
+    )
+    fit_parser.epilog = (
+        "Models already in the record with the same settings are not measured again. "
+        "Run nothing else on the machine meanwhile."
+    )
+    fit_parser.add_argument(
+        "--model",
+        nargs="+",
+        metavar="NAME",
+        help="convnet-example, MobileNetV2, ResNet50, EfficientNetB0 (default: all)",
+    )
+    flags.add_backend(fit_parser)
+    flags.add_device(fit_parser, default="cpu")
+    fit_parser.add_argument("--json", metavar="FILE", help="write the record to a file")
+
     check_parser = add(
         "gpu-check", gpu_check, "check a GPU in minutes: run this first on a new one"
     )
@@ -156,6 +175,24 @@ def benchmark(args) -> None:
     stamp(picture, records=[Path(out)])
     print(f"Record: {out}")
     print(f"Picture: {picture}")
+
+
+def benchmark_fit(args) -> None:
+    """Measure `fmkeras.fit` beside `model.fit`, both on one backend."""
+    from fmkeras.benchmark.speed.fit import run_fit_benchmark
+    from fmkeras.records import fit_record
+    from fmkeras.report.tables.fit import fit_table
+
+    out = args.json or fit_record(args.device, args.backend)
+    record = run_fit_benchmark(
+        split_words(args.model or []),
+        out=out,
+        backend=args.backend,
+        device=args.device,
+        log=lambda line: print(line, flush=True),
+    )
+    print(f"\n{fit_table(record)}")
+    print(f"Record: {out}")
 
 
 def _measure_speed(args, names, out) -> None:

@@ -55,6 +55,7 @@ NOT_HERE = {
     "make audit-deps": "asks a service on the network",
     "fmkeras audit": "tests/cli/test_evaluate_cli.py",
     "fmkeras benchmark": "minutes; tests/benchmark/test_speed.py runs small ones",
+    "fmkeras benchmark-fit": "minutes; tests/benchmark/test_fit.py runs a small one",
     "fmkeras finetune": "minutes; tests/experiments/test_finetune.py",
     "fmkeras publish": "tests/export/test_publish.py",
     "fmkeras export": "minutes; tests/export/test_export.py runs a small model",

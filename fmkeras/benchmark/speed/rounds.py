@@ -37,6 +37,8 @@ class Competitor:
             compiled = "-compiled" if self.compiled else ""
             changes = {"none": ""}.get(self.augmentation, f"-{self.augmentation}")
             return f"{self.kind}-{self.backend}{short}{compiled}{changes}"
+        if self.kind in ("fmkeras-fit", "model-fit"):
+            return f"{self.kind}-{self.backend}"
         return f"pytorch-{self.kind}"
 
 

@@ -10,7 +10,9 @@ pixels a side, COMPILED is yes or no, AUGMENTATION none, crop-flip or all:
     profile N     the milliseconds a step that each kind of operation takes, on torch
     product TYPE  the operations a second of a matrix product in float32 or bfloat16
 
-KERAS_BACKEND says which backend 'ours' and 'keras-fit' run on.
+KERAS_BACKEND says which backend 'ours' and 'keras-fit' run on. 'fmkeras-fit' and
+'model-fit' take MODEL from `fmkeras.benchmark.speed.any_model`, and time an epoch
+themselves.
 """
 
 import json
@@ -27,7 +29,11 @@ from fmkeras.benchmark.speed.rounds import most_images
 def make_competitor(
     kind: str, model: str, batch: int, side: int, **settings: str | bool
 ):
-    """Return a competitor: 'ours', 'keras-fit', 'loader', 'tensors' or 'tuned'."""
+    """Return the competitor of a kind, as `Competitor` names them."""
+    if kind in ("fmkeras-fit", "model-fit"):
+        from fmkeras.benchmark.speed.any_model import CASES
+
+        return CASES[kind](model, batch)
     # Of noise: what is on the images changes nothing of the time.
     generator = np.random.default_rng(0)
     count = most_images(side)
@@ -62,7 +68,7 @@ def main(
     for line in sys.stdin:
         words = line.split()
         started = time.perf_counter()
-        answer = {}
+        answer, took = {}, None
         if words[0] == "product":
             from fmkeras.benchmark.speed.baselines import product_rate
 
@@ -82,10 +88,10 @@ def main(
             answer["profile"] = profile_steps(train, count // int(batch))
         elif words[0] == "train":
             competitor.batch_size = int((*words[2:], batch)[0])
-            competitor.train(int(words[1]))
+            took = competitor.train(int(words[1]))
         else:
             competitor.predict(int(words[1]), int(words[2]))
-        answer["seconds"] = time.perf_counter() - started
+        answer["seconds"] = took or time.perf_counter() - started
         # Kilobytes on Linux.
         answer["peak_memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         print(json.dumps(answer), flush=True)

@@ -17,6 +17,7 @@ from fmkeras.records import (
     PARITY,
     RECORDS,
     SAVED_MODELS,
+    fit_record,
     read_records,
     search_record,
     speed_record,
@@ -25,6 +26,7 @@ from fmkeras.records import (
 from fmkeras.report.tables.audit import audit_table
 from fmkeras.report.tables.exports import exports_table
 from fmkeras.report.tables.finetune import finetune_table
+from fmkeras.report.tables.fit import fit_table
 from fmkeras.report.tables.markdown import markdown_table, mean_and_spread, percent
 from fmkeras.report.tables.overview import accuracy_table, speed_overview
 from fmkeras.report.tables.parity import parity_table
@@ -221,6 +223,15 @@ def speed_table(root: Path, argument: str) -> str:
     return tables[kind[0]](record, what)
 
 
+def fit_speed_table(root: Path, argument: str) -> str:
+    """The record of `make benchmark-fit`; the argument is its device."""
+    path = root / fit_record(argument)
+    if not path.exists():
+        command = f"make benchmark-fit DEVICE={argument}"
+        return f"Not measured on a {argument.upper()} yet: `{command}`."
+    return fit_table(json.loads(path.read_text(encoding="utf-8")))
+
+
 def _both_ratios(record: dict) -> str:
     parts = (("Training", "train"), ("Inference", "predict"))
     return "\n\n".join(
@@ -269,6 +280,7 @@ _TABLES: dict[str, Callable[[Path, str], str]] = {
     "finetune": lambda root, argument: finetune_table(root),
     "exports": lambda root, argument: exports_table(root),
     "search": search_table,
+    "fit": fit_speed_table,
     "speed": speed_table,
     "pages": pages_table,
     "targets": targets_table,
