@@ -1,0 +1,105 @@
+"""What the sources let a user do, in their own words."""
+
+import csv
+import json
+
+import pytest
+import torch
+
+from fmkeras.__main__ import main
+from fmkeras.benchmark.pytorch.build import build_twin
+from fmkeras.recipes import Recipe, complete_changes
+
+DATA = ["--data", "garments", "--train-size", "60", "--test-size", "20"]
+
+
+def train(tmp_path, *words):
+    places = ["--out", str(tmp_path / "out"), "--runs", str(tmp_path / "runs")]
+    assert main(["train", *words, *DATA, "--epochs", "1", *places]) == 0
+    (record,) = (tmp_path / "runs").glob("*/record.json")
+    return json.loads(record.read_text())
+
+
+def test_a_network_s_name_may_hold_spaces(tmp_path, capsys):
+    words = ["--model", "logistic regression", "--optimizer", "adam"]
+    words += ["--learning_rate", "0.001", "--weight_decay", "1e-4"]
+    record = train(tmp_path, *words, "--batch_size", "32", "--model_save", "False")
+    assert record["model"] == "logistic_regression"
+    assert (record["recipe"]["l2"], record["recipe"]["weight_decay"]) == (1e-4, 0.0)
+    printed = capsys.readouterr().out
+    assert "With adam weight_decay is PyTorch's, an L2 term: l2 0.0001." in printed
+    assert "Model:" not in printed
+    assert not list((tmp_path / "out").glob("*"))
+
+
+@pytest.mark.parametrize("widths", [["16", "8"], ["16,8"]])
+def test_widths_are_given_one_by_one_and_rmsprop_trains(tmp_path, widths):
+    words = ["--model", "mlp", "--hidden_units", *widths]
+    words += ["--optimizer", "rmsprop", "--model_save", "True"]
+    record = train(tmp_path, *words)
+    assert record["options"] == {"hidden_units": [16, 8]}
+    assert record["recipe"]["optimizer"] == "rmsprop"
+    assert (tmp_path / "out/mlp-garments.keras").exists()
+
+
+def test_a_protocol_s_test_figures_are_recorded_epoch_by_epoch(tmp_path, capsys):
+    record = train(tmp_path, "--model", "linear", "--recipe", "published")
+    (history,) = (tmp_path / "runs").glob("*/history.csv")
+    with open(history, newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert float(row["test_accuracy"]) == record["history"]["test_accuracy"][0]
+    assert record["test"]["accuracy"] == record["history"]["test_accuracy"][0]
+    assert "test_accuracy " in capsys.readouterr().out
+    assert set(record["inference"]) == {"train", "test"}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--model_save", "maybe"], "expected True or False. Received: 'maybe'"),
+        (["--hidden_units", "a"], "expected a whole number. Received: 'a'"),
+        (["--test-each-epoch", "--keep", "best"], "expected keep last"),
+    ],
+)
+def test_bad_words_end_in_one_line(words, message, capsys):
+    with pytest.raises(SystemExit) as caught:
+        raise SystemExit(main(["train", "--model", "mlp", *words, *DATA]))
+    assert caught.value.code == 2
+    errors = capsys.readouterr().err
+    assert message in errors and errors.count("\n") == 1
+
+
+def test_weight_decay_is_decoupled_where_the_optimizer_decouples_it():
+    adamw = Recipe(optimizer="adamw", weight_decay=0.01)
+    assert complete_changes(adamw, {"weight_decay": 0.1}) == {"weight_decay": 0.1}
+    for optimizer in ("adam", "sgd", "rmsprop"):
+        changes = complete_changes(adamw, {"optimizer": optimizer, "weight_decay": 0.1})
+        recipe = adamw.replace(**changes)
+        assert (recipe.l2, recipe.weight_decay) == (0.1, 0.0)
+    # A decay that came with the recipe is not the user's.
+    recipe = adamw.replace(**complete_changes(adamw, {"optimizer": "adam"}))
+    assert (recipe.l2, recipe.weight_decay) == (0.0, 0.0)
+
+
+def test_the_words_of_a_test_command(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    torch.save(build_twin("mlp").state_dict(), tmp_path / "mlp.pt")
+    words = ["evaluate", "--model_path", "mlp.pt", "--model_name", "mlp"]
+    words += ["--batch_size", "7", "--normalise", "--figure", "matrix.png"]
+    assert main([*words, *DATA, "--json", "figures.json"]) == 0
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    errors = 20 - round(20 * figures["accuracy"])
+    shirts = figures["taken_for_shirts"]
+    assert shirts["share_of_errors"] == pytest.approx(shirts["count"] / errors)
+    assert (tmp_path / "matrix.png").stat().st_size > 10_000
+    printed = capsys.readouterr().out
+    assert f"{shirts['count']} of {errors} errors" in printed
+
+
+def test_classes_and_augmented_images_are_drawn(tmp_path):
+    classes, augmented = str(tmp_path / "classes.svg"), str(tmp_path / "augmented.png")
+    words = ["--classes", classes, "--augmented", augmented, "--recipe", "fashionnet"]
+    assert main(["data", "--data", "garments", *words]) == 0
+    assert "T-shirt/top" in (tmp_path / "classes.svg").read_text()
+    assert (tmp_path / "augmented.png").stat().st_size > 10_000
