@@ -105,7 +105,7 @@ help: ## print this help
 
 venv: $(READY) ## make the environment (other targets do so themselves)
 
-quickstart: $(READY) ## train a small network in two minutes: start here
+quickstart: $(READY) ## train a small network in a minute: start here
 	@$(FMKERAS) quickstart $(call path,DATA_DIR,--data-dir) $(call flag,SEED,--seed) $(ARGS)
 
 train: $(READY) ## train MODEL and save it in saved_models

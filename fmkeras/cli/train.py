@@ -37,7 +37,7 @@ def add_commands(add) -> None:
     quickstart_parser = add(
         "quickstart",
         quickstart,
-        "train a small network in two minutes: start here",
+        "train a small network in a minute: start here",
     )
     quickstart_parser.epilog = (
         "Where Fashion-MNIST is not found and cannot be downloaded, it trains on "
@@ -203,11 +203,11 @@ def quickstart(args) -> None:
         print("below say nothing about Fashion-MNIST.")
         print("=" * 72)
         dataset = load_dataset("garments")
-    args.model, args.runs, args.resume = "cnn", RUNS, None
+    args.model, args.runs, args.resume = "lenet_relu", RUNS, None
     args.init_from = args.freeze = None
     args.out, args.save, args.data = "runs/quickstart", "always", dataset.name
     args.model_save = True
-    recipe = find_recipe("default", "cnn").replace(epochs=5)
+    recipe = find_recipe("default", "lenet_relu").replace(epochs=5)
     run = _run_training(args, recipe, dataset, {})
     print(f"Evaluate it again: make evaluate MODEL={run.artifact}")
 

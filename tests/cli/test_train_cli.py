@@ -175,9 +175,9 @@ def test_quickstart_without_data_draws_garments_and_says_so(capsys, monkeypatch)
     output, error = capsys.readouterr()
     assert error.count("\n") == 1 and "Fashion-MNIST was not found" in error
     assert "STAND-IN DATA" in output and "Epoch 5/5" in output
-    card = json.loads(Path("runs/quickstart/cnn-garments.json").read_text())
+    card = json.loads(Path("runs/quickstart/lenet_relu-garments.json").read_text())
     assert card["dataset"]["name"] == "garments"
-    assert Path("runs/quickstart/cnn-garments.keras").exists()
+    assert Path("runs/quickstart/lenet_relu-garments.keras").exists()
 
 
 def truncate(contents, name):
