@@ -49,7 +49,7 @@ export FMKERAS_USED_BY := make
 
 .DEFAULT_GOAL := help
 .PHONY: help venv quickstart train evaluate compare predict export try publish import-torch audit report data models show parity \
-	benchmark benchmark-fit tensorboard gpu-check repeat reproduce finetune study campaign tune tune-chief tune-worker results pictures lint lock audit-deps bom format test test-slow test-export test-browser clean
+	benchmark benchmark-fit tensorboard gpu-check repeat reproduce finetune study campaign tune tune-chief tune-worker results pictures notebooks lint lock audit-deps bom format test test-slow test-export test-browser clean
 
 help: ## print this help
 	@echo 'make TARGET [VARIABLE=value ...]'
@@ -220,6 +220,9 @@ pictures: $(READY_TO_TEST) ## draw the images of the docs, screenshots included
 	@$(FMKERAS) pictures $(call path,DATA_DIR,--data-dir) $(ARGS)
 	@PYTHONPATH=tests:. $(VENV)/bin/python tests/browser/screenshots.py $(call path,DATA_DIR,--data-dir)
 
+notebooks: $(READY_TO_TEST) ## execute the notebooks of docs on the real data
+	@$(VENV)/bin/python docs/notebooks/execute.py $(ARGS)
+
 tensorboard: $(READY) ## watch the runs in a browser
 	@$(VENV)/bin/tensorboard --logdir runs
 
@@ -266,7 +269,7 @@ $(READY): $(REQUIREMENTS)
 	@$(call quoted,$(PYTHON)) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else f"make: Python 3.11 to 3.13 is needed; give one as PYTHON=python3.12. Received: {sys.version.split()[0]}")'
 	@sh requirements/make_venv.sh $(VENV) $(call quoted,$(PYTHON)) $@ $(PIP_HASHES) -r $(REQUIREMENTS)
 
-$(READY_TO_TEST): $(READY) requirements/dev.txt
+$(READY_TO_TEST): $(READY) requirements/dev.txt requirements/docs.txt
 	@sh requirements/make_venv.sh $(VENV) $(call quoted,$(PYTHON)) $@ -r $(REQUIREMENTS) -r requirements/dev.txt
 
 $(READY_TO_EXPORT): $(READY) requirements/export.txt

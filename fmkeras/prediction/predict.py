@@ -51,6 +51,8 @@ class Predictions(list):
     def __str__(self) -> str:
         return "\n".join(one.to_text() for one in self)
 
+    __repr__ = __str__
+
     def _repr_html_(self) -> str:
         rows = []
         for one in self:

@@ -47,6 +47,7 @@ NOT_HERE = {
     "make lint": "a target of its own in .ci/run",
     "make lock": "asks the package index",
     "make tensorboard": "serves until it is stopped",
+    "make notebooks": "minutes; test_notebooks.py runs them on garments",
     "make test": "runs these tests",
     "make test-browser": "a target of its own in .ci/run",
     "make test-slow": "runs these tests",
