@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import platform
+import shlex
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -271,7 +272,9 @@ def _end(args, settings: Settings, folder: Path, rows: list[dict]) -> None:
     names = [path.name for path in draw_pictures(folder, settings, rows)]
     if (folder / "best.json").exists():
         best = json.loads((folder / "best.json").read_text(encoding="utf-8"))
-        print(f"Again: {best['again']}")
+        # Where the images lie is a matter of this machine, not of the search's file.
+        place = f" DATA_DIR={shlex.quote(args.data_dir)}" if args.data_dir else ""
+        print(f"Again: {best['again']}{place}")
     print(f"All of it: {folder} ({', '.join(['trials.csv', 'trials.json', *names])})")
     if args.record:
         from tuner.results.record import keep_record

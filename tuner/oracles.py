@@ -122,7 +122,7 @@ class DurableOracle(keras_tuner.Oracle):
         path = self.folder / STATE
         try:
             self.set_state(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise UserError(
                 f"The search's file '{path}' cannot be read ({error}); expected what "
                 "an earlier search wrote: give another NAME."

@@ -224,3 +224,19 @@ def test_batches_larger_than_the_data_count_every_image(tmp_path, images):
         for share, count in (("accuracy", 270), ("val_accuracy", 30)):
             right = float(row[share]) * count
             np.testing.assert_allclose(right, round(right), atol=1e-6)
+
+
+def test_a_damaged_file_of_a_search_is_one_line(tmp_path, capsys):
+    space = {"hyperparameters": {"learning_rate": [0.001]}, "recipe": {"epochs": 1}}
+    assert search(search_arguments(tmp_path, "a", space, "--search", "grid")) == 0
+    folder = tmp_path / "tune-a"
+    for file in ("trials/0/outcome.json", "oracle.json"):
+        whole = (folder / file).read_text()
+        for content in ("", "[]", "null", "{}", whole[:-9]):
+            (folder / file).write_text(content)
+            capsys.readouterr()
+            assert search(["search", "--resume", str(folder)]) == 2
+            error = capsys.readouterr().err
+            assert error.count("\n") == 1 and str(folder / file) in error
+        (folder / file).write_text(whole)
+    assert search(["search", "--resume", str(folder)]) == 0

@@ -4,6 +4,7 @@ import csv
 import json
 from pathlib import Path
 
+from fmkeras.errors import UserError
 from fmkeras.files import write_json
 
 TRIALS = "trials"
@@ -23,8 +24,8 @@ def write_plan(search: Path, trial_id: str, plan: dict) -> None:
 
 
 def read_plan(search: Path, trial_id: str) -> dict:
-    """Return what `write_plan` kept."""
-    return _read(trial_folder(search, trial_id) / PLAN)
+    """Return what `write_plan` kept; raise `UserError` where it is damaged."""
+    return _read(trial_folder(search, trial_id) / PLAN, "values")
 
 
 def write_outcome(search: Path, trial_id: str, outcome: dict) -> None:
@@ -33,9 +34,12 @@ def write_outcome(search: Path, trial_id: str, outcome: dict) -> None:
 
 
 def read_outcome(search: Path, trial_id: str) -> dict | None:
-    """Return what `write_outcome` kept, None for a trial that has not ended."""
+    """Return what `write_outcome` kept, None for a trial that has not ended.
+
+    Raises `UserError` for a file that is damaged, as after a power cut or a full disk.
+    """
     path = trial_folder(search, trial_id) / OUTCOME
-    return _read(path) if path.exists() else None
+    return _read(path, "state") if path.exists() else None
 
 
 def read_history(search: Path, trial_id: str) -> list[dict[str, float]]:
@@ -48,5 +52,15 @@ def read_history(search: Path, trial_id: str) -> list[dict[str, float]]:
     return [{name: float(value) for name, value in row.items()} for row in rows]
 
 
-def _read(path: Path) -> dict:
-    return json.loads(path.read_text(encoding="utf-8"))
+def _read(path: Path, key: str) -> dict:
+    """Return the JSON object of a file, which has `key`."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict) or key not in content:
+            raise ValueError(f"no JSON object with '{key}'")
+    except ValueError as error:
+        raise UserError(
+            f"The trial's file '{path}' is damaged ({error}); expected what the search "
+            "wrote: restore it, or search again under another NAME."
+        ) from error
+    return content
