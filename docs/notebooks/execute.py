@@ -40,6 +40,8 @@ def execute(path: Path, parameters: str | None = None) -> nbformat.NotebookNode:
         ),
         "FMKERAS_DATA": _data_dir(),
     }
+    # A backend of the caller's would keep the figures out of the notebook.
+    environment.pop("MPLBACKEND", None)
     with tempfile.TemporaryDirectory(prefix="fmkeras-") as folder:
         client = NotebookClient(
             book,
