@@ -7,7 +7,7 @@ import pytest
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# What `make test` and a run around the tests leave in the environment is not the tests'.
+# The tests do not depend on what make sets for its own commands.
 for name in ("FMKERAS_USED_BY", "FMKERAS_PARENT", "MAKEFLAGS", "MAKELEVEL", "MFLAGS"):
     os.environ.pop(name, None)
 # A shell starts what runs in the background deaf to Ctrl-C, which the tests send to
