@@ -1,4 +1,4 @@
-"""Changed copies of the training images: moved, mirrored, turned, erased, mixed.
+"""Augmentation of training images: translated, flipped, rotated, erased, mixed.
 
 What happens to each image is drawn by numpy from (seed, epoch) alone; the images are
 then changed inside the compiled step, on the device. So every backend sees the same

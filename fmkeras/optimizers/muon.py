@@ -125,12 +125,12 @@ def newton_schulz(matrix, steps: int = 5):
     is as good as orthogonal for the purpose.
     """
     # The products are of the shorter side.
-    turned = matrix.shape[0] > matrix.shape[1]
-    x = ops.transpose(matrix) if turned else matrix
+    tall = matrix.shape[0] > matrix.shape[1]
+    x = ops.transpose(matrix) if tall else matrix
     norm = ops.sqrt(ops.sum(ops.square(x)))
     x = x / ops.maximum(norm, _EPSILON)
     a, b, c = _COEFFICIENTS
     for _ in range(steps):
         gram = ops.matmul(x, ops.transpose(x))
         x = a * x + ops.matmul(b * gram + c * ops.matmul(gram, gram), x)
-    return ops.transpose(x) if turned else x
+    return ops.transpose(x) if tall else x

@@ -58,13 +58,13 @@ class Recipe:
             kept in their place; 0 for none.
         swa_epochs: the mean of the weights at the ends of the last so many epochs is
             measured and kept in their place; 0 for none.
-        crop_padding: each training image is moved by up to so many pixels in each
+        crop_padding: each training image is translated by up to so many pixels in each
             direction, zeros moving in: padding, then a random crop.
         flip: training images are flipped, left to right, a `flip_share` of them.
         flip_share: see `flip`.
-        rotation: each training image is turned by up to so many degrees either way.
-        erasing: the share of training images in which a random rectangle is painted
-            over.
+        rotation: each training image is rotated by up to so many degrees either way.
+        erasing: the share of training images in which a random rectangle is
+            erased.
         cutout: a square of so many pixels a side is erased from each training image,
             where it reaches over the border less; 0 for none.
         cutout_fill: what the square is filled with, zero (black) or mean (that of the

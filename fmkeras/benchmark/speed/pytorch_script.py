@@ -2,8 +2,8 @@
 
 `python -m fmkeras.benchmark.speed.pytorch_script DATA_DIR OUT` does what
 `fmkeras train --model lenet --epochs 1` does: reads the images, sets 5,000 aside,
-trains on the others, moved and mirrored, measures those set aside and the test images,
-saves the weights.
+trains on the others, translated and flipped, measures those set aside and the test
+images, saves the weights.
 """
 
 import gzip
@@ -37,8 +37,8 @@ def read(folder: Path, part: str) -> tuple[torch.Tensor, torch.Tensor]:
 
 def change(images: torch.Tensor) -> torch.Tensor:
     """Mirror half of the images; move each by up to a pixel, as a batch."""
-    mirrored = torch.rand(len(images), 1, 1, 1) < 0.5
-    images = torch.where(mirrored, images.flip(3), images)
+    flipped = torch.rand(len(images), 1, 1, 1) < 0.5
+    images = torch.where(flipped, images.flip(3), images)
     padded = F.pad(images, (1, 1, 1, 1))
     top, left = torch.randint(0, 3, (2, len(images), 1, 1))
     rows = torch.arange(28)[None, :, None] + top
