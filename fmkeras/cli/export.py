@@ -101,10 +101,12 @@ def export(args) -> int:
                 failed.append((name, export_format.name))
                 continue
             found.append(facts)
+            if args.record:
+                # After each: what was found is kept where a later one is interrupted.
+                write_json(EXPORTS, record_exports([facts], EXPORTS))
     if found:
         print("\n" + export_rows(found))
         print(f"Exports: {args.out}/MODEL/FORMAT/ (README.md in each says more)")
     if args.record and found:
-        write_json(EXPORTS, record_exports(found, EXPORTS))
         print(f"Record: {EXPORTS}")
     return 2 if failed else 0

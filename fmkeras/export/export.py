@@ -16,6 +16,7 @@ from fmkeras.artifacts.keras_file import FOLDER, find_artifact
 from fmkeras.artifacts.lookup import card_or_empty, class_names_of, load_for_dataset
 from fmkeras.datasets import Dataset
 from fmkeras.engines import predict
+from fmkeras.engines.device import describe_device
 from fmkeras.errors import UserError
 from fmkeras.evaluation.evaluate import as_probabilities
 from fmkeras.export.bundle import write_bundle
@@ -88,6 +89,7 @@ def export_model(
                 "source_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
                 "convert_seconds": round(seconds, 1),
                 "backend": export_format.backend or os.environ.get("KERAS_BACKEND"),
+                "device": describe_device(),
                 "runtime": {export_format.runtime: _version(export_format.runtime)},
                 "dataset": {"name": dataset.name, "checksum": dataset.checksum},
                 **compare(expected, received, dataset.y_test),
@@ -119,7 +121,7 @@ def compare(expected: np.ndarray, received: dict, labels: np.ndarray) -> dict:
 
     `expected` (n, classes) are of all test images; `received` holds `probabilities`
     of the same, `one` (1, classes) of the first alone, and `seconds` of single
-    images. The first 1,000 are compared.
+    images, with the `busy_cores` of other processes. The first 1,000 are compared.
     """
     ours, theirs = expected, received["probabilities"]
     count = min(COMPARED, len(ours))
@@ -140,6 +142,7 @@ def compare(expected: np.ndarray, received: dict, labels: np.ndarray) -> dict:
             "median": round(float(np.median(milliseconds)), 4),
             "p90": round(float(np.quantile(milliseconds, 0.9)), 4),
             "images": len(milliseconds),
+            "busy_cores": _finite(received["busy_cores"]),
         }
     return facts
 
@@ -197,6 +200,10 @@ def _run_process(module: str, words: list, backend: str | None, task: str) -> No
         lines = [line for line in answer.stderr.splitlines() if line.strip()]
         reason = lines[-1].strip() if lines else f"exit code {answer.returncode}"
         raise ExportFailed(f"Cannot {task}. Received: {reason[:300]}")
+
+
+def _finite(value) -> float | None:
+    return round(float(value), 2) if np.isfinite(value) else None
 
 
 def _pixels(images: np.ndarray) -> np.ndarray:

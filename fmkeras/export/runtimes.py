@@ -2,18 +2,23 @@
 
 Run as `python -m fmkeras.export.runtimes FORMAT FILE IMAGES OUTPUTS REPEATS`: IMAGES
 is a `.npy` file, float32 (n, 28, 28, 1); OUTPUTS becomes a `.npz` file of
-`probabilities`, `one` (those of the first image alone) and `seconds`, of REPEATS
-single images, on one thread.
+`probabilities`, `one` (those of the first image alone), `seconds`, of REPEATS single
+images, on one thread, and `busy_cores`, what other processes took meanwhile.
 """
 
+import os
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
 WARM_UP = 10
 BATCH = 500
+# The kernel counts hundredths of a second; a shorter look would round too much.
+LOOK = 0.3
+CPU_TIMES = Path("/proc/stat")
 
 
 def open_onnx(path: str) -> Callable:
@@ -104,18 +109,47 @@ RUNTIMES = {
 def measure(run: Callable, pixels: np.ndarray, repeats: int) -> dict:
     """Return `probabilities` (n, classes), `one` (1, classes) and `seconds` (repeats,).
 
-    `run(pixels)` takes any number of images; a batch is `BATCH` at most.
+    `run(pixels)` takes any number of images; a batch is `BATCH` at most. Where images
+    are timed, `busy_cores` are those that other processes kept busy just before or
+    just after, whichever were more.
     """
     one = np.array(run(pixels[:1]))
     batches = [pixels[i : i + BATCH] for i in range(0, len(pixels), BATCH)]
     probabilities = np.concatenate([np.array(run(batch)) for batch in batches])
-    seconds = []
-    for index in range(WARM_UP + repeats if repeats else 0):
+    result = {"probabilities": probabilities, "one": one, "seconds": []}
+    if not repeats:
+        return result
+    before, seconds = busy_cores(), []
+    for index in range(WARM_UP + repeats):
         image = pixels[index % len(pixels)][None]
         start = time.perf_counter()
         run(image)
         seconds.append(time.perf_counter() - start)
-    return {"probabilities": probabilities, "one": one, "seconds": seconds[WARM_UP:]}
+    busy = max(before, busy_cores())
+    return result | {"seconds": seconds[WARM_UP:], "busy_cores": busy}
+
+
+def busy_cores(seconds: float = LOOK) -> float:
+    """Return how many cores other processes keep busy; NaN where Linux does not tell.
+
+    Looks for `seconds`, in which this process rests.
+    """
+    try:
+        before, own = _cpu_seconds(), time.process_time()
+        start = time.perf_counter()
+        time.sleep(seconds)
+        passed = time.perf_counter() - start
+        others = _cpu_seconds() - before - (time.process_time() - own)
+    except OSError:
+        return float("nan")
+    return max(others / passed, 0.0)
+
+
+def _cpu_seconds() -> float:
+    """Return the seconds that all processes of the machine have computed so far."""
+    first = CPU_TIMES.read_text(encoding="ascii").splitlines()[0].split()
+    user, nice, system, _idle, _wait, *interrupts = map(int, first[1:8])
+    return (user + nice + system + sum(interrupts)) / os.sysconf("SC_CLK_TCK")
 
 
 def main(words: list[str]) -> None:

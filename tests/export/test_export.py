@@ -23,7 +23,7 @@ from fmkeras.export.export import (  # noqa: E402
     compare,
     export_model,
 )
-from fmkeras.export.runtimes import RUNTIMES, measure  # noqa: E402
+from fmkeras.export.runtimes import RUNTIMES, busy_cores, measure  # noqa: E402
 from fmkeras.export.table import export_rows, record_exports  # noqa: E402
 
 NAMES = ("circle", "square", "cross")
@@ -146,12 +146,14 @@ def test_differences_are_counted():
     received = np.array([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6]])
     labels = np.array([0, 1, 0])
     result = {"probabilities": received, "one": received[:1], "seconds": [0.002, 0.004]}
+    result |= {"busy_cores": np.float64("nan")}
     facts = compare(expected, result, labels)
     assert facts["max_difference"] == pytest.approx(0.2)
     assert (facts["same_classes"], facts["images"]) == (2, 3)
     assert facts["accuracy"] == pytest.approx(2 / 3)
     assert facts["source_accuracy"] == 1
     assert facts["latency_ms"]["median"] == pytest.approx(3)
+    assert facts["latency_ms"]["busy_cores"] is None
     facts |= {"model": "cnn", "format": "onnx", "bytes": 1, "source_bytes": 2}
     with pytest.raises(ExportFailed, match="2 of 3 classes"):
         check_equal(FORMATS["onnx"], facts)
@@ -169,7 +171,17 @@ def test_a_runtime_is_measured_in_batches_and_alone():
     found = measure(run, np.zeros((1_200, 28, 28, 1), np.float32), 3)
     assert found["probabilities"].shape == (1_200, 3)
     assert sizes[:4] == [1, 500, 500, 200] and set(sizes[4:]) == {1}
-    assert len(found["seconds"]) == 3
+    assert len(found["seconds"]) == 3 and found["busy_cores"] >= 0
+    assert "busy_cores" not in measure(run, np.zeros((1, 28, 28, 1)), 0)
+
+
+@pytest.mark.skipif(not Path("/proc/stat").exists(), reason="Linux tells it")
+def test_another_process_that_computes_is_noticed():
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as other:
+        try:
+            assert max(busy_cores() for _ in range(10)) > 0.3
+        finally:
+            other.kill()
 
 
 def test_what_is_missing_is_told(monkeypatch):

@@ -278,7 +278,7 @@ _TABLES: dict[str, Callable[[Path, str], str]] = {
     "parity": proof_table,
     "audit": suspects_table,
     "finetune": lambda root, argument: finetune_table(root),
-    "exports": lambda root, argument: exports_table(root),
+    "exports": exports_table,
     "search": search_table,
     "fit": fit_speed_table,
     "speed": speed_table,
