@@ -15,6 +15,7 @@ import keras
 from fmkeras.artifacts.load_error import load_error, read_version
 from fmkeras.artifacts.pair import card_path, replacing_pair
 from fmkeras.artifacts.portable import OLDEST, drop_newer_defaults
+from fmkeras.artifacts.rounding import compress_file
 from fmkeras.backends import block_imports
 from fmkeras.engines.structure import output_index
 from fmkeras.errors import UserError
@@ -35,6 +36,7 @@ def save_artifact(
     card: dict,
     folder: str | os.PathLike = FOLDER,
     class_names: Sequence[str] = CLASS_NAMES,
+    compress: bool = False,
 ) -> Path:
     """Write `NAME.keras` and its card `NAME.json`; return the path of the former.
 
@@ -42,6 +44,7 @@ def save_artifact(
     the precision of training, uncompiled, with a softmax at its end: Keras opens it
     on any backend without this package. `card` says how the model came about; what
     describes the file is added to it. Both files change together or not at all.
+    With `compress` the weights take less room, rounded ones far less.
     Raises `UserError` where the folder cannot be written.
     """
     if not name or Path(name).name != name:
@@ -52,6 +55,8 @@ def save_artifact(
         with block_imports("tensorflow"):
             to_inference_model(model).save(model_file)
         drop_newer_defaults(model_file)
+        if compress:
+            compress_file(model_file)
         content = model_file.read_bytes()
         facts = {
             "classes": list(class_names),
@@ -100,6 +105,11 @@ def find_artifact(path_or_name: str | os.PathLike, folder: str | os.PathLike) ->
             f"'{path}' is no .keras file; expected one, as "
             "keras.models.load_model(...).save('NAME.keras') writes it in the project "
             f"that it comes from. Received: {path.suffix or 'no .keras in its name'}"
+        )
+    if path.suffix == ".keras" and (remake := _remake(path)):
+        raise UserError(
+            f"There is no model file '{path}', its card alone is stored: the file is "
+            f"too large; expected one that you make: {remake}. Received: {path_or_name}"
         )
     names = sorted(file.stem for file in Path(folder).glob("[!.]*.keras"))
     raise UserError(
@@ -166,6 +176,13 @@ def _with_dtype(config: object, policy: str) -> object:
     if isinstance(config, list | tuple):
         return type(config)(_with_dtype(value, policy) for value in config)
     return config
+
+
+def _remake(path: Path) -> str | None:
+    """Return the command that makes a file of which the card alone is stored."""
+    if not card_path(path).exists():
+        return None
+    return read_card(path).get("remake")
 
 
 def _path_of(path_or_name: str | os.PathLike, folder: str | os.PathLike) -> Path:

@@ -206,7 +206,7 @@ def quickstart(args) -> None:
     args.model, args.runs, args.resume = "lenet_relu", RUNS, None
     args.init_from = args.freeze = None
     args.out, args.save, args.data = "runs/quickstart", "always", dataset.name
-    args.model_save = True
+    args.model_save, args.compact = True, False
     recipe = find_recipe("default", "lenet_relu").replace(epochs=5)
     run = _run_training(args, recipe, dataset, {})
     print(f"Evaluate it again: make evaluate MODEL={run.artifact}")
@@ -251,6 +251,7 @@ def _run_training(args, recipe: Recipe, dataset, model_options: dict):
             freeze=args.freeze,
             arguments=kept,
             save=args.save,
+            compact=args.compact,
         )
     except TrainingInterrupted as interrupt:
         print(f"\n{interrupt}", flush=True)
@@ -311,6 +312,12 @@ def _add_training(parser) -> None:
         "--resume",
         metavar="DIR",
         help="go on with an interrupted run: its folder, or last; needs nothing else",
+    )
+    parser.add_argument(
+        "--compact",
+        action="store_true",
+        help="put a large model into --out with its weights rounded to as few bits as "
+        "cost nothing on the validation images, and of a very large one the card alone",
     )
     parser.add_argument(
         "--save",

@@ -1,5 +1,6 @@
 """A run's model in the folder of saved models: put there, but not over a better one."""
 
+import json
 import shlex
 import shutil
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 from fmkeras.artifacts.keras_file import has_card, read_card
 from fmkeras.artifacts.pair import replacing_pair
 from fmkeras.errors import UserError
+from fmkeras.files import write_json
+from fmkeras.locks import folder_locked
 
 CHOICES = ("better", "always", "never")
 # What makes two validation subsets the same images.
@@ -37,6 +40,23 @@ def publish_model(kept: Path, folder: str | Path, save: str) -> tuple[Path, str]
         shutil.copyfile(kept, model_file)
         shutil.copyfile(kept.with_suffix(".json"), card_file)
     return target, better
+
+
+def publish_card(kept: Path, folder: str | Path) -> tuple[Path, str]:
+    """Put the card of a run's model into `folder` without the file, which is too large.
+
+    Returns where the model is, and a line that says so. The card says how to make the
+    file. A file of that name which is in `folder` stays, with its card.
+    """
+    target = Path(folder) / kept.name
+    if target.exists():
+        return kept, f"'{target}' stays."
+    card = json.loads(kept.with_suffix(".json").read_text(encoding="utf-8"))
+    remake = f"make zoo MODELS={card['model']}"
+    made = {"file": None, "sha256": None, "remake": remake}
+    with folder_locked(Path(folder)):
+        write_json(target.with_suffix(".json"), card | made)
+    return kept, f"'{folder}' has its card alone: the file is too large to be kept."
 
 
 def _reason_to_keep(kept: Path, target: Path) -> str:

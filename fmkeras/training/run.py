@@ -37,9 +37,10 @@ from fmkeras.training.callbacks import (
     TensorBoardLog,
 )
 from fmkeras.training.checkpoint import Checkpoint
+from fmkeras.training.compact import compact_model, is_card_alone
 from fmkeras.training.inference import TestLog, inference_figures
 from fmkeras.training.per_class import PerClassMetrics
-from fmkeras.training.publish import publish_model
+from fmkeras.training.publish import publish_card, publish_model
 from fmkeras.training.record import describe_dataset, describe_run, describe_teacher
 from fmkeras.training.run_dir import (
     RECORD,
@@ -123,6 +124,7 @@ def train(
     callbacks: Iterable[keras.callbacks.Callback] = (),
     init_from: str | Path | None = None,
     freeze: str | None = None,
+    compact: bool = False,
 ) -> RunResult:
     """Train a network, choose the best epoch, evaluate the test set once, and save.
 
@@ -146,6 +148,8 @@ def train(
         init_from: a `.keras` file, or a name of saved_models, whose weights training
             begins with; its last layer is made anew where the classes are others.
         freeze: the name of a layer; up to it no layer is trained.
+        compact: put a file of rounded weights into `out` where that of the run is
+            large, and the card alone where it is very large (see `compact_model`).
 
     Raises `UserError` for settings that do not work, before any training, and
     `TrainingInterrupted`, a `KeyboardInterrupt`, where Ctrl-C ended it.
@@ -194,7 +198,15 @@ def train(
             fitted.model, name, record, folder, dataset.class_names
         )
         write_json(folder / RECORD, record)
-        artifact, note = publish_model(kept, out, save)
+    card_alone = compact and save != "never" and is_card_alone(kept.stat().st_size)
+    if compact and not card_alone:
+        with signals.at_once(lambda: resume_text(folder)):
+            kept = compact_model(fitted.model, record, dataset, kept)
+    with signals.deferred():
+        if card_alone:
+            artifact, note = publish_card(kept, out)
+        else:
+            artifact, note = publish_model(kept, out, save)
     return RunResult(folder, artifact, evaluation, record, note)
 
 

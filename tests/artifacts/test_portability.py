@@ -1,6 +1,7 @@
 """Files of every backend, opened on every backend where fmkeras is not to be had."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fmkeras.artifacts.rounding import compress_file
 from fmkeras.datasets import DataNotFound, load_dataset
 
 ROOT = Path(__file__).parents[2]
@@ -61,6 +63,11 @@ def files(tmp_path_factory):
         flags += f" --test-size 100 --runs {folder} --out {folder}"
         run([sys.executable, "-m", "fmkeras", *flags.split()], backend, ROOT)
         made[backend] = folder / "lenet_relu-garments.keras"
+    # Compressed, as large networks are stored.
+    compressed = tmp_path_factory.mktemp("compressed") / "mynet.keras"
+    shutil.copy(ROOT / "saved_models/mynet.keras", compressed)
+    compress_file(compressed)
+    made["compressed"] = compressed
     return made | {p.stem: p for p in sorted(ROOT.glob("saved_models/*.keras"))}
 
 

@@ -111,17 +111,18 @@ def overview_table(root: Path, argument: str = "") -> str:
 
 
 def saved_table(root: Path, argument: str = "") -> str:
-    """Every `.keras` file of saved_models, from its card."""
+    """Every model of saved_models, from its card; of some there is no file."""
     rows = []
-    for path in sorted((root / SAVED_MODELS).glob("*.keras")):
-        card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    for path in sorted((root / SAVED_MODELS).glob("[!.]*.json")):
+        card = json.loads(path.read_text(encoding="utf-8"))
         low, high = card["test"]["accuracy_interval_95"]
         recipe = card["recipe"]
         rows.append(
             (
-                f"[`{path.name}`]({path.name})",
+                _file_cell(card),
                 f"{card['parameters']:,}",
                 f"{card['bytes'] / 1e6:.2f} MB",
+                _bits_cell(card),
                 percent(card["test"]["accuracy"]),
                 f"{100 * low:.2f} to {100 * high:.2f} %",
                 card["dataset"]["name"],
@@ -135,6 +136,7 @@ def saved_table(root: Path, argument: str = "") -> str:
         "file",
         "parameters",
         "size",
+        "bits",
         "test accuracy",
         "95 % interval",
         "data",
@@ -143,7 +145,22 @@ def saved_table(root: Path, argument: str = "") -> str:
         "seed",
         "",
     )
-    return markdown_table(heads, rows, "lrrrllllrl")
+    return markdown_table(heads, rows, "lrrrrllllrl")
+
+
+def _file_cell(card: dict) -> str:
+    if card["file"]:
+        return f"[`{card['file']}`]({card['file']})"
+    return f"card alone: `{card['remake']}`"
+
+
+def _bits_cell(card: dict) -> str:
+    """Return the significant bits of the weights, and what rounding them cost."""
+    facts = card.get("rounding")
+    if not facts:
+        return "24"
+    lost = 100 * (facts["accuracy"] - facts["accuracy_before"])
+    return f"{facts['significant_bits']} ({lost:+.2f})"
 
 
 def study_table(root: Path, argument: str) -> str:
