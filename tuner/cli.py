@@ -60,8 +60,8 @@ def build_parser() -> argparse.ArgumentParser:
         "--host",
         default="127.0.0.1",
         metavar="HOST",
-        help="to listen at; 0.0.0.0 for workers of other machines, which anybody who "
-        "reaches the port can pretend to be (default: 127.0.0.1, this machine alone)",
+        help="to listen at; 0.0.0.0 for workers elsewhere, which need the token "
+        "in the folder of the search (default: 127.0.0.1, this machine)",
     )
     chief_parser.add_argument(
         "--port",

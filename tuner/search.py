@@ -1,5 +1,6 @@
 """A search in this process: KerasTuner asks for trials, `run_trial` trains them."""
 
+import os
 import time
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from keras_tuner.engine.trial import TrialStatus
 
 from fmkeras.datasets import Dataset
 from tuner.distributed.heartbeat import Heartbeat
+from tuner.distributed.token import sign_calls
 from tuner.oracles import (
     STATE,
     BayesianOracle,
@@ -55,6 +57,10 @@ class Search(BaseTuner):
         heart: Heartbeat | None = None,
     ) -> None:
         super().__init__(oracle, directory=str(folder.parent), project_name=folder.name)
+        if self.oracle is not oracle:
+            address = os.environ["KERASTUNER_ORACLE_IP"]
+            port = os.environ["KERASTUNER_ORACLE_PORT"]
+            sign_calls(self.oracle, f"{address}:{port}", folder)
         self.settings = settings
         self.dataset = dataset
         self.folder = folder

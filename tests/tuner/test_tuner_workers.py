@@ -7,7 +7,9 @@ import threading
 import time
 from types import SimpleNamespace
 
+import grpc
 import pytest
+from keras_tuner.src.distribute.oracle_client import OracleClient
 from support.tuning import GRID, RANGES, figures, search, search_arguments, start
 
 from fmkeras.errors import UserError
@@ -15,6 +17,7 @@ from tuner.cli import build_parser, make_settings
 from tuner.distributed import heartbeat
 from tuner.distributed.chief import Chief
 from tuner.distributed.heartbeat import Heartbeat, trial_of
+from tuner.distributed.token import FILE
 from tuner.distributed.workers import Workers, share_of_cores
 from tuner.search import Search, build_oracle
 from tuner.settings import save_or_check
@@ -112,6 +115,29 @@ def test_a_chief_without_workers_does_not_wait_for_ever(begun):
     with Chief(build_oracle(settings, folder), "127.0.0.1:0", patience=0.2) as chief:
         with pytest.raises(UserError, match="No worker for 0 seconds"):
             until_done(chief)
+
+
+def test_a_call_without_the_token_is_refused(begun, monkeypatch):
+    settings, folder = begun
+    oracle = build_oracle(settings, folder)
+    with Chief(oracle, "127.0.0.1:0") as chief:
+        assert (folder / FILE).stat().st_mode & 0o777 == 0o600
+        join_as(monkeypatch, chief, "stranger")
+        # KerasTuner's own client, which knows of no token.
+        client = OracleClient(oracle)
+        for call in (client.get_space, lambda: client.create_trial("stranger")):
+            with pytest.raises(grpc.RpcError) as error:
+                call()
+            assert error.value.code() == grpc.StatusCode.UNAUTHENTICATED
+        assert oracle.trials == {}
+        worker = Search(build_oracle(settings, folder), settings, None, folder)
+        assert worker.oracle.create_trial("stranger").trial_id == "0"
+        with pytest.raises(grpc.RpcError) as error:
+            worker.oracle.get_trial("of another search")
+        assert error.value.code() == grpc.StatusCode.NOT_FOUND
+    (folder / FILE).unlink()
+    with pytest.raises(UserError, match="token of the chief cannot be read"):
+        Search(build_oracle(settings, folder), settings, None, folder)
 
 
 def test_a_port_in_use_is_one_line(begun):

@@ -9,6 +9,7 @@ from keras_tuner.src.distribute.oracle_chief import OracleServicer
 
 from fmkeras.errors import UserError
 from tuner.distributed.heartbeat import beat_of
+from tuner.distributed.token import TokenCheck, make_token
 from tuner.oracles import DurableOracle
 
 # A worker that has not moved for so long is taken for dead, its trial given away.
@@ -44,7 +45,7 @@ class Servicer(OracleServicer):
         return super().GetTrial(request, context)
 
     def _refuse_unknown(self, trial_id: str, context) -> None:
-        """Refuse a trial that this search has not: the port is open to anybody."""
+        """Refuse a trial that this search has not; KerasTuner's own would end."""
         if trial_id not in self.oracle.trials:
             context.abort(grpc.StatusCode.NOT_FOUND, "This search has no such trial.")
 
@@ -71,7 +72,10 @@ class Chief:
         self.silence = silence
         self.patience = patience
         self.servicer = Servicer(oracle)
-        self._server = grpc.server(futures.ThreadPoolExecutor(max_workers=1))
+        self._server = grpc.server(
+            futures.ThreadPoolExecutor(max_workers=1),
+            interceptors=[TokenCheck(make_token(oracle.folder))],
+        )
         service = protos.get_service_grpc()
         service.add_OracleServicer_to_server(self.servicer, self._server)
         try:
