@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[1]
 # Of fmkeras, package by package.
 ORDER = (
     "errors",
+    "durations",
     "signals",
     "files",
     "labels",

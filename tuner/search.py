@@ -65,6 +65,7 @@ class Search(BaseTuner):
         self.dataset = dataset
         self.folder = folder
         self.heart = heart
+        self._estimated = False
 
     def search(self) -> None:
         """Train trials until the oracle has no more."""
@@ -82,7 +83,27 @@ class Search(BaseTuner):
         if self.heart is not None:
             self.heart.trial = trial.trial_id
             self.heart.beat()
-        return run_trial(self.settings, self.dataset, self.folder, trial.trial_id)
+        return run_trial(
+            self.settings,
+            self.dataset,
+            self.folder,
+            trial.trial_id,
+            self._trials_to_estimate(trial),
+        )
+
+    def _trials_to_estimate(self, trial) -> int:
+        """Return how many trials are left, at the first one; then 0.
+
+        Later ones are known from the trials that ended. Hyperband's have other
+        numbers of epochs, and a worker knows only its own.
+        """
+        if self.heart is not None or self.settings.search == "hyperband":
+            return 0
+        if self._estimated:
+            return 0
+        self._estimated = True
+        ended = len(self.oracle.trials) - 1
+        return max(self.oracle.planned() - ended, 1)
 
     def save(self) -> None:
         """Nothing: the oracle saves itself, and a tuner has no state of its own."""

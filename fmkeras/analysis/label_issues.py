@@ -20,6 +20,7 @@ from fmkeras.files import make_folder, replacing, write_json
 from fmkeras.labels import CLASS_NAMES
 from fmkeras.provenance import provenance
 from fmkeras.recipes import Recipe
+from fmkeras.training.progress import TimeEstimate
 from fmkeras.training.run import fit
 
 FOLDER = "runs/audit"
@@ -155,15 +156,16 @@ def _out_of_sample(dataset, model_name, recipe, folder, folds, seed):
         print(f"Fold {number + 1} of {folds}", flush=True)
         found = _kept(folder / f"{name}.npz")
         if found is None:
+            left = folds - number
             found = _train_fold(
-                dataset, others, fold, model_name, recipe, seed, folder, name
+                dataset, others, fold, model_name, recipe, seed, folder, name, left
             )
         train[fold] = found[0]
         test += found[1] / folds
     return train, test
 
 
-def _train_fold(dataset, others, fold, model_name, recipe, seed, folder, name):
+def _train_fold(dataset, others, fold, model_name, recipe, seed, folder, name, left):
     part = Dataset(
         name=dataset.name,
         x_train=dataset.x_train[others],
@@ -174,7 +176,14 @@ def _train_fold(dataset, others, fold, model_name, recipe, seed, folder, name):
         checksum=dataset.checksum,
         class_names=dataset.class_names,
     )
-    fitted = fit(model_name, recipe, part, folder=folder / name, seed=seed)
+    fitted = fit(
+        model_name,
+        recipe,
+        part,
+        folder=folder / name,
+        seed=seed,
+        callbacks=[TimeEstimate(recipe.batch_size, trainings=left, advise=False)],
+    )
     found = [
         np.exp(log_softmax(predict(fitted.model, images).astype(np.float64)))
         for images in (part.x_test, dataset.x_test)

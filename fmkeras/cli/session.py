@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fmkeras import signals
 from fmkeras.backends import block_imports
+from fmkeras.cli.make_words import in_make_words
 from fmkeras.cli.terminal import suppress_native_logs
 from fmkeras.errors import UserError
 
@@ -54,6 +55,14 @@ def print_device() -> None:
     reason = unusable_gpu()
     if reason:
         print(reason, file=sys.stderr)
+
+
+def log_beside_bar(line: str) -> None:
+    """Print a line, in make's words where make is used, above a bar that is shown."""
+    from tqdm import tqdm
+
+    with tqdm.external_write_mode(file=sys.stdout):
+        print(in_make_words(line), flush=True)
 
 
 def split_words(values: Iterable[str]) -> list[str]:

@@ -9,7 +9,12 @@ from pathlib import Path
 
 from fmkeras.backends import set_backend
 from fmkeras.cli import flags
-from fmkeras.cli.session import import_keras, load_data, print_device
+from fmkeras.cli.session import (
+    import_keras,
+    load_data,
+    log_beside_bar,
+    print_device,
+)
 from fmkeras.datasets.splits import limit_training
 from fmkeras.errors import UserError
 from fmkeras.recipes import (
@@ -206,7 +211,7 @@ def quickstart(args) -> None:
     args.model, args.runs, args.resume = "lenet_relu", RUNS, None
     args.init_from = args.freeze = None
     args.out, args.save, args.data = "runs/quickstart", "always", dataset.name
-    args.model_save, args.compact = True, False
+    args.model_save, args.compact, args.trainings = True, False, 1
     recipe = find_recipe("default", "lenet_relu").replace(epochs=5)
     run = _run_training(args, recipe, dataset, {})
     print(f"Evaluate it again: make evaluate MODEL={run.artifact}")
@@ -218,16 +223,15 @@ def _run_training(args, recipe: Recipe, dataset, model_options: dict):
     from fmkeras.datasets.splits import split_dataset
     from fmkeras.evaluation.text import evaluation_text
     from fmkeras.training.auto import resolve_execution
+    from fmkeras.training.header import ParametersLine, header_lines
+    from fmkeras.training.progress import TimeEstimate
     from fmkeras.training.run import train as run_training
     from fmkeras.training.run_dir import TrainingInterrupted
 
-    train_size = len(split_dataset(dataset, args.seed, recipe.data_split).train)
-    execution = resolve_execution(recipe, args.model, train_size)
-    print(
-        f"{args.model} on {dataset.name} ({dataset.source}), "
-        f"recipe {recipe.name}, {execution.precision}, seed {args.seed}",
-        flush=True,
-    )
+    split = split_dataset(dataset, args.seed, recipe.data_split)
+    execution = resolve_execution(recipe, args.model, len(split.train))
+    for line in header_lines(args.model, dataset, split, recipe, execution, args.seed):
+        print(line, flush=True)
     if execution.compile:
         print(
             "The training step is compiled first; this takes seconds to minutes, "
@@ -252,6 +256,10 @@ def _run_training(args, recipe: Recipe, dataset, model_options: dict):
             arguments=kept,
             save=args.save,
             compact=args.compact,
+            callbacks=[
+                ParametersLine(log_beside_bar),
+                TimeEstimate(recipe.batch_size, log_beside_bar, args.trainings),
+            ],
         )
     except TrainingInterrupted as interrupt:
         print(f"\n{interrupt}", flush=True)
@@ -283,6 +291,10 @@ def _name_interrupted_run(runs: str, model: str, recipe: Recipe, seed: int) -> N
 
 
 def _add_training(parser) -> None:
+    # How many trainings of this length a command that started it has left, with it.
+    parser.add_argument(
+        "--trainings", type=flags.positive_number, default=1, help=argparse.SUPPRESS
+    )
     parser.add_argument(
         "--limit",
         type=flags.whole_number,

@@ -10,9 +10,11 @@ import numpy as np
 from fmkeras.datasets import Dataset
 from fmkeras.datasets.dataset import content_checksum
 from fmkeras.datasets.splits import limit_training
+from fmkeras.durations import Countdown
 from fmkeras.errors import UserError
 from fmkeras.provenance import provenance
 from fmkeras.recipes import Recipe
+from fmkeras.training.progress import TimeEstimate
 from fmkeras.training.run import train
 
 WAYS = ("from scratch", "fine-tuned")
@@ -41,6 +43,10 @@ def finetune(
     """
     chosen = select_classes(dataset, class_names)
     others = [name for name in dataset.class_names if name not in class_names]
+
+    def estimate(trainings: int = 1) -> TimeEstimate:
+        return TimeEstimate(recipe.batch_size, log, trainings, advise=False)
+
     pretrained = train(
         model_name,
         recipe.replace(epochs=pretrain_epochs),
@@ -48,9 +54,11 @@ def finetune(
         seed=seeds[0],
         out=Path(folder) / "pretrained",
         runs=Path(folder) / "runs",
+        callbacks=[estimate()],
     )
     log(f"Pretrained on {', '.join(others)}: {pretrained.evaluation.accuracy:.4f}")
     rows = []
+    countdown = Countdown(len(seeds) * len(WAYS), "trainings", log)
     for seed in seeds:
         few = limit_training(chosen, images, seed)
         for way in WAYS:
@@ -62,9 +70,11 @@ def finetune(
                 out=None,
                 runs=Path(folder) / "runs",
                 init_from=pretrained.artifact if way == "fine-tuned" else None,
+                callbacks=[estimate(countdown.left)],
             )
             accuracy = run.evaluation.accuracy
             log(f"Seed {seed}, {way}: test accuracy {accuracy:.4f}")
+            countdown.done()
             rows.append(
                 {
                     "seed": seed,

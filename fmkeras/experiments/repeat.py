@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from fmkeras.durations import Countdown
 from fmkeras.errors import UserError
 from fmkeras.files import replacing
 from fmkeras.locks import locked
@@ -33,19 +34,25 @@ def repeat(
     where a run fails.
     """
     kept = []
-    for seed in seeds:
-        for backend in backends:
-            label = f"{model}-{backend}-seed{seed}"
-            record = records / name / f"{label}.json"
-            if record.exists():
-                print(f"{label}: record found, {record}", flush=True)
-            else:
-                folder = runs / name / label
-                # Two at once would train in the same folder.
-                with locked(folder, f"the study {name}"):
-                    _train(model, backend, seed, folder, arguments)
-                    _keep(folder, record)
-            kept.append(json.loads(record.read_text(encoding="utf-8")))
+    pairs = [(seed, backend) for seed in seeds for backend in backends]
+    countdown = Countdown(
+        len(pairs), "trainings", log=lambda line: print(line, flush=True)
+    )
+    for seed, backend in pairs:
+        label = f"{model}-{backend}-seed{seed}"
+        record = records / name / f"{label}.json"
+        if record.exists():
+            print(f"{label}: record found, {record}", flush=True)
+            countdown.skip()
+        else:
+            folder = runs / name / label
+            # Two at once would train in the same folder.
+            with locked(folder, f"the study {name}"):
+                left = ["--trainings", str(countdown.left)]
+                _train(model, backend, seed, folder, [*left, *arguments])
+                _keep(folder, record)
+            countdown.done()
+        kept.append(json.loads(record.read_text(encoding="utf-8")))
     return kept
 
 

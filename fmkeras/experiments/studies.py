@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fmkeras.datasets import Dataset
+from fmkeras.durations import Countdown
 from fmkeras.errors import UserError
 from fmkeras.files import write_json
 from fmkeras.recipes import Recipe
@@ -157,6 +158,7 @@ def run_study(
     study's have a folder of their own; `labels` takes some cases only. Raises
     `UserError` for an unknown name, and for a case that cannot be trained.
     """
+    from fmkeras.training.progress import TimeEstimate
     from fmkeras.training.run import fit
 
     study = find_study(name)
@@ -167,6 +169,8 @@ def run_study(
         folder += f"-{epochs}-epochs"
     cases = _chosen(study, labels)
     found = []
+    seeds = list(seeds)
+    countdown = Countdown(len(seeds) * len(cases), "cases", log)
     for seed in seeds:
         for label, case in cases.items():
             file = f"{_file_name(label)}-seed{seed}"
@@ -174,6 +178,7 @@ def run_study(
             if record.exists():
                 log(f"{label}, seed {seed}: kept from before, {record}")
                 found.append(json.loads(record.read_text()))
+                countdown.skip()
                 continue
             log(f"{label}, seed {seed}")
             fitted = fit(
@@ -183,9 +188,13 @@ def run_study(
                 folder=runs / folder / file,
                 seed=seed,
                 model_options=case.options,
+                callbacks=[
+                    TimeEstimate(recipe.batch_size, log, countdown.left, advise=False)
+                ],
             )
             found.append({"study": name, "case": label, **fitted.record})
             write_json(record, found[-1])
+            countdown.done()
     return found
 
 

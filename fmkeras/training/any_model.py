@@ -8,8 +8,8 @@ import numpy as np
 from fmkeras.engines.compiled import create_compiled_engine
 from fmkeras.engines.compiled.base import Arrays
 from fmkeras.errors import UserError
-from fmkeras.training.callbacks import ProgressBar
 from fmkeras.training.per_class import PerClassMetrics
+from fmkeras.training.progress import ProgressBar
 
 
 def fit(

@@ -1,75 +1,14 @@
-"""Keras callbacks of a run: progress bar, CSV logs, TensorBoard."""
+"""Keras callbacks of a run: signals, CSV logs, TensorBoard."""
 
-import sys
 import time
 from pathlib import Path
 
 import keras
-from tqdm.auto import tqdm
 
 from fmkeras import signals
 from fmkeras.files import write_csv
 from fmkeras.training.per_class import PerClassMetrics
 from fmkeras.training.run_dir import check_run_dir
-
-
-class ProgressBar(keras.callbacks.Callback):
-    """Shows a bar per epoch: images done, loss, accuracy, images/s, time left.
-
-    In a terminal and in a notebook; elsewhere it prints a line per epoch instead.
-    """
-
-    takes_chunks = True  # A call for several batches will do.
-
-    def __init__(self, train_size: int, batch_size: int) -> None:
-        super().__init__()
-        self.train_size = train_size
-        self.batch_size = batch_size
-        self._bar = None
-        self._began = 0.0
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self._began = time.perf_counter()
-        self._bar = tqdm(
-            desc=f"Epoch {epoch + 1}/{self.params['epochs']}",
-            total=self.train_size,
-            unit=" images",
-            unit_scale=True,
-            leave=False,
-            dynamic_ncols=True,
-            disable=not (sys.stderr.isatty() or "ipykernel" in sys.modules),
-        )
-
-    def on_train_batch_end(self, batch, logs=None):
-        done = min((batch + 1) * self.batch_size, self.train_size)
-        shown = {n: f"{logs[n]:.4f}" for n in ("loss", "accuracy") if n in logs}
-        self._bar.set_postfix(shown, refresh=False)
-        self._bar.update(done - self._bar.n)
-
-    def on_epoch_end(self, epoch, logs=None):
-        self._bar.close()
-        epochs = self.params["epochs"]
-        # Runs log the seconds of training alone.
-        seconds = logs.get("seconds", time.perf_counter() - self._began)
-        names = [
-            f"{prefix}{figure}"
-            for prefix in ("", "val_", "test_")
-            for figure in ("loss", "accuracy")
-        ]
-        figures = [f"{n} {logs[n]:.4f}" for n in names if n in logs]
-        if "learning_rate" in logs:
-            figures.append(f"rate {logs['learning_rate']:.3g}")
-        print(
-            f"Epoch {epoch + 1:>{len(str(epochs))}}/{epochs}  "
-            f"{'  '.join(figures)}  {self.train_size / seconds:,.0f} images/s  "
-            f"{_clock(seconds * (epochs - epoch - 1))} left",
-            flush=True,
-        )
-
-    def close(self) -> None:
-        """Remove the bar of an interrupted epoch."""
-        if self._bar is not None:
-            self._bar.close()
 
 
 class HeedSignals(keras.callbacks.Callback):
@@ -167,9 +106,3 @@ class TensorBoardLog(keras.callbacks.Callback):
         event = Event(wall_time=time.time(), **content)
         self._file.write(event.SerializeToString())
         self._file.flush()
-
-
-def _clock(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

@@ -32,7 +32,6 @@ from fmkeras.training.builders import (
 )
 from fmkeras.training.callbacks import (
     HeedSignals,
-    ProgressBar,
     RunLog,
     TensorBoardLog,
 )
@@ -40,6 +39,7 @@ from fmkeras.training.checkpoint import Checkpoint
 from fmkeras.training.compact import compact_model, is_card_alone
 from fmkeras.training.inference import TestLog, inference_figures
 from fmkeras.training.per_class import PerClassMetrics
+from fmkeras.training.progress import ProgressBar
 from fmkeras.training.publish import publish_card, publish_model
 from fmkeras.training.record import describe_dataset, describe_run, describe_teacher
 from fmkeras.training.run_dir import (

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from keras_tuner.engine.trial import Trial, TrialStatus
 
+from fmkeras.durations import about
 from tuner.oracles import DurableOracle
 from tuner.results.summary import best_row, trial_rows
 from tuner.settings import Settings
@@ -68,20 +69,13 @@ class Progress:
             )
         if len(self._ends) > 1 and left + running:
             pace = (self._ends[-1] - self._ends[0]) / (len(self._ends) - 1)
-            words += f"; about {clock(pace * (left + running))} left at this pace"
+            words += f"; {about(pace * (left + running))} left at this pace"
         return f"Search: {words}"
 
 
 def describe_values(values: dict) -> str:
     """Return hyperparameters as words: batch_size 10, learning_rate 0.001."""
     return ", ".join(f"{name} {_text(value)}" for name, value in values.items())
-
-
-def clock(seconds: float) -> str:
-    """Return hours, minutes and seconds as 1:02:03."""
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
 def _text(value) -> str:

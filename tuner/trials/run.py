@@ -11,6 +11,7 @@ import keras
 from fmkeras.datasets import Dataset
 from fmkeras.files import replacing, write_json
 from fmkeras.recipes.recipe import Recipe
+from fmkeras.training.progress import TimeEstimate
 from fmkeras.training.run import CHECKPOINT, fit
 from fmkeras.training.run_dir import CONFIG
 from tuner.settings import Settings
@@ -20,19 +21,24 @@ from tuner.trials.tensorboard import write_hyperparameters
 
 
 def run_trial(
-    settings: Settings, dataset: Dataset, search: Path, trial_id: str
+    settings: Settings,
+    dataset: Dataset,
+    search: Path,
+    trial_id: str,
+    trials_left: int = 0,
 ) -> dict:
     """Train a trial as its plan says, or go on with it; return its outcome.
 
     A trial that ended before is not repeated. What goes wrong within it (a loss that
     is no number, no memory) is its outcome, state failed; a file that cannot be
-    written ends the search.
+    written ends the search. With `trials_left`, this one included, it says after its
+    first batches how long all of them will take.
     """
     outcome = trial_files.read_outcome(search, trial_id)
     if outcome is not None:
         return outcome
     try:
-        outcome = _train(settings, dataset, search, trial_id)
+        outcome = _train(settings, dataset, search, trial_id, trials_left)
     except OSError:
         raise
     except Exception as error:  # A backend's own errors have no common type.
@@ -61,7 +67,7 @@ def describe_error(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}"[:500]
 
 
-def _train(settings, dataset, search, trial_id) -> dict:
+def _train(settings, dataset, search, trial_id, trials_left) -> dict:
     plan = trial_files.read_plan(search, trial_id)
     recipe, options = trial_recipe(settings, plan)
     folder = trial_files.trial_folder(search, trial_id)
@@ -69,6 +75,7 @@ def _train(settings, dataset, search, trial_id) -> dict:
     if plan.get("earlier"):
         earlier = trial_files.trial_folder(search, plan["earlier"])
         _go_on_from(earlier, folder, recipe)
+    estimate = TimeEstimate(recipe.batch_size, trainings=trials_left, advise=False)
     fitted = fit(
         settings.model,
         recipe,
@@ -76,6 +83,7 @@ def _train(settings, dataset, search, trial_id) -> dict:
         folder=folder,
         seed=settings.seed,
         model_options=options,
+        callbacks=[estimate] if trials_left else [],
     )
     row = fitted.history[fitted.kept_epoch - 1]
     if not math.isfinite(row[settings.objective]):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from fmkeras.backends import BACKENDS
+from fmkeras.durations import Countdown
 from fmkeras.errors import UserError
 from fmkeras.files import write_json
 from fmkeras.models import list_models, model_info
@@ -49,12 +50,14 @@ def run_parity(
                 f"Received: {backend!r}"
             )
     results = {} if out is None else _kept(Path(out))
+    countdown = Countdown(len(names) * len(backends), "comparisons", log)
     origin = provenance() | {"cores": os.cpu_count()}
     for backend in backends:
         for measured in _measure(backend, names):
             result = measured | {"proven": has_passed(measured)} | origin
             results[measured["name"], backend] = result
             log(_line(result))
+            countdown.done()
     order = [*list_models(variants=True)]
     ranked = sorted(
         results.values(),

@@ -12,6 +12,7 @@ from fmkeras.benchmark.speed.rounds import (
     WorkerProcess,
     run_rounds,
 )
+from fmkeras.durations import Countdown
 from fmkeras.errors import UserError
 from fmkeras.files import write_json
 from fmkeras.provenance import provenance
@@ -70,9 +71,11 @@ def run_fit_benchmark(
     }
     record = load_or_create_record(Path(out), settings)
     record["machine"] = {"cores": os.cpu_count()}
+    countdown = Countdown(len(names), "models", log)
     for name in names:
         if name in record["models"]:
             log(f"{name}: measured before")
+            countdown.skip()
             continue
         entry: dict = {"first_step": {}, "batch": {}}
         try:
@@ -101,6 +104,7 @@ def run_fit_benchmark(
             ) from error
         record["models"][name] = entry | provenance()
         write_json(out, record)
+        countdown.done()
     return record
 
 

@@ -5,12 +5,14 @@ ratio of their medians, not the seconds.
 """
 
 import contextlib
+import itertools
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from fmkeras.backends import BACKENDS
 from fmkeras.benchmark.speed.end_to_end import measure_end_to_end
+from fmkeras.benchmark.speed.expected import expected_seconds
 from fmkeras.benchmark.speed.memory import available_memory
 from fmkeras.benchmark.speed.record import load_or_create_record
 from fmkeras.benchmark.speed.rounds import (
@@ -20,6 +22,7 @@ from fmkeras.benchmark.speed.rounds import (
     for_each_worker,
     run_rounds,
 )
+from fmkeras.durations import Countdown, about
 from fmkeras.errors import UserError
 from fmkeras.files import write_json
 from fmkeras.models import list_models, model_info
@@ -121,9 +124,16 @@ def run_benchmark(
         write_json(out, record)
         log(f"  {record['whole_run']['ratio']:.2f} times a plain script's time")
     costs = _multiply_adds(names)
+    expected = [expected_seconds(name, competitors, settings) for name in names]
+    new = [n not in record["models"] for n in names]
+    if any(new):
+        seconds = sum(itertools.compress(expected, new))
+        log(f"{sum(new)} networks: {about(seconds)}, by the rates that are shipped")
+    countdown = Countdown(len(names), "networks", log, expected)
     for number, name in enumerate(names):
         if name in record["models"]:
             log(f"{name}: measured before")
+            countdown.skip()
             continue
         log(f"{name} ({number + 1} of {len(names)})")
         operations = STEP_OPERATIONS * costs[name] * batch_size
@@ -135,6 +145,7 @@ def run_benchmark(
             entry = _measure(name, competitors, settings, log)
         record["models"][name] = {"multiply_adds": costs[name], **entry, **provenance()}
         write_json(out, record)
+        countdown.done()
     return record
 
 

@@ -13,6 +13,7 @@ from fmkeras.benchmark.speed.rounds import (
     WorkerProcess,
     run_rounds,
 )
+from fmkeras.durations import Countdown
 from fmkeras.errors import UserError
 from fmkeras.files import write_json
 from fmkeras.models import model_info
@@ -76,9 +77,11 @@ def run_scaling(
     }
     record = load_or_create_record(Path(out), settings)
     record["machine"] = {"cores": os.cpu_count()}
+    countdown = Countdown(len(names), "networks", log)
     for name in names:
         if name in record["models"]:
             log(f"{name}: measured before")
+            countdown.skip()
             continue
         entry: dict = {"batch": {}, "side": {}, "augmentation": {}}
         with contextlib.ExitStack() as stack:
@@ -106,6 +109,7 @@ def run_scaling(
             log(_line(name, "augmented", entry["augmentation"]))
         record["models"][name] = entry | provenance()
         write_json(out, record)
+        countdown.done()
     return record
 
 
