@@ -33,6 +33,8 @@ RUNS = "runs"
 DATA_ARGUMENTS = ("data", "data_dir", "data_seed", "train_size", "test_size", "limit")
 # Of a run, beside its recipe: config.json keeps them for resuming.
 KEPT_ARGUMENTS = (*DATA_ARGUMENTS, "out", "init_from", "freeze")
+# The epochs of --early-stopping without a number.
+PATIENCE = 5
 # The short names that the Makefile uses.
 ALIASES = {"batch_size": ["--batch"], "learning_rate": ["--lr"]}
 
@@ -284,7 +286,8 @@ def _name_interrupted_run(runs: str, model: str, recipe: Recipe, seed: int) -> N
             config = read_config(folder)
         except UserError:
             continue
-        same = (config.get("model"), config.get("recipe"), config.get("seed"))
+        before = Recipe().to_dict() | dict(config.get("recipe") or {})
+        same = (config.get("model"), before, config.get("seed"))
         if same == (model, recipe.to_dict(), seed):
             print(f"The same training was interrupted before: {resume_text(folder)}")
             return
@@ -374,6 +377,17 @@ def _add_field(group, field: dataclasses.Field, text: str | None) -> None:
     flag = "--" + field.name.replace("_", "-")
     if field.type is bool:
         group.add_argument(flag, action=argparse.BooleanOptionalAction, help=text)
+        return
+    if field.name == "early_stopping":
+        group.add_argument(
+            flag,
+            dest=field.name,
+            type=flags.whole_number,
+            nargs="?",
+            const=PATIENCE,
+            metavar="N",
+            help=f"{text} (without a number: {PATIENCE})",
+        )
         return
     choices = OPTIMIZERS if field.name == "optimizer" else CHOICES.get(field.name)
     kind, metavar = {int: (flags.whole_number, "N"), float: (flags.number, "X")}.get(

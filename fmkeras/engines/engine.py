@@ -5,7 +5,7 @@ import dataclasses
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import keras
@@ -108,6 +108,7 @@ class Engine(ABC):
         compile_step: bool = False,
         gradient_rules: GradientRules | None = None,
         teacher: Teacher | None = None,
+        class_weights: Sequence[float] | None = None,
     ) -> None:
         """Prepare to evaluate a model, and given an optimizer and a loss to train it.
 
@@ -123,6 +124,9 @@ class Engine(ABC):
                 Inductor on torch or XLA on tensorflow; jax always compiles.
             gradient_rules: changes of the gradients before decay.
             teacher: a model to learn from besides the labels.
+            class_weights: a factor a class for the loss of its images in training, as
+                the `class_weight` of `model.fit`; a mixed image has the mean of its
+                classes' by their shares. None for 1.
         """
         self.model = model
         self.optimizer = optimizer
@@ -132,6 +136,9 @@ class Engine(ABC):
         self.compile_step = compile_step
         self.gradient_rules = gradient_rules or GradientRules()
         self.teacher = teacher
+        self.class_weights = None
+        if class_weights is not None:
+            self.class_weights = np.asarray(class_weights, np.float32)
         self.mean_weights = MeanWeights()
         scores = keras.tree.flatten(model.outputs)
         index = output_index(model) if len(scores) > 1 else 0
@@ -305,6 +312,16 @@ class Engine(ABC):
         finally:
             for variable, value in zip(variables, own, strict=True):
                 variable.assign(value)
+
+    def training_loss(self, targets, logits):
+        """Return the loss of a batch by its labels, each image as its class weighs.
+
+        targets and logits: (n, classes).
+        """
+        if self.class_weights is None:
+            return self.loss(targets, logits)
+        weights = ops.sum(targets * self.class_weights, axis=-1)
+        return self.loss(targets, logits, sample_weight=weights)
 
     def augmented(self, images, targets, params):
         """Return the augmented images and targets of a batch, inside the step.

@@ -130,7 +130,7 @@ class JaxEngine(Engine):
 
     def _loss(self, trainable, non_trainable, images, targets, teacher, training):
         logits, non_trainable = self._logits(trainable, non_trainable, images, training)
-        loss = self.loss(targets, logits)
+        loss = self.training_loss(targets, logits)
         if self.teacher:
             model = self.teacher.model
             split = len(model.trainable_variables)

@@ -87,7 +87,7 @@ class TensorflowEngine(Engine):
             tape.watch(variables)
             changed, mixed = self._augmented(images, targets, params)
             logits = self._logits(changed, training)
-            loss = self.loss(mixed, logits)
+            loss = self.training_loss(mixed, logits)
             if self.teacher:
                 pixels = tf.cast(changed, tf.float32)[..., None]
                 outputs = self.teacher.model(pixels, training=False)

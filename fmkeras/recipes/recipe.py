@@ -20,6 +20,7 @@ CHOICES = {
     "data_split": ("holdout", "random", "full", "fashionnet"),
     "precision": ("auto", "float32", "bfloat16"),
     "compile": ("auto", "yes", "no"),
+    "class_weights": ("none", "balanced"),
 }
 
 
@@ -93,6 +94,10 @@ class Recipe:
             test.
         test_each_epoch: the test images are measured after each epoch too, as some
             sources do; only where no epoch is chosen.
+        early_stopping: training ends after so many epochs without a better validation
+            accuracy; 0 for never. Schedules are planned for all epochs all the same.
+        class_weights: balanced gives each class the same weight in the loss of
+            training, however many images it has; or none.
         precision: auto, float32 or bfloat16 (weights stay in float32).
         compile: whether a compiler works on the training step first: auto, yes or no.
     """
@@ -138,6 +143,8 @@ class Recipe:
     keep: str = "best"
     data_split: str = "holdout"
     test_each_epoch: bool = False
+    early_stopping: int = 0
+    class_weights: str = "none"
     precision: str = "auto"
     compile: str = "auto"
 
@@ -175,8 +182,15 @@ class Recipe:
             raise self._error("cutout", "a whole number from 0 to 28")
         if not 0 <= self.swa_epochs <= self.epochs:
             raise self._error("swa_epochs", f"a whole number from 0 to {self.epochs}")
-        if self.freeze_after < 0:
-            raise self._error("freeze_after", "a whole number of at least 0")
+        for name in ("freeze_after", "early_stopping"):
+            if getattr(self, name) < 0:
+                raise self._error(name, "a whole number of at least 0")
+        if self.early_stopping and (self.data_split == "full" or self.swa_epochs):
+            raise UserError(
+                "early_stopping goes by the validation images and may leave out the "
+                "last epochs; expected it without data_split full and without "
+                f"swa_epochs. Received: {self.data_split}, {self.swa_epochs}"
+            )
         if not 0 <= self.crop_padding <= 14:
             raise self._error("crop_padding", "a whole number from 0 to 14")
         if not 0 <= self.rotation <= 180:

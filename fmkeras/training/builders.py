@@ -3,6 +3,7 @@
 from dataclasses import fields
 
 import keras
+import numpy as np
 from keras import ops
 
 from fmkeras.artifacts.keras_file import load_artifact, with_policy
@@ -117,6 +118,19 @@ def build_augmentation(recipe: Recipe) -> Augmentation:
 def build_gradient_rules(recipe: Recipe) -> GradientRules:
     """Return what a recipe does to the gradients, its L2 term apart."""
     return GradientRules(recipe.centralise_gradients, recipe.norm_bias_rate)
+
+
+def build_class_weights(recipe: Recipe, labels: np.ndarray) -> np.ndarray | None:
+    """Return the factor of each class in the loss; None where all weigh the same.
+
+    Balanced is as scikit-learn has it: images / (classes * images of the class), so
+    that each class weighs the same in all and the mean factor of the images is 1.
+    """
+    if recipe.class_weights == "none":
+        return None
+    counts = np.bincount(labels)
+    # A class without images has no loss to weigh.
+    return len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))
 
 
 def build_teacher(recipe: Recipe, precision: str) -> Teacher | None:

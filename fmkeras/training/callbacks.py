@@ -1,6 +1,7 @@
 """Keras callbacks of a run: signals, CSV logs, TensorBoard."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -57,6 +58,39 @@ class RunLog(keras.callbacks.Callback):
         check_run_dir(self.folder)
         self.history.append({"epoch": epoch + 1, **logs})
         write_csv(self.folder / "history.csv", self.history)
+
+
+class EarlyStopping(keras.callbacks.Callback):
+    """Stops a run after `patience` epochs without a better validation accuracy.
+
+    It goes by the log alone, which a checkpoint brings back: a run that goes on stops
+    where it would have stopped.
+    """
+
+    def __init__(
+        self, log: RunLog, patience: int, say: Callable[[str], None] = print
+    ) -> None:
+        super().__init__()
+        self.log = log
+        self.patience = patience
+        self.say = say
+
+    def is_over(self) -> bool:
+        """Return whether the epochs of the log are enough."""
+        accuracies = [row["val_accuracy"] for row in self.log.history]
+        if not accuracies:
+            return False
+        # The first of equals, which is the epoch that is kept too.
+        best = accuracies.index(max(accuracies))
+        return len(accuracies) - 1 - best >= self.patience
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.is_over() and epoch + 1 < self.params["epochs"]:
+            self.model.stop_training = True
+            self.say(
+                f"Stopped after epoch {epoch + 1}: no better validation accuracy for "
+                f"{self.patience} epochs."
+            )
 
 
 class TensorBoardLog(keras.callbacks.Callback):

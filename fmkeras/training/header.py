@@ -30,8 +30,8 @@ def header_lines(
     compiled = ", compiled" if execution.compile else ""
     schedule = "" if recipe.schedule == "constant" else f", {recipe.schedule} schedule"
     return [
-        f"{name} on {dataset.name} ({dataset.source}), {images} and "
-        f"{len(split.test):,} test images",
+        f"{name} on {dataset.name} ({dataset.source})",
+        f"Images {images} and {len(split.test):,} test",
         f"Recipe {recipe.name}: {recipe.epochs} epochs, batch {recipe.batch_size}, "
         f"{recipe.optimizer} at {recipe.learning_rate:g}{schedule}",
         f"Precision {execution.precision}{compiled}, {num_threads()} threads, "

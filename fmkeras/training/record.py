@@ -61,6 +61,8 @@ def describe_run(
         "history": _columns(history),
         **facts,
     }
+    if len(history) < config["recipe"]["epochs"]:
+        record["stopped_after"] = len(history)
     if "val_loss" in row:
         figures = {"loss": row["val_loss"], "accuracy": row["val_accuracy"]}
         record["validation"] = figures

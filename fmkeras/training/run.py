@@ -24,6 +24,7 @@ from fmkeras.recipes import Recipe
 from fmkeras.training.auto import Execution, resolve_execution
 from fmkeras.training.builders import (
     build_augmentation,
+    build_class_weights,
     build_gradient_rules,
     build_loss,
     build_network,
@@ -31,6 +32,7 @@ from fmkeras.training.builders import (
     build_teacher,
 )
 from fmkeras.training.callbacks import (
+    EarlyStopping,
     HeedSignals,
     RunLog,
     TensorBoardLog,
@@ -256,6 +258,7 @@ def fit(
         compile_step=execution.compile,
         gradient_rules=build_gradient_rules(recipe),
         teacher=build_teacher(recipe, execution.precision),
+        class_weights=build_class_weights(recipe, split.train.labels),
     )
     config = {
         "model": model_name,
@@ -301,10 +304,17 @@ def fit(
             with signals.at_once(lambda: interrupt_message(checkpoint)) as mode:
                 test_log = [TestLog(engine, split.test)]
                 own = [log, per_class, checkpoint, board, bar]
+                epochs = recipe.epochs
+                if recipe.early_stopping:
+                    stopping = EarlyStopping(log, recipe.early_stopping)
+                    own.append(stopping)
+                    if stopping.is_over():
+                        # It was interrupted after its last epoch.
+                        epochs = checkpoint.epochs_done
                 engine.fit(
                     split.train,
                     split.validation,
-                    epochs=recipe.epochs,
+                    epochs=epochs,
                     batch_size=recipe.batch_size,
                     seed=seed,
                     initial_epoch=checkpoint.epochs_done,

@@ -11,6 +11,7 @@ from pathlib import Path
 from fmkeras.errors import UserError
 from fmkeras.files import make_folder, read_json, write_json
 from fmkeras.locks import is_locked
+from fmkeras.recipes import Recipe
 from fmkeras.signals import Interrupted
 
 RUNS = "runs"
@@ -122,6 +123,9 @@ def ensure_run_dir(
         write_json(path, {**config, **more})
         return folder
     settings = read_config(folder)
+    if isinstance(settings.get("recipe"), dict):
+        # Runs of before lack fields that came since, and trained without them.
+        settings["recipe"] = Recipe().to_dict() | settings["recipe"]
     before = settings.get("environment")
     changed = different_fields(settings, config)
     if changed:

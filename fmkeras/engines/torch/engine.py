@@ -50,6 +50,7 @@ class TorchEngine(Engine):
         self._graphs: dict[tuple, Callable] = {}
         self._fusible = False
         self._loss = lower_loss(self.loss)
+        self._training_loss = lower_loss(self.loss, self._class_weights())
         self._fused = None
         if self.optimizer is not None:
             self._fused = fuse_adam(self.optimizer, self.l2)
@@ -107,6 +108,11 @@ class TorchEngine(Engine):
 
     def set_random_state(self, state):
         self._generator().set_state(torch.from_numpy(np.array(state, np.uint8)))
+
+    def _class_weights(self) -> torch.Tensor | None:
+        if self.class_weights is None:
+            return None
+        return torch.from_numpy(self.class_weights).to(_device())
 
     def _generator(self) -> torch.Generator:
         """Return the generator that dropout draws from, that of the device."""
@@ -184,7 +190,7 @@ class TorchEngine(Engine):
         leaves = [t.detach().requires_grad_(True) for t in trainable]
         changed, targets = self.augmented(images, targets, params)
         logits, updated = self._logits(leaves, non_trainable, changed, training)
-        loss = self._loss(targets, logits)
+        loss = self._training_loss(targets, logits)
         if self.teacher:
             teacher_outputs = self._teacher_outputs(teacher, changed)
             loss = self.teacher.loss(loss, logits, teacher_outputs)
