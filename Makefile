@@ -49,7 +49,7 @@ export FMKERAS_USED_BY := make
 
 .DEFAULT_GOAL := help
 .PHONY: help venv quickstart train evaluate compare predict export try publish import-torch audit report data models show parity \
-	benchmark benchmark-fit tensorboard gpu-check repeat reproduce finetune study campaign tune tune-chief tune-worker results pictures notebooks lint lock audit-deps bom format test test-slow test-export test-browser clean
+	benchmark benchmark-fit tensorboard gpu-check repeat reproduce finetune zoo zoo-check study campaign tune tune-chief tune-worker results pictures notebooks lint lock audit-deps bom format test test-slow test-export test-browser clean
 
 help: ## print this help
 	@echo 'make TARGET [VARIABLE=value ...]'
@@ -90,7 +90,7 @@ help: ## print this help
 	@echo '  DEVICE        cpu or gpu, for benchmark                DEVICE=gpu'
 	@echo '  QUICK         benchmark: two minutes of it             QUICK=1'
 	@echo '  GROWTH        benchmark: over batch and image sizes    GROWTH=1'
-	@echo '  MINUTES       campaign: how long it may take           MINUTES=30'
+	@echo '  MINUTES       campaign, zoo: how long it may take      MINUTES=30'
 	@echo '  DATA          garments, kmnist ..., your own folder    DATA=~/shoes'
 	@echo '  DATA_DIR      the folder of the data                   DATA_DIR=~/fashion'
 	@echo '  OUT           folder of the model; else a JSON file    OUT=/tmp/models'
@@ -188,6 +188,15 @@ reproduce: $(READY) ## train MODEL by its published protocol; print both figures
 finetune: $(READY) ## compare fine-tuning with training from scratch, on few images
 	@$(FMKERAS) finetune $(MODEL_FLAG) $(call flag,EPOCHS,--epochs) \
 	$(call flag,SEEDS,--seeds) $(DATA_FLAGS) $(call path,OUT,--out) $(ARGS)
+
+zoo: $(READY) ## train every network by its default recipe; MODELS= for some
+	@$(FMKERAS) zoo $(call path,MODELS,--models) $(call flag,MINUTES,--minutes) \
+	$(call flag,EPOCHS,--epochs) $(call flag,SEED,--seed) $(call flag,SAVE,--save) \
+	$(call flag,DEVICE,--device) $(call path,OUT,--out) $(DATA_FLAGS) $(ARGS)
+
+zoo-check: $(READY) ## check every saved model, on each backend, without fmkeras
+	@$(FMKERAS) zoo-check $(call path,MODELS,--models) $(call flag,BACKENDS,--backends) \
+	$(call path,OUT,--json) $(DATA_FLAGS) $(ARGS)
 
 study: $(READY) ## compare shapes or parts of a recipe, NAME, on validation images
 	@$(FMKERAS) study $(call path,NAME,--name) $(call flag,SEEDS,--seeds) \

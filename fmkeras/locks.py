@@ -18,9 +18,13 @@ LOCK = "lock"
 PATIENCE = 5.0
 
 
+class Locked(UserError):
+    """Another process is at work in a folder."""
+
+
 @contextlib.contextmanager
 def locked(folder: Path, what: str, patience: float | None = None) -> Iterator[None]:
-    """Hold the lock of a folder; raise `UserError` with its owner if another does.
+    """Hold the lock of a folder; raise `Locked` with its owner if another does.
 
     `what` names the work in the message, such as 'training'. The system releases the
     lock when the process ends in whatever way, a kill too. A file system without locks
@@ -39,6 +43,22 @@ def locked(folder: Path, what: str, patience: float | None = None) -> Iterator[N
         file.write(json.dumps(owner))
         file.flush()
         yield
+
+
+@contextlib.contextmanager
+def try_locked(folder: Path, what: str) -> Iterator[bool]:
+    """Hold the lock of a folder where no other process does; yield whether it is held.
+
+    `what` names the work, as for `locked`.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(locked(folder, what, patience=0.0))
+        except Locked:
+            held = False
+        else:
+            held = True
+        yield held
 
 
 def is_locked(folder: Path) -> bool:
@@ -71,8 +91,8 @@ def _take(file, folder: Path, what: str, patience: float) -> None:
         try:
             return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            if time.monotonic() > end:
-                raise UserError(
+            if time.monotonic() >= end:
+                raise Locked(
                     f"Another process is at work in '{folder}' ({what}); expected a "
                     "folder that is not in use: wait for it, or use another folder. "
                     f"Received: {_describe(file)}"

@@ -8,6 +8,7 @@ a flag that is read between the steps of long work.
 
 import contextlib
 import ctypes
+import math
 import os
 import signal
 import subprocess
@@ -137,12 +138,14 @@ def check() -> None:
         raise Interrupted(_state.number)
 
 
-def run_child(command: Sequence[str], **kwargs) -> int:
+def run_child(command: Sequence[str], seconds: float | None = None, **kwargs) -> int:
     """Run a command that ends with this process; return its exit code.
 
     A signal is passed on to it, and raised here when it has ended: a training thereby
-    keeps its state. `kwargs` are those of `subprocess.Popen`.
+    keeps its state. After `seconds` it is told to end too. `kwargs` are those of
+    `subprocess.Popen`.
     """
+    end = math.inf if seconds is None else time.monotonic() + seconds
     environment = {**(kwargs.pop("env", None) or os.environ), PARENT: str(os.getpid())}
     with deferred(), subprocess.Popen(command, env=environment, **kwargs) as child:
         passed_on = False
@@ -150,7 +153,8 @@ def run_child(command: Sequence[str], **kwargs) -> int:
             try:
                 return child.wait(timeout=0.1)
             except subprocess.TimeoutExpired:
-                if pending() is not None and not passed_on:
+                stopped = pending() is not None or time.monotonic() > end
+                if stopped and not passed_on:
                     child.send_signal(signal.SIGTERM)
                     passed_on = True
 

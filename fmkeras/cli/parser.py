@@ -16,6 +16,7 @@ from fmkeras.cli import (
     report,
     train,
     try_page,
+    zoo,
 )
 from fmkeras.cli.make_words import in_make_words
 
@@ -57,6 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
         report,
         inspect,
         experiments,
+        zoo,
         finetune,
         benchmark,
         readme,

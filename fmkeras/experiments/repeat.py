@@ -4,17 +4,27 @@ import json
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from fmkeras.durations import Countdown
 from fmkeras.errors import UserError
+from fmkeras.experiments.divide import divide
 from fmkeras.files import replacing
-from fmkeras.locks import locked
 from fmkeras.records import RECORDS
 from fmkeras.signals import SIGNALS, Interrupted, run_child
 from fmkeras.training.run_dir import RECORD
 
 _SIGNALLED = {128 + number for number in SIGNALS}
+
+
+@dataclass(frozen=True)
+class _Run:
+    backend: str
+    seed: int
+    label: str
+    record: Path
+    folder: Path
 
 
 def repeat(
@@ -30,39 +40,50 @@ def repeat(
 
     Every run is `fmkeras train` with `arguments`; its record is kept as
     `records/name/MODEL-BACKEND-seedN.json`. Runs whose record is there are not
-    repeated, interrupted ones are resumed. Returns all records. Raises `UserError`
-    where a run fails.
+    repeated, interrupted ones are resumed. Several processes that are given the same
+    runs divide them (see `divide`). Returns all records. Raises `UserError` where a run
+    fails.
     """
-    kept = []
-    pairs = [(seed, backend) for seed in seeds for backend in backends]
+    tasks = [
+        _Run(backend, seed, label, records / name / f"{label}.json", folder)
+        for seed in seeds
+        for backend in backends
+        for label in [f"{model}-{backend}-seed{seed}"]
+        for folder in [runs / name / label]
+    ]
     countdown = Countdown(
-        len(pairs), "trainings", log=lambda line: print(line, flush=True)
+        len(tasks), "trainings", log=lambda line: print(line, flush=True)
     )
-    for seed, backend in pairs:
-        label = f"{model}-{backend}-seed{seed}"
-        record = records / name / f"{label}.json"
-        if record.exists():
-            print(f"{label}: record found, {record}", flush=True)
+    for run in tasks:
+        if run.record.exists():
+            print(f"{run.label}: record found, {run.record}", flush=True)
             countdown.skip()
-        else:
-            folder = runs / name / label
-            # Two at once would train in the same folder.
-            with locked(folder, f"the study {name}"):
-                left = ["--trainings", str(countdown.left)]
-                _train(model, backend, seed, folder, [*left, *arguments])
-                _keep(folder, record)
-            countdown.done()
-        kept.append(json.loads(record.read_text(encoding="utf-8")))
-    return kept
+
+    def work(run: _Run) -> None:
+        left = ["--trainings", str(countdown.left)]
+        _train(model, run, [*left, *arguments])
+        _keep(run.folder, run.record)
+        countdown.done()
+
+    divide(
+        tasks,
+        is_done=lambda run: run.record.exists(),
+        folder_of=lambda run: run.folder,
+        work=work,
+        what=f"the study {name}",
+        log=lambda line: print(line, flush=True),
+    )
+    return [json.loads(run.record.read_text(encoding="utf-8")) for run in tasks]
 
 
-def _train(model, backend, seed, folder: Path, arguments) -> None:
+def _train(model: str, run: _Run, arguments: Iterable[str]) -> None:
     command = [sys.executable, "-m", "fmkeras", "train", "--model", model]
-    command += ["--backend", backend, "--seed", str(seed)]
-    command += ["--runs", str(folder), "--out", str(folder / "model"), *arguments]
-    for begun in sorted(folder.glob("*/checkpoint.npz"))[-1:]:
+    command += ["--backend", run.backend, "--seed", str(run.seed)]
+    command += ["--runs", str(run.folder), "--out", str(run.folder / "model")]
+    command += arguments
+    for begun in sorted(run.folder.glob("*/checkpoint.npz"))[-1:]:
         command += ["--resume", str(begun.parent)]
-    print(f"{model}-{backend}-seed{seed}", flush=True)
+    print(run.label, flush=True)
     code = run_child(command)
     if code in _SIGNALLED:
         raise Interrupted(code - 128)

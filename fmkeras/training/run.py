@@ -17,7 +17,6 @@ from fmkeras.engines import create_engine, predict
 from fmkeras.engines.device import num_threads
 from fmkeras.evaluation.evaluate import Evaluation, evaluate_model
 from fmkeras.files import make_folder, write_json
-from fmkeras.labels import CLASS_NAMES
 from fmkeras.locks import locked
 from fmkeras.provenance import provenance
 from fmkeras.recipes import Recipe
@@ -48,6 +47,7 @@ from fmkeras.training.run_dir import (
     RECORD,
     RUNS,
     TrainingInterrupted,
+    artifact_name,
     ensure_run_dir,
     interrupt_message,
     new_run_dir,
@@ -343,11 +343,3 @@ def fit(
         config, execution, model, log.history, checkpoint.kept_epoch, facts
     )
     return FitResult(folder, model, split, log.history, checkpoint.kept_epoch, record)
-
-
-def artifact_name(model_name: str, dataset: Dataset) -> str:
-    """Return the file name of a model; for Fashion-MNIST, the network's name."""
-    model_name = Path(model_name).stem if is_model_file(model_name) else model_name
-    if dataset.name == "fashion-mnist" and dataset.class_names == CLASS_NAMES:
-        return model_name
-    return f"{model_name}-{dataset.name}"

@@ -8,8 +8,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from fmkeras.datasets import Dataset
 from fmkeras.errors import UserError
 from fmkeras.files import make_folder, read_json, write_json
+from fmkeras.labels import CLASS_NAMES
 from fmkeras.locks import is_locked
 from fmkeras.recipes import Recipe
 from fmkeras.signals import Interrupted
@@ -56,6 +58,15 @@ def resume_text(folder: Path) -> str:
     """Return the commands that go on with a run."""
     path = shlex.quote(str(folder))
     return f"make train RESUME={path} goes on (fmkeras train --resume {path})."
+
+
+def artifact_name(model_name: str, dataset: Dataset) -> str:
+    """Return the file name of a model; for Fashion-MNIST, the network's name."""
+    if model_name.endswith(".keras"):
+        model_name = Path(model_name).stem
+    if dataset.name == "fashion-mnist" and dataset.class_names == CLASS_NAMES:
+        return model_name
+    return f"{model_name}-{dataset.name}"
 
 
 def new_run_dir(runs: str | Path, model: str, backend: str, seed: int) -> Path:

@@ -69,6 +69,8 @@ NOT_HERE = {
     "fmkeras pictures": "writes the committed pictures; starts a browser",
     "fmkeras quickstart": "tests/cli/test_train_cli.py",
     "fmkeras study": "tests/experiments/test_studies.py",
+    "fmkeras zoo": "hours; tests/experiments/test_zoo.py trains small ones",
+    "fmkeras zoo-check": "tests/experiments/test_zoo.py",
     "fmkeras repeat": "tests/report/test_tables.py",
     "fmkeras reproduce": "hours; tests/experiments/test_reproduce.py runs short ones",
     "fmkeras results": "writes the committed pages; tests/report/test_tables.py",

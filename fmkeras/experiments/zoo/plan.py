@@ -1,0 +1,197 @@
+"""What `make zoo` has to train: which networks, in which order, for how long."""
+
+import dataclasses
+import statistics
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from fmkeras.artifacts.pair import card_path
+from fmkeras.datasets import Dataset
+from fmkeras.errors import UserError
+from fmkeras.files import read_json
+from fmkeras.labels import NUM_CLASSES
+from fmkeras.models import list_models, list_own_models, model_info
+from fmkeras.models.costs import MULTIPLY_ADDS
+from fmkeras.recipes import Recipe, find_recipe
+from fmkeras.records import SAVED_MODELS
+from fmkeras.training.auto_figures import load_figures
+from fmkeras.training.run_dir import CONFIG, RECORD, artifact_name
+
+# In the folder of a network's runs: what came of the training that ended last.
+OUTCOME = "outcome.json"
+
+
+@dataclass(frozen=True)
+class Zoo:
+    """Where and on what the networks are trained.
+
+    Attributes:
+        dataset: is divided as each recipe says.
+        backend: torch, tensorflow or jax.
+        seed: of every training.
+        epochs: of every training; None for those of the recipes.
+        out: the folder of the models and cards.
+        runs: gets a folder for each network.
+        save: whether a model replaces one in `out`: better, always or never.
+        arguments: the flags of `fmkeras train` that name the data.
+    """
+
+    dataset: Dataset
+    backend: str = "torch"
+    seed: int = 0
+    epochs: int | None = None
+    out: Path = SAVED_MODELS
+    runs: Path = Path("runs/zoo")
+    save: str = "better"
+    arguments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Net:
+    """A network of the zoo.
+
+    Attributes:
+        name: as in the registry.
+        recipe: how it is trained.
+        seconds: of training, estimated.
+        source: what the estimate stands on: measured or size.
+        wanted: named by the user, so that a card without its file is not enough.
+    """
+
+    name: str
+    recipe: Recipe
+    seconds: float
+    source: str
+    wanted: bool = False
+
+
+def zoo_names() -> list[str]:
+    """Return the published networks and those of this project that have a size."""
+    return list_models() + [n for n in list_own_models() if n.startswith("fmk_")]
+
+
+def plan_zoo(zoo: Zoo, names: Iterable[str] = (), device: str = "cpu") -> list[Net]:
+    """Return the networks, the quickest to train first; all for no names.
+
+    Raises `UserError` for an unknown name.
+    """
+    names = [model_info(name).name for name in dict.fromkeys(names)]
+    nets = []
+    for name in names or zoo_names():
+        recipe = find_recipe("default", name)
+        if zoo.epochs is not None:
+            recipe = recipe.replace(epochs=zoo.epochs)
+        rate, source = estimate_rate(name, recipe.precision, zoo.backend, device)
+        seconds = recipe.epochs * len(zoo.dataset.y_train) / rate
+        nets.append(Net(name, recipe, seconds, source, bool(names)))
+    return sorted(nets, key=lambda net: net.seconds)
+
+
+def estimate_rate(
+    name: str, precision: str, backend: str, device: str, figures: dict | None = None
+) -> tuple[float, str]:
+    """Return the images a second of a training, and what the number stands on.
+
+    It is the shipped benchmark's of the network, or that of the network next in size
+    by the multiplications of each. `precision` auto counts as float32.
+    """
+    figures = load_figures() if figures is None else figures
+    measured = figures["speed"].get(device) or figures["speed"]["cpu"]
+    label = f"ours-{backend}{'-bfloat16' if precision == 'bfloat16' else ''}"
+    rates = {
+        other: entry["train"].get(label) or entry["train"].get(f"ours-{backend}")
+        for other, entry in measured["models"].items()
+    }
+    rates = {other: rate for other, rate in rates.items() if rate}
+    if name in rates:
+        return rates[name], "measured"
+    cost = MULTIPLY_ADDS[name]
+    # The median of three: normalisation and pooling, which are not counted, differ.
+    near = sorted(rates, key=lambda n: abs(_ratio(MULTIPLY_ADDS[n], cost)))[:3]
+    return statistics.median(rates[n] * MULTIPLY_ADDS[n] / cost for n in near), "size"
+
+
+def is_done(net: Net, zoo: Zoo) -> bool:
+    """Say whether a network's model, or else its training's outcome, lies there.
+
+    Of the same recipe, seed and data. A model in `out` that was better than the one
+    trained stays, so that the outcome is the only trace. Of a network whose card alone
+    is stored the file is asked for where the user named it.
+    """
+    path = zoo.out / f"{artifact_name(net.name, zoo.dataset)}.keras"
+    card = _read(card_path(path))
+    if is_same_training(card, net, zoo) and path.exists():
+        return True
+    outcome = _read(zoo.runs / net.name / OUTCOME)
+    if is_same_training(outcome, net, zoo) and Path(outcome["artifact"]).exists():
+        return True
+    alone = card.get("remake") and is_same_training(card, net, zoo)
+    return bool(alone and not net.wanted)
+
+
+def run_to_resume(net: Net, zoo: Zoo) -> Path | None:
+    """Return the folder of the newest training of a network that can go on."""
+    begun = (zoo.runs / net.name).glob(f"*/{CONFIG}")
+    for path in sorted(begun, reverse=True):
+        kept = (path.parent / "checkpoint.npz").exists()
+        if kept and is_same_training(_read(path), net, zoo):
+            return path.parent
+    return None
+
+
+def accuracy_of(net: Net, zoo: Zoo) -> float | None:
+    """Return the test accuracy of a network's model, or of its last training."""
+    path = zoo.out / f"{artifact_name(net.name, zoo.dataset)}.keras"
+    for told in (_read(card_path(path)), _read(zoo.runs / net.name / OUTCOME)):
+        if is_same_training(told, net, zoo):
+            return told["test"]["accuracy"]
+    return None
+
+
+def write_down(net: Net, zoo: Zoo, folder: Path) -> dict:
+    """Return what came of a finished training, for `OUTCOME`.
+
+    Raises `UserError` where the run has no record.
+    """
+    record = _read(folder / RECORD)
+    if not record:
+        raise UserError(
+            f"The run '{folder}' ended without a record; expected {RECORD}: see its "
+            "log, and start the command again."
+        )
+    name = f"{artifact_name(net.name, zoo.dataset)}.keras"
+    keys = ("model", "options", "recipe", "seed", "dataset", "parameters", "seconds")
+    facts = {key: record[key] for key in keys}
+    test = {"accuracy": record["test"]["accuracy"]}
+    return {**facts, "test": test, "artifact": str(folder / name)}
+
+
+def is_same_training(told: dict, net: Net, zoo: Zoo) -> bool:
+    """Say whether a card, a record or settings tell of the training that is wanted."""
+    try:
+        recipe = Recipe(**told["recipe"])
+        same = (
+            dataclasses.replace(recipe, name=net.recipe.name) == net.recipe
+            and (told["model"], told["seed"]) == (net.name, zoo.seed)
+            and not told["options"]
+            and told["dataset"]["checksum"] == zoo.dataset.checksum
+        )
+    except (KeyError, TypeError, UserError):
+        return False
+    # An architecture that was corrected since.
+    ten = zoo.dataset.num_classes == NUM_CLASSES
+    expected = model_info(net.name).parameters
+    return same and (not ten or told.get("parameters", expected) == expected)
+
+
+def _read(path: Path) -> dict:
+    try:
+        content = read_json(path)
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _ratio(one: float, other: float) -> float:
+    return max(one, other) / min(one, other) - 1

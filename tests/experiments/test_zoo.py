@@ -1,0 +1,195 @@
+"""The zoo: what is to be trained, trained once by two processes, checked bare."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fmkeras.__main__ import main
+from fmkeras.datasets import load_dataset
+from fmkeras.experiments.zoo.check import check_zoo
+from fmkeras.experiments.zoo.plan import (
+    Zoo,
+    estimate_rate,
+    is_done,
+    plan_zoo,
+    zoo_names,
+)
+from fmkeras.experiments.zoo.train import zoo_text
+from fmkeras.models import list_models
+from fmkeras.models.catalogue import CATALOGUE
+from fmkeras.models.costs import MULTIPLY_ADDS
+from fmkeras.models.registry import build_graph
+from fmkeras.models.summary import count_multiply_adds
+from fmkeras.recipes import find_recipe
+
+ROOT = Path(__file__).parents[2]
+DATA = ["--data", "garments", "--train-size", "300", "--test-size", "100"]
+NAMES = ("linear", "logistic_regression", "mlp")
+
+
+@pytest.fixture(scope="module")
+def garments_300():
+    return load_dataset("garments", train_size=300, test_size=100)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Three networks, trained by two processes at once."""
+    folder = tmp_path_factory.mktemp("zoo")
+    command = [sys.executable, "-m", "fmkeras", "zoo", "--models", *NAMES, *DATA]
+    command += ["--epochs", "1", "--out", str(folder / "saved")]
+    command += ["--runs", str(folder / "runs"), "--backend", "torch"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    workers = [
+        subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
+    ]
+    answers = [worker.communicate(timeout=300)[0] for worker in workers]
+    assert [worker.returncode for worker in workers] == [0, 0], answers
+    return folder, answers
+
+
+def zoo_of(folder, dataset, **further):
+    return Zoo(dataset, epochs=1, out=folder / "saved", runs=folder / "runs", **further)
+
+
+def test_two_processes_train_each_network_once(trained, garments_300):
+    folder, answers = trained
+    lines = [line.split() for text in answers for line in text.splitlines()]
+    done = [words[0] for words in lines if len(words) == 4 and words[2] == "%,"]
+    assert sorted(done) == sorted(NAMES)
+    for name in NAMES:
+        assert len(list((folder / "runs" / name).glob("*/record.json"))) == 1
+        card = json.loads((folder / f"saved/{name}-garments.json").read_text())
+        assert card["epochs"] == 1
+    zoo = zoo_of(folder, garments_300)
+    nets = plan_zoo(zoo, NAMES)
+    assert all(is_done(net, zoo) for net in nets)
+    assert zoo_text(nets, zoo).count("done, ") == 3
+
+
+def test_what_is_done_is_not_trained_again(trained, capsys):
+    folder, _ = trained
+    flags = ["--out", str(folder / "saved"), "--runs", str(folder / "runs")]
+    assert main(["zoo", "--models", *NAMES, *DATA, "--epochs", "1", *flags]) == 0
+    out, _ = capsys.readouterr()
+    assert "about 0:00 to train" in out and len(out.splitlines()) == 4
+
+
+def test_another_recipe_seed_or_data_is_another_training(trained, garments_300):
+    folder, _ = trained
+    zoo = zoo_of(folder, garments_300, seed=1)
+    assert not any(is_done(net, zoo) for net in plan_zoo(zoo, NAMES))
+    zoo = zoo_of(folder, load_dataset("garments", train_size=310, test_size=100))
+    assert not any(is_done(net, zoo) for net in plan_zoo(zoo, NAMES))
+    zoo = Zoo(garments_300, epochs=2, out=folder / "saved", runs=folder / "runs")
+    assert not any(is_done(net, zoo) for net in plan_zoo(zoo, NAMES))
+
+
+def test_a_better_model_stays_and_the_training_counts_as_done(
+    trained, garments_300, tmp_path
+):
+    folder, _ = trained
+    shutil.copytree(folder, tmp_path / "zoo")
+    zoo = zoo_of(tmp_path / "zoo", garments_300)
+    path = zoo.out / "mlp-garments.json"
+    card = json.loads(path.read_text())
+    path.write_text(json.dumps(card | {"recipe": {}}))
+    (net,) = plan_zoo(zoo, ["mlp"])
+    assert is_done(net, zoo)
+    shutil.rmtree(zoo.runs / "mlp")
+    assert not is_done(net, zoo)
+
+
+def test_a_card_alone_counts_unless_its_network_is_named(
+    trained, garments_300, tmp_path, monkeypatch
+):
+    folder, _ = trained
+    shutil.copytree(folder / "saved", tmp_path / "saved")
+    path = tmp_path / "saved/mlp-garments.json"
+    card = json.loads(path.read_text())
+    path.with_suffix(".keras").unlink()
+    zoo = zoo_of(tmp_path, garments_300)
+    monkeypatch.setattr("fmkeras.experiments.zoo.plan.zoo_names", lambda: ["mlp"])
+    assert not is_done(plan_zoo(zoo)[0], zoo)
+    path.write_text(json.dumps(card | {"file": None, "remake": "make zoo MODELS=mlp"}))
+    assert is_done(plan_zoo(zoo)[0], zoo)
+    assert not is_done(plan_zoo(zoo, ["mlp"])[0], zoo)
+
+
+def test_a_failed_training_is_passed_over(tmp_path, capsys):
+    (tmp_path / "saved").write_text("a file where a folder should be")
+    flags = ["--out", str(tmp_path / "saved"), "--runs", str(tmp_path / "runs")]
+    code = main(["zoo", "--models", "linear", *DATA, "--epochs", "1", *flags])
+    out, _ = capsys.readouterr()
+    assert code == 1
+    assert "linear               failed after" in out and "log.txt" in out
+
+
+def test_every_file_is_checked_to_the_last_image(trained, garments_300, tmp_path):
+    folder = tmp_path / "saved"
+    shutil.copytree(trained[0] / "saved", folder)
+    lines = []
+    # One that is right, one of another accuracy, one altered, one of other data, and
+    # a card alone.
+    path = folder / "mlp-garments.json"
+    card = json.loads(path.read_text())
+    card["test"]["accuracy"] += 0.01
+    path.write_text(json.dumps(card))
+    with open(folder / "linear-garments.keras", "ab") as file:
+        file.write(b"more")
+    other = card | {"dataset": {"checksum": "other"}}
+    (folder / "other.json").write_text(json.dumps(other))
+    alone = card | {"file": None, "remake": "make zoo MODELS=vgg11"}
+    (folder / "alone.json").write_text(json.dumps(alone))
+    backends = ("torch", "tensorflow", "jax")
+    rows = check_zoo(garments_300, folder, (), backends, lines.append)
+    passed = {(row["model"], row["backend"]): row["passed"] for row in rows}
+    for backend in backends:
+        assert passed["logistic_regression-garments", backend]
+        assert not passed["mlp-garments", backend]
+        assert not passed["linear-garments", backend]
+    wrong = next(row for row in rows if row["model"] == "mlp-garments")
+    assert wrong["expected"] == wrong["received"] + 1
+    assert any("other data" in line for line in lines)
+    assert any("a card alone (make zoo MODELS=vgg11)" in line for line in lines)
+    assert sum("FAILED: expected sha256" in line for line in lines) == 3
+
+
+def test_the_order_is_that_of_the_estimated_time(garments_300, tmp_path):
+    zoo = Zoo(garments_300, out=tmp_path, runs=tmp_path)
+    nets = plan_zoo(zoo)
+    assert sorted(net.name for net in nets) == sorted(zoo_names())
+    assert set(list_models()) < set(zoo_names())
+    assert [net.seconds for net in nets] == sorted(net.seconds for net in nets)
+    assert nets[0].name in ("linear", "logistic_regression")
+    assert nets[-1].name == "vgg11"
+    assert nets[3].recipe == find_recipe("default", nets[3].name)
+
+
+def test_a_rate_is_the_measured_one_or_follows_from_the_size():
+    entries = {
+        "lenet": {"train": {"ours-torch": 100.0, "ours-torch-bfloat16": 300.0}},
+        "resnet18": {"train": {"ours-torch": 5.0, "ours-jax": 1.0}},
+    }
+    figures = {"speed": {"cpu": {"models": entries}}}
+    assert estimate_rate("lenet", "bfloat16", "torch", "cpu", figures) == (
+        300.0,
+        "measured",
+    )
+    assert estimate_rate("resnet18", "auto", "jax", "gpu", figures) == (1.0, "measured")
+    rate, source = estimate_rate("resnet34", "float32", "jax", "cpu", figures)
+    assert source == "size"
+    assert rate == MULTIPLY_ADDS["resnet18"] / MULTIPLY_ADDS["resnet34"]
+
+
+@pytest.mark.parametrize("name", [n for n in CATALOGUE if not n.startswith("vgg")])
+def test_multiply_adds_are_known_without_building(name):
+    assert count_multiply_adds(build_graph(name)) == MULTIPLY_ADDS[name]
