@@ -28,7 +28,7 @@ from fmkeras.report.site.leaderboard import leaderboard
 from fmkeras.report.site.page_info import gallery
 
 NETS = {"net-linear-garments", "net-lenet_relu-garments"}
-PAGES = {"index", "compare", "searches", "audit", *NETS}
+PAGES = {"index", "compare", "searches", "search-first", "audit", *NETS}
 
 
 class Checker(html.parser.HTMLParser):
@@ -168,12 +168,25 @@ def test_the_page_of_a_net(made):
     assert "saliency" in read(made, "net-linear-garments")
 
 
-def test_searches_show_their_trials_the_best_first(made):
-    text = read(made, "searches")
-    assert "Grid search of small for mlp:\n3 of 4 trials finished, on jax." in text
-    rows = re.findall(r'<tr><td class="number">(\d)</td>', text)
-    assert rows == ["2", "4", "1", "3"] and "64-32" in text and "85.00" in text
-    assert (made[0] / "site/tune-first.png").is_file()
+def test_searches_are_listed_and_show_their_trials_the_best_first(made):
+    row = re.search(
+        r'href="search-first.html">first</a>.*?</tr>', read(made, "searches"), re.S
+    )
+    assert "12 of 14" in row[0] and "90.50" in row[0]
+    text = read(made, "search-first")
+    rows = re.findall(r'<tr data-trial="(\d+)"', text)
+    assert rows[:3] == ["05", "04", "06"] and len(rows) == 14
+    assert "64-32" in text and "loss is &lt;not&gt; a number" in text
+    for name in ("search-first.png", "plotly.min.js", "search.js"):
+        assert (made[0] / "site" / name).is_file()
+    charts = re.findall(r'data-chart="(\w+)">(.*?)</script>', text, re.S)
+    assert [name for name, _ in charts] == [
+        "history",
+        "coordinates",
+        "importances",
+        "epochs",
+    ]
+    assert all(json.loads(content)["data"] for _, content in charts)
 
 
 def test_cells_hold_their_own_images(made, dataset):

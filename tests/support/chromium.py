@@ -12,7 +12,8 @@ def open_browser():
     options.binary_location = shutil.which("chromium")
     # Without its sandbox: root cannot have one; the pages are our own.
     flags = ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage")
-    for flag in (*flags, "--hide-scrollbars"):
+    # Without a graphics card some plots are drawn by software.
+    for flag in (*flags, "--hide-scrollbars", "--enable-unsafe-swiftshader"):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     service = Service(shutil.which("chromedriver"))

@@ -13,7 +13,7 @@ from fmkeras.report.site.entries import ReportEntry, run_entry, saved_entries
 from fmkeras.report.site.leaderboard import leaderboard
 from fmkeras.report.site.page_info import check_image, collect_page_info
 from fmkeras.report.site.pages import Site, navigation, read_audit
-from fmkeras.report.site.searches import read_searches
+from fmkeras.report.site.search_info import read_searches
 
 
 def report_on_saved(
@@ -49,7 +49,7 @@ def report_on_saved(
     )
     findings = read_audit(audit, dataset)
     records = Path(models_dir) / RECORDS.name
-    searches = read_searches(records)
+    searches = read_searches(records, runs)
     site = Site(out, dataset)
     site.navigation = navigation(
         entries, len(entries) > 1, bool(searches), findings is not None

@@ -16,6 +16,13 @@ from fmkeras.report.site.entries import ReportEntry, page_name
 from fmkeras.report.site.images import picture_data, write_sheet
 from fmkeras.report.site.model_page import draw_page
 from fmkeras.report.site.page_info import PageInfo
+from fmkeras.report.site.search_info import SearchInfo
+from fmkeras.report.site.search_page import (
+    draw_search,
+    plotly_script,
+    search_page_name,
+    search_row,
+)
 from fmkeras.report.tables.markdown import percent
 
 ASSETS = ("report.css", "report.js")
@@ -49,8 +56,7 @@ class Site:
     def write_assets(self) -> None:
         """Write style, script and a sheet of the test images of each class."""
         for name in ASSETS:
-            source = importlib.resources.files("fmkeras.report") / "templates" / name
-            self._write(name, source.read_text(encoding="utf-8"))
+            self._write_template(name)
         for label in range(self.dataset.num_classes):
             images = self.dataset.x_test[self.dataset.y_test == label]
             write_sheet(images, self.folder / f"images-{label}.png")
@@ -83,14 +89,29 @@ class Site:
             class_names=self.dataset.class_names,
         )
 
-    def write_searches(self, searches: list[dict]) -> None:
-        """Write the page of all searches, as `read_searches` returns them."""
+    def write_searches(self, searches: Sequence[SearchInfo]) -> None:
+        """Write the list of all searches and a page for each, plotly beside them."""
+        self._write_template("search.js")
+        self._write("plotly.min.js", plotly_script())
         for search in searches:
-            if search["heat_map"]:
-                with replacing(self.folder / search["heat_map"].name) as temporary:
-                    shutil.copyfile(search["heat_map"], temporary)
+            picture = (
+                search.heat_map and f"search-{search.name}{search.heat_map.suffix}"
+            )
+            if picture:
+                with replacing(self.folder / picture) as temporary:
+                    shutil.copyfile(search.heat_map, temporary)
+            self._page(
+                search_page_name(search.name),
+                search.name,
+                template="search.html",
+                heat_map=picture,
+                **draw_search(search),
+            )
         self._page(
-            "searches.html", "Searches", template="searches.html", searches=searches
+            "searches.html",
+            "Searches",
+            template="searches.html",
+            searches=[search_row(search) for search in searches],
         )
 
     def write_audit(self, audit: dict) -> None:
@@ -151,6 +172,10 @@ class Site:
             }
         )
         self._write(file, text)
+
+    def _write_template(self, name: str) -> None:
+        source = importlib.resources.files("fmkeras.report") / "templates" / name
+        self._write(name, source.read_text(encoding="utf-8"))
 
     def _write(self, name: str, text: str) -> None:
         with replacing(self.folder / name) as temporary:
