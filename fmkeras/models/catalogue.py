@@ -286,6 +286,22 @@ _ENTRIES = (
         smallest_input=8,
     ),
     ModelInfo(
+        name="fmk_1m",
+        family="fmk",
+        source=OWN,
+        parameters=909_354,
+        recipe=None,
+        smallest_input=8,
+    ),
+    ModelInfo(
+        name="fmk_10m",
+        family="fmk",
+        source=OWN,
+        parameters=9_677_578,
+        recipe=None,
+        smallest_input=8,
+    ),
+    ModelInfo(
         name="preact_resnet",
         family="preact_resnet",
         source=OWN,

@@ -1,4 +1,4 @@
-"""This project's own networks, one a size, as `make study` chose them."""
+"""This project's own networks, one a size, as `make study` compares them."""
 
 from fmkeras.models.conv_pool import conv_pool
 from fmkeras.models.registry import register
@@ -12,3 +12,22 @@ def fmk_100k(images, num_classes):
     accuracy and by images a second (docs/log.md).
     """
     return conv_pool(images, num_classes, stem=24, widths=(28, 44, 60))
+
+
+@register
+def fmk_1m(images, num_classes):
+    """Two convolutions a stage, 909,354 weights for ten classes.
+
+    The shape that won at 100,000 weights, until `shapes-1m` is run (docs/log.md).
+    """
+    return conv_pool(images, num_classes, stem=32, widths=(64, 144, 192))
+
+
+@register
+def fmk_10m(images, num_classes):
+    """Two convolutions a stage, 9,677,578 weights for ten classes.
+
+    The shape that won at 100,000 weights, until `shapes-10m` is run, which takes a GPU
+    (docs/log.md).
+    """
+    return conv_pool(images, num_classes, stem=64, widths=(176, 480, 640))

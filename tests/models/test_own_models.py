@@ -22,6 +22,8 @@ PARAMETERS = {
     + 2_570,
     "separable": 103_106,
     "fmk_100k": 99_178,
+    "fmk_1m": 909_354,
+    "fmk_10m": 9_677_578,
 }
 SIZES = [
     ("preact_resnet", {"depth": 14, "width": 12}, 98_638),

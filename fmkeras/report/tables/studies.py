@@ -7,12 +7,16 @@ from pathlib import Path
 from fmkeras.records import RECORDS
 from fmkeras.report.tables.markdown import markdown_table
 
+# The case of a study in which nothing is changed.
+AS_IT_IS = "as it is"
+
 
 def comparison_table(root: Path, name: str) -> str:
     """Return the study NAME: validation accuracy, size and time of each case.
 
-    The cases stand in the order of their accuracy; the difference is to the best one,
-    with half of its 95 % interval where there are several seeds of both.
+    The cases stand in the order of their accuracy; the difference is to the case 'as it
+    is', else to the best one, with half of its 95 % interval where there are several
+    seeds of both.
     """
     records = read_study(root, name)
     if not records:
@@ -24,14 +28,14 @@ def comparison_table(root: Path, name: str) -> str:
         label: statistics.mean(_accuracies(group)) for label, group in cases.items()
     }
     order = sorted(cases, key=lambda label: -means[label])
-    best = cases[order[0]]
-    rows = [_row(label, cases[label], best) for label in order]
+    reference = AS_IT_IS if AS_IT_IS in cases else order[0]
+    rows = [_row(label, cases[label], cases[reference]) for label in order]
     heads = (
         "case",
         "network",
         "weights",
         "validation accuracy",
-        "to the best",
+        f"to '{AS_IT_IS}'" if reference == AS_IT_IS else "to the best",
         "seeds",
         "epochs",
         "images/s",
@@ -52,7 +56,7 @@ def read_study(root: Path, name: str) -> list[dict]:
     return [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
 
 
-def _row(label: str, group: list[dict], best: list[dict]) -> tuple[str, ...]:
+def _row(label: str, group: list[dict], reference: list[dict]) -> tuple[str, ...]:
     first = group[0]
     options = ", ".join(
         f"{key} {'-'.join(map(str, value)) if isinstance(value, list) else value}"
@@ -67,16 +71,16 @@ def _row(label: str, group: list[dict], best: list[dict]) -> tuple[str, ...]:
         f"`{first['model']}` {options}".strip(),
         f"{first['parameters']:,}",
         f"{100 * statistics.mean(accuracies):.2f} %",
-        "" if group is best else _difference(group, best),
+        "" if group is reference else _difference(group, reference),
         str(len(group)),
         str(first["epochs"]),
         f"{rate:,.0f}",
     )
 
 
-def _difference(group: list[dict], best: list[dict]) -> str:
+def _difference(group: list[dict], reference: list[dict]) -> str:
     """Return the mean difference of the same seeds, in points, and its uncertainty."""
-    theirs = {record["seed"]: record for record in best}
+    theirs = {record["seed"]: record for record in reference}
     differences = [
         100 * (ours["validation"]["accuracy"] - other["validation"]["accuracy"])
         for ours in group

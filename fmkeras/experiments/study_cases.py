@@ -1,0 +1,182 @@
+"""What is compared on validation images: shapes of networks, parts of recipes."""
+
+from dataclasses import dataclass, field
+
+from fmkeras.recipes import Recipe
+
+
+@dataclass(frozen=True)
+class Case:
+    """One of the things compared: a network of some shape, and recipe changes."""
+
+    model: str
+    options: dict = field(default_factory=dict)
+    changes: dict = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Study:
+    """A comparison.
+
+    Attributes:
+        question: what it answers, in one line.
+        recipe: how all cases are trained, but for their own changes.
+        cases: by their labels, in the order of the table.
+    """
+
+    question: str
+    recipe: Recipe
+    cases: dict[str, Case]
+
+
+# Short, so that two cores do it in minutes a case: what holds for 10 epochs is looked
+# at again with more before anything is published.
+_SHORT = Recipe(
+    name="study",
+    epochs=10,
+    batch_size=128,
+    optimizer="sgd",
+    learning_rate=0.1,
+    schedule="cosine",
+    warmup_epochs=1.0,
+    l2=5e-4,
+    crop_padding=2,
+    flip=True,
+    erasing=0.5,
+    preprocessing="standardise",
+    keep="last",
+    precision="bfloat16",
+    compile="no",
+)
+_POOL_100K = {"stem": 24, "widths": (28, 44, 60)}
+_POOL_1M = {"stem": 32, "widths": (64, 144, 192)}
+_POOL_10M = {"stem": 64, "widths": (176, 480, 640)}
+
+
+def _parts(model: str, options: dict) -> dict[str, Case]:
+    """Return a recipe's cases: as it is, without each part, with one part more."""
+    changes = {
+        "as it is": {},
+        "without erasing": {"erasing": 0.0},
+        "cutout 8 for erasing": {"erasing": 0.0, "cutout": 8},
+        "without mirror images": {"flip": False},
+        "without moves": {"crop_padding": 0},
+        "without decay": {"l2": 0.0},
+        "without warm-up": {"warmup_epochs": 0.0},
+        "smoothing 0.1": {"label_smoothing": 0.1},
+        "moving average": {"ema": 0.995},
+        "mixup 0.2": {"mixup": 0.2},
+        "cutmix 1": {"cutmix": 1.0},
+        "centralised gradients": {"centralise_gradients": True},
+        "norm offsets 64 times as fast": {"norm_bias_rate": 64.0},
+        "linear decay": {"schedule": "linear"},
+        "muon": {"optimizer": "muon", "learning_rate": 0.05, "l2": 0.0},
+    }
+    return {label: Case(model, options, change) for label, change in changes.items()}
+
+
+# Few epochs leave little to overfit, so that less is changed in the images.
+_FAST = _SHORT.replace(
+    name="speedrun", epochs=6, warmup_epochs=0.5, schedule="linear", erasing=0.0
+)
+_POOL_360K = {"stem": 24, "widths": (48, 96, 112)}
+STUDIES = {
+    "shapes-100k": Study(
+        "Which shape of at most 100,000 weights learns most in ten epochs?",
+        _SHORT,
+        {
+            "pool, 2 convolutions": Case("conv_pool", _POOL_100K),
+            "pool, 3 convolutions": Case(
+                "conv_pool",
+                {"stem": 16, "widths": (24, 32, 48), "convs_per_stage": 3},
+            ),
+            "residual, 8 layers": Case("preact_resnet", {"depth": 8, "width": 18}),
+            "residual, 14 layers": Case("preact_resnet", {"depth": 14, "width": 12}),
+            "residual, 20 layers": Case("preact_resnet", {"depth": 20, "width": 9}),
+            "separable": Case(
+                "separable",
+                {"widths": (16, 32, 56), "blocks_per_stage": 2, "expansion": 4},
+            ),
+        },
+    ),
+    "shapes-1m": Study(
+        "Which shape of at most 1,000,000 weights learns most in ten epochs?",
+        _SHORT,
+        {
+            "pool, 2 convolutions": Case("conv_pool", _POOL_1M),
+            "pool, 3 convolutions": Case(
+                "conv_pool",
+                {"stem": 32, "widths": (64, 112, 152), "convs_per_stage": 3},
+            ),
+            "residual, 14 layers": Case("preact_resnet", {"depth": 14, "width": 38}),
+            "residual, 20 layers": Case("preact_resnet", {"depth": 20, "width": 30}),
+            "residual, 26 layers": Case("preact_resnet", {"depth": 26, "width": 26}),
+            "separable": Case(
+                "separable",
+                {"widths": (48, 92, 144), "blocks_per_stage": 3, "expansion": 4},
+            ),
+        },
+    ),
+    "shapes-10m": Study(
+        "Which shape of at most 10,000,000 weights learns most in ten epochs?",
+        _SHORT,
+        {
+            "pool, 2 convolutions": Case("conv_pool", _POOL_10M),
+            "pool, 3 convolutions": Case(
+                "conv_pool",
+                {"stem": 64, "widths": (128, 384, 512), "convs_per_stage": 3},
+            ),
+            "residual, 14 layers": Case("preact_resnet", {"depth": 14, "width": 120}),
+            "residual, 20 layers": Case("preact_resnet", {"depth": 20, "width": 96}),
+            "residual, 26 layers": Case("preact_resnet", {"depth": 26, "width": 82}),
+            "separable": Case(
+                "separable",
+                {"widths": (160, 304, 464), "blocks_per_stage": 3, "expansion": 4},
+            ),
+        },
+    ),
+    "parts-100k": Study(
+        "What does each part add to the recipe of the small network?",
+        _SHORT,
+        _parts("conv_pool", _POOL_100K),
+    ),
+    "parts-1m": Study(
+        "What does each part add to the recipe of the network of a million weights?",
+        _SHORT,
+        _parts("fmk_1m", {}),
+    ),
+    "speedrun-length": Study(
+        "Which network, for how many epochs, reaches an accuracy soonest?",
+        _FAST,
+        {
+            f"{label}, {epochs} epochs": Case("conv_pool", options, {"epochs": epochs})
+            for label, options, lengths in (
+                ("100k", _POOL_100K, (4, 6, 8, 12)),
+                ("360k", _POOL_360K, (4, 6, 8, 12)),
+                ("900k", _POOL_1M, (6, 10, 16)),
+            )
+            for epochs in lengths
+        },
+    ),
+    "speedrun-parts": Study(
+        "What helps a network that is trained for six epochs?",
+        _FAST,
+        {
+            label: Case("conv_pool", _POOL_100K, changes)
+            for label, changes in {
+                "as it is": {},
+                "cosine": {"schedule": "cosine"},
+                "erasing a quarter": {"erasing": 0.25},
+                "without moves": {"crop_padding": 0},
+                "moves by 1": {"crop_padding": 1},
+                "smoothing 0.1": {"label_smoothing": 0.1},
+                "twice the rate": {"learning_rate": 0.2},
+                "half the rate": {"learning_rate": 0.05},
+                "batches of 256": {"batch_size": 256, "learning_rate": 0.2},
+                "norm offsets 64 times as fast": {"norm_bias_rate": 64.0},
+                "moving average": {"ema": 0.995},
+                "muon": {"optimizer": "muon", "learning_rate": 0.05, "l2": 0.0},
+            }.items()
+        },
+    ),
+}
