@@ -55,6 +55,7 @@ def add_commands(add) -> None:
         metavar="FILE",
         help="draw accuracy against confidence (.png or .svg)",
     )
+    flags.add_views(evaluate_parser)
     flags.add_pixels(evaluate_parser)
     flags.add_backend(evaluate_parser)
     flags.add_data(evaluate_parser)
@@ -162,7 +163,31 @@ def _evaluate_one(name: str, dataset, args) -> dict:
         plot_reliability(evaluation.calibration, args.reliability, title)
         print(f"Figure: {args.reliability}")
     source = {"model": name, "dataset": dataset.name}
-    return source | evaluation.to_dict() | details_content(evaluation, temperature)
+    figures = evaluation.to_dict() | details_content(evaluation, temperature)
+    return source | figures | _with_views(model, dataset, args)
+
+
+def _with_views(model, dataset, args) -> dict:
+    """Print and return the figures with test-time views, where they are asked for."""
+    if args.views == "none":
+        return {}
+    from fmkeras.engines import predict
+    from fmkeras.evaluation.evaluate import check_finite, evaluate_outputs
+    from fmkeras.evaluation.views import VIEWS
+
+    outputs = predict(model, dataset.x_test, args.batch_size, views=args.views)
+    seen = evaluate_outputs(
+        check_finite(outputs), dataset.y_test, 0.0, dataset.class_names
+    )
+    low, high = seen.interval
+    count = len(VIEWS[args.views])
+    print(
+        f"With {count} views of each image ({args.views}): accuracy "
+        f"{seen.accuracy:.4f} (95 % interval {low:.4f} to {high:.4f}), loss "
+        f"{seen.loss:.4f}"
+    )
+    figures = {"accuracy": seen.accuracy, "accuracy_interval_95": list(seen.interval)}
+    return {"views": {"kind": args.views, **figures, "loss": seen.loss}}
 
 
 def _fit_temperature(evaluation, model, name: str, dataset, models_dir: str):

@@ -64,6 +64,17 @@ def add_pixels(parser) -> None:
     )
 
 
+def add_views(parser) -> None:
+    parser.add_argument(
+        "--views",
+        choices=("none", "mirror", "mirror-shift"),
+        default="none",
+        metavar="none|mirror|mirror-shift",
+        help="look at each image flipped, or flipped and moved by a pixel, too, and "
+        "average the outputs (default: none)",
+    )
+
+
 def add_seed(parser) -> None:
     parser.add_argument(
         "--seed",

@@ -1,6 +1,7 @@
 """The command predict: classify your own pictures."""
 
 import sys
+from functools import partial
 from pathlib import Path
 
 from fmkeras.cli import flags
@@ -40,6 +41,7 @@ def add_commands(add) -> None:
         metavar="FILE",
         help="write a table (default for a folder: predictions.csv in --out)",
     )
+    flags.add_views(predict_parser)
     flags.add_pixels(predict_parser)
     flags.add_backend(predict_parser)
 
@@ -80,7 +82,8 @@ def predict(args) -> None:
     card = card_or_empty(args.model, args.models_dir)
     model = take_raw_pixels(model, card.get("pixels") or args.pixels or RAW)
     names = class_names_of(card, model)
-    predictions = predict_pictures(model, pictures, run_model, names)
+    run = partial(run_model, views=args.views)
+    predictions = predict_pictures(model, pictures, run, names)
     for prediction in predictions:
         print(prediction.to_text())
     keep_what_was_seen(predictions, args.out)

@@ -8,6 +8,7 @@ import numpy as np
 
 from fmkeras.engines.allocator import keep_freed_memory
 from fmkeras.engines.engine import Engine, MetricTotals
+from fmkeras.evaluation.views import average_over_views
 
 __all__ = ["Engine", "MetricTotals", "create_engine", "keep_compiled_steps", "predict"]
 
@@ -39,6 +40,15 @@ def predict(
     images: np.ndarray,
     batch_size: int | None = None,
     on_batch: Callable[[int], None] = lambda count: None,
+    views: str = "none",
 ) -> np.ndarray:
-    """Return the outputs of a model of grey images, float32 (n, classes)."""
-    return create_engine(model).predict(images, batch_size, on_batch)
+    """Return the outputs of a model of grey images, float32 (n, classes).
+
+    With `views` of `evaluation.views` they are the mean over several of each image.
+    """
+    engine = create_engine(model)
+    if views == "none":
+        return engine.predict(images, batch_size, on_batch)
+    return average_over_views(
+        lambda seen: engine.predict(seen, batch_size, on_batch), images, views
+    )

@@ -1,0 +1,79 @@
+"""Test-time views: what is looked at, the mean, and how it is reported."""
+
+import json
+
+import numpy as np
+import pytest
+
+from fmkeras.__main__ import main
+from fmkeras.artifacts.keras_file import save_artifact
+from fmkeras.engines import predict
+from fmkeras.evaluation.views import VIEWS, View, average_over_views, seen
+from fmkeras.models import build_model
+
+IMAGES = np.random.default_rng(0).integers(1, 256, (3, 28, 28)).astype(np.uint8)
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_views_of_an_image_sum_to_one(name):
+    assert sum(view.weight for view in VIEWS[name]) == 1
+    assert VIEWS[name][0] == View(VIEWS[name][0].weight)
+
+
+def test_an_image_is_flipped_then_moved():
+    moved = seen(IMAGES, View(1.0, down=1, right=-2))
+    assert moved.dtype == np.uint8
+    assert not moved[:, 0].any() and not moved[:, :, -2:].any()
+    np.testing.assert_array_equal(moved[:, 1:, :-2], IMAGES[:, :-1, 2:])
+    both = seen(IMAGES, View(1.0, True, -1, 1))
+    np.testing.assert_array_equal(both[:, :-1, 1:], IMAGES[:, 1:, ::-1][:, :, :-1])
+    np.testing.assert_array_equal(seen(IMAGES, View(1.0)), IMAGES)
+
+
+@pytest.mark.every_backend
+def test_the_engine_averages_the_outputs_over_the_views():
+    model = build_model("lenet_relu", head="probabilities", seed=1)
+    plain = predict(model, IMAGES)
+    np.testing.assert_array_equal(predict(model, IMAGES, views="none"), plain)
+    mirrored = predict(model, IMAGES[:, :, ::-1])
+    both = predict(model, IMAGES, views="mirror")
+    np.testing.assert_allclose(both, (plain + mirrored) / 2, rtol=1e-5, atol=1e-7)
+    six = predict(model, IMAGES, views="mirror-shift")
+    np.testing.assert_allclose(six.sum(axis=1), 1, rtol=1e-5)
+    expected = average_over_views(lambda x: predict(model, x), IMAGES, "mirror-shift")
+    np.testing.assert_allclose(six, expected, rtol=1e-5, atol=1e-7)
+    # The mean of a flipped image is the same as that of the image itself.
+    again = predict(model, IMAGES[:, :, ::-1], views="mirror")
+    np.testing.assert_allclose(again, both, rtol=1e-5, atol=1e-7)
+
+
+def test_evaluate_reports_views_apart(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    save_artifact(build_model("lenet_relu", seed=1), "net", {}, "saved_models")
+    data = ["--data", "garments", "--train-size", "100", "--test-size", "50"]
+    for kind in ("none", "mirror"):
+        flags = ["--views", kind, "--json", f"{kind}.json"]
+        assert main(["evaluate", "--model", "net", *data, *flags]) == 0
+    out, _ = capsys.readouterr()
+    assert out.count("With 2 views of each image (mirror): accuracy 0.") == 1
+    plain = json.loads((tmp_path / "none.json").read_text())
+    seen_twice = json.loads((tmp_path / "mirror.json").read_text())
+    assert "views" not in plain
+    assert seen_twice["accuracy"] == plain["accuracy"]
+    assert seen_twice["views"]["kind"] == "mirror"
+    assert 0 <= seen_twice["views"]["accuracy"] <= 1
+
+
+def test_predict_takes_views(tmp_path, monkeypatch, capsys):
+    from PIL import Image
+
+    monkeypatch.chdir(tmp_path)
+    save_artifact(build_model("lenet_relu", seed=1), "net", {}, "saved_models")
+    pixels = np.full((40, 30), 255, np.uint8)
+    pixels[8:30, 6:20] = 40
+    Image.fromarray(pixels).save("shirt.png")
+    answers = []
+    for views in ("none", "mirror-shift"):
+        assert main(["predict", "shirt.png", "--model", "net", "--views", views]) == 0
+        answers.append(capsys.readouterr().out)
+    assert answers[0] != answers[1]
