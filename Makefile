@@ -26,6 +26,7 @@ TUNE := $(VENV)/bin/python -m tuner
 READY := $(VENV)/.ready
 READY_TO_TEST := $(VENV)/.ready-to-test
 READY_TO_EXPORT := $(VENV)/.ready-to-export
+READY_FOR_OPTUNA := $(VENV)/.ready-for-optuna
 
 # Nothing in a variable is a command of the shell; ARGS alone are words as typed there.
 quoted = '$(subst ','\'',$(1))'
@@ -49,7 +50,7 @@ export FMKERAS_USED_BY := make
 
 .DEFAULT_GOAL := help
 .PHONY: help venv quickstart train evaluate compare predict export try publish import-torch audit report data models show parity \
-	benchmark benchmark-fit tensorboard gpu-check repeat reproduce finetune zoo zoo-check study campaign tune tune-chief tune-worker results pictures notebooks lint lock audit-deps bom format test test-slow test-export test-browser clean
+	benchmark benchmark-fit tensorboard gpu-check repeat reproduce finetune zoo zoo-check study campaign tune tune-chief tune-worker tune-export results pictures notebooks lint lock audit-deps bom format test test-slow test-export test-browser clean
 
 help: ## print this help
 	@echo 'make TARGET [VARIABLE=value ...]'
@@ -222,6 +223,9 @@ tune-worker: $(READY) ## train trials of a CHIEF, of the search NAME or RESUME
 	$(call path,RESUME,--resume) $(call path,DATA_DIR,--data-dir) \
 	$(call flag,WORKERS,--workers) $(ARGS)
 
+tune-export: $(READY_FOR_OPTUNA) ## write the search NAME for optuna-dashboard
+	@$(TUNE) export $(call path,NAME,--name) $(call path,RESUME,--resume) $(call path,OUT,--out) $(ARGS)
+
 results: $(READY) ## generate the tables of README and docs
 	@$(FMKERAS) results $(ARGS)
 
@@ -283,3 +287,6 @@ $(READY_TO_TEST): $(READY) requirements/dev.txt requirements/docs.txt
 
 $(READY_TO_EXPORT): $(READY) requirements/export.txt
 	@sh requirements/make_venv.sh $(VENV) $(call quoted,$(PYTHON)) $@ -r $(REQUIREMENTS) -r requirements/export.txt
+
+$(READY_FOR_OPTUNA): $(READY) requirements/optuna.txt
+	@sh requirements/make_venv.sh $(VENV) $(call quoted,$(PYTHON)) $@ -r $(REQUIREMENTS) -r requirements/optuna.txt

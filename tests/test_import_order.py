@@ -49,6 +49,7 @@ TUNER_ORDER = (
     "search",
     "results",
     "run",
+    "export_cli",
     "cli",
     "__main__",
 )

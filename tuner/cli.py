@@ -18,6 +18,7 @@ from fmkeras.cli.session import import_keras, load_data, print_device
 from fmkeras.errors import UserError
 from fmkeras.locks import locked
 from fmkeras.signals import die_with_parent
+from tuner.export_cli import add_command as add_export
 from tuner.settings import (
     DATA_FLAGS,
     OBJECTIVES,
@@ -86,6 +87,7 @@ def build_parser() -> argparse.ArgumentParser:
     worker_parser.add_argument("--one", help=argparse.SUPPRESS)
     worker_parser.add_argument("--cores", help=argparse.SUPPRESS)
     worker_parser.set_defaults(trials=None)
+    add_export(lambda *words: _command(subparsers, *words))
     return parser
 
 

@@ -75,6 +75,7 @@ NOT_HERE = {
     "fmkeras reproduce": "hours; tests/experiments/test_reproduce.py runs short ones",
     "fmkeras results": "writes the committed pages; tests/report/test_tables.py",
     "tuner chief": "waits for workers; tests/tuner/test_tuner_workers.py",
+    "tuner export": "needs Optuna; tests/tuner/test_tuner_export.py",
     "tuner worker": "waits for a chief; tests/tuner/test_tuner_workers.py",
 }
 # Quick to train and to measure; flags of one network alone keep that network.
