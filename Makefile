@@ -50,7 +50,7 @@ export FMKERAS_USED_BY := make
 
 .DEFAULT_GOAL := help
 .PHONY: help venv quickstart train evaluate compare predict export try publish import-torch audit report data models show parity \
-	benchmark benchmark-fit tensorboard gpu-check repeat reproduce finetune zoo zoo-check study campaign tune tune-chief tune-worker tune-export results pictures notebooks lint lock audit-deps bom format test test-slow test-export test-browser clean
+	benchmark benchmark-fit tensorboard gpu-check repeat reproduce finetune zoo zoo-check study campaign tune tune-chief tune-worker tune-export results pictures notebooks lint lock audit-deps bom format test test-slow test-faults test-export test-browser clean
 
 help: ## print this help
 	@echo 'make TARGET [VARIABLE=value ...]'
@@ -100,6 +100,7 @@ help: ## print this help
 	@echo '  ACCELERATOR   cpu, or cuda for an NVIDIA GPU           ACCELERATOR=cuda'
 	@echo '  HASHES        venv: take files of known SHA-256 alone  HASHES=1'
 	@echo '  PYTHON        the Python, 3.11 to 3.13, of .venv       PYTHON=python3.12'
+	@echo '  FAULTS        test-faults: long kills 5 times as often FAULTS=long'
 	@echo '  TEST_BACKENDS those to run the tests on                TEST_BACKENDS=torch'
 	@echo
 	@echo 'Example: make train MODEL=cnn EPOCHS=5 BACKEND=jax'
@@ -267,6 +268,9 @@ test: $(READY_TO_TEST) ## run the tests, in a process for each of TEST_BACKENDS
 
 test-slow: $(READY_TO_TEST) ## run the minutes-long tests too
 	@$(VENV)/bin/python tests/run.py --slow $(call flag,TEST_BACKENDS,)
+
+test-faults: $(READY_TO_TEST) ## kill and race commands on every backend, for 20 minutes
+	@$(VENV)/bin/python tests/faults/run.py $(if $(filter long,$(FAULTS)),--long) $(ARGS)
 
 test-export: $(READY_TO_TEST) $(READY_TO_EXPORT) ## test every format in its own runtime
 	@$(VENV)/bin/python -m pytest -q -m export

@@ -12,6 +12,7 @@ PARITY = RECORDS / "parity.json"
 FINETUNE = RECORDS / "finetune.json"
 EXPORTS = RECORDS / "exports.json"
 AUDIT = RECORDS / "audit.json"
+FAULTS = RECORDS / "faults.json"
 
 
 def speed_record(

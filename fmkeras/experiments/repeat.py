@@ -15,6 +15,8 @@ from fmkeras.records import RECORDS
 from fmkeras.signals import SIGNALS, Interrupted, run_child
 from fmkeras.training.run_dir import RECORD
 
+# Flags of train that belong to each run.
+_OWN_FLAGS = ("--model", "--backend", "--seed", "--runs", "--out", "--resume")
 _SIGNALLED = {128 + number for number in SIGNALS}
 
 
@@ -42,8 +44,15 @@ def repeat(
     `records/name/MODEL-BACKEND-seedN.json`. Runs whose record is there are not
     repeated, interrupted ones are resumed. Several processes that are given the same
     runs divide them (see `divide`). Returns all records. Raises `UserError` where a run
-    fails.
+    fails, or where `arguments` hold a flag that each run has of its own.
     """
+    arguments = list(arguments)
+    for flag in arguments:
+        if flag.partition("=")[0].replace("_", "-") in _OWN_FLAGS:
+            raise UserError(
+                "Each run has this flag of its own; expected other flags of train. "
+                f"Received: {flag}"
+            )
     tasks = [
         _Run(backend, seed, label, records / name / f"{label}.json", folder)
         for seed in seeds

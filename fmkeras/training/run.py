@@ -50,6 +50,7 @@ from fmkeras.training.run_dir import (
     artifact_name,
     ensure_run_dir,
     interrupt_message,
+    naming_the_run,
     new_run_dir,
     resume_dir,
     resume_text,
@@ -175,40 +176,41 @@ def train(
         init_from=init_from,
         freeze=freeze,
     )
-    test = fitted.split.test
-    with signals.at_once(lambda: resume_text(folder)):
-        inference_model = keras_file.to_inference_model(fitted.model)
-        evaluation = evaluate_model(
-            inference_model, test.images, test.labels, predict, dataset.class_names
-        )
-        outputs = inference_model.layers[-1].input
-        figures = inference_figures(
-            keras.Model(inference_model.inputs[0], outputs),
-            fitted.split,
-            recipe.batch_size,
-            predict,
-            build_augmentation(recipe),
-            seed,
-        )
-    record = fitted.record | {"inference": figures, "test": evaluation.to_dict()}
-    if out is None:
-        write_json(folder / RECORD, record)
-        return RunResult(folder, None, evaluation, record)
-    name = artifact_name(model_name, dataset)
-    with signals.deferred():
-        kept = keras_file.save_artifact(
-            fitted.model, name, record, folder, dataset.class_names
-        )
-        write_json(folder / RECORD, record)
-    card_alone = compact and save != "never" and is_card_alone(kept.stat().st_size)
-    if compact and not card_alone:
+    with naming_the_run(folder, len(fitted.history)):
+        test = fitted.split.test
         with signals.at_once(lambda: resume_text(folder)):
-            kept = compact_model(fitted.model, record, dataset, kept)
-    with signals.deferred():
-        if card_alone:
-            artifact, note = publish_card(kept, out)
-        else:
-            artifact, note = publish_model(kept, out, save)
+            inference_model = keras_file.to_inference_model(fitted.model)
+            evaluation = evaluate_model(
+                inference_model, test.images, test.labels, predict, dataset.class_names
+            )
+            outputs = inference_model.layers[-1].input
+            figures = inference_figures(
+                keras.Model(inference_model.inputs[0], outputs),
+                fitted.split,
+                recipe.batch_size,
+                predict,
+                build_augmentation(recipe),
+                seed,
+            )
+        record = fitted.record | {"inference": figures, "test": evaluation.to_dict()}
+        if out is None:
+            write_json(folder / RECORD, record)
+            return RunResult(folder, None, evaluation, record)
+        name = artifact_name(model_name, dataset)
+        with signals.deferred():
+            kept = keras_file.save_artifact(
+                fitted.model, name, record, folder, dataset.class_names
+            )
+            write_json(folder / RECORD, record)
+        card_alone = compact and save != "never" and is_card_alone(kept.stat().st_size)
+        if compact and not card_alone:
+            with signals.at_once(lambda: resume_text(folder)):
+                kept = compact_model(fitted.model, record, dataset, kept)
+        with signals.deferred():
+            if card_alone:
+                artifact, note = publish_card(kept, out)
+            else:
+                artifact, note = publish_model(kept, out, save)
     return RunResult(folder, artifact, evaluation, record, note)
 
 

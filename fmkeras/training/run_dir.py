@@ -44,6 +44,20 @@ class TrainingInterrupted(Interrupted):
         return self.message
 
 
+@contextlib.contextmanager
+def naming_the_run(folder: Path, epochs_done: int) -> Iterator[None]:
+    """Raise `TrainingInterrupted` for a signal after the last epoch."""
+    try:
+        yield
+    except TrainingInterrupted:
+        raise
+    except KeyboardInterrupt as interrupt:
+        message = f"Interrupted after the last epoch. {resume_text(folder)}"
+        raise TrainingInterrupted(
+            message, folder, epochs_done, interrupt
+        ) from interrupt
+
+
 def interrupt_message(checkpoint) -> str:
     """Return what an interrupted training has kept, and the command that goes on."""
     if not checkpoint.exists():

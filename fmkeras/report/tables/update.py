@@ -27,6 +27,7 @@ from fmkeras.report.tables.audit import audit_table
 from fmkeras.report.tables.exports import exports_table
 from fmkeras.report.tables.finetune import finetune_table
 from fmkeras.report.tables.fit import fit_table
+from fmkeras.report.tables.interruptions import interruptions_table
 from fmkeras.report.tables.markdown import markdown_table, mean_and_spread, percent
 from fmkeras.report.tables.overview import accuracy_table, speed_overview
 from fmkeras.report.tables.parity import parity_table
@@ -294,6 +295,7 @@ _TABLES: dict[str, Callable[[Path, str], str]] = {
     "published-faults": faults_table,
     "parity": proof_table,
     "audit": suspects_table,
+    "interruptions": interruptions_table,
     "finetune": lambda root, argument: finetune_table(root),
     "exports": exports_table,
     "search": search_table,

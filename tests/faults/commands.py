@@ -1,0 +1,171 @@
+"""Start a command of the project in a process of its own, and end it by a signal."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+# SIGKILL cannot be heeded; what is heeded ends a command with 128 and its number.
+SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+# Seconds after which a command hangs.
+HANGS = 240.0
+GARMENTS = ("--data", "garments", "--train-size", "1500", "--test-size", "200")
+
+
+@dataclass
+class Outcome:
+    """How a command ended: exit code, all that it printed, whether a signal met it."""
+
+    code: int
+    text: str
+    signalled: bool = False
+    seconds: float = 0.0
+
+
+@dataclass
+class Tally:
+    """What was tried, and what went wrong, one line each."""
+
+    kills: dict[str, int] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
+
+    def count(self, name: str, by: int = 1) -> None:
+        self.counts[name] = self.counts.get(name, 0) + by
+
+    def check(self, right: bool, text: str) -> None:
+        """Note a failure unless `right`."""
+        if not right:
+            self.failures.append(text)
+            print(f"FAILED: {text}", flush=True)
+
+    def kill(self, number: int, moment: str) -> None:
+        name = signal.Signals(number).name
+        self.kills[name] = self.kills.get(name, 0) + 1
+        self.count(f"kills {moment}")
+
+
+def start(words: list[str], backend: str, program: str = "fmkeras", cwd: Path = ROOT):
+    """Begin a command in the folder `cwd`; its output goes to a pipe."""
+    environment = os.environ | {
+        "KERAS_BACKEND": backend,
+        "OMP_NUM_THREADS": "1",
+        "TF_NUM_INTRAOP_THREADS": "1",
+        "TF_NUM_INTEROP_THREADS": "1",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONPATH": str(ROOT),
+    }
+    for name in ("FMKERAS_USED_BY", "FMKERAS_PARENT"):
+        environment.pop(name, None)
+    return subprocess.Popen(
+        [sys.executable, "-m", program, *words],
+        cwd=cwd,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        # Signals go to the command alone; it has to end its children itself.
+        start_new_session=True,
+    )
+
+
+def run(
+    words: list[str], backend: str, program: str = "fmkeras", cwd: Path = ROOT
+) -> Outcome:
+    """Run a command to its end."""
+    began = time.monotonic()
+    process = start(words, backend, program, cwd)
+    return _ended(process, began)
+
+
+def run_and_signal(
+    words: list[str],
+    backend: str,
+    number: int,
+    is_time: Callable[[float], bool],
+    program: str = "fmkeras",
+    cwd: Path = ROOT,
+) -> Outcome:
+    """Run a command and send it a signal as soon as `is_time(seconds)` holds."""
+    began = time.monotonic()
+    process = start(words, backend, program, cwd)
+    sent = False
+    while process.poll() is None:
+        if is_time(time.monotonic() - began):
+            process.send_signal(number)
+            sent = True
+            break
+        time.sleep(0.002)
+    outcome = _ended(process, began)
+    # It may have come to its end before the signal did.
+    outcome.signalled = sent and outcome.code != 0
+    return outcome
+
+
+def check_ending(
+    outcome: Outcome, number: int, what: str, tally: Tally, done: str = "\0"
+) -> None:
+    """Check exit code and words of a command that a signal ended.
+
+    Where it has printed `done`, its work was over: the signal may then end it as it
+    ends any program.
+    """
+    expected = {-number if number == signal.SIGKILL else 128 + number}
+    if done in outcome.text:
+        expected.add(-number)
+    tally.check(
+        outcome.code in expected,
+        f"{what}: exit code {outcome.code}, not {expected}: {outcome.text[-300:]!r}",
+    )
+    tally.check(
+        "Traceback" not in outcome.text, f"{what}: traceback: {outcome.text[-600:]!r}"
+    )
+
+
+def after(seconds: float) -> Callable[[float], bool]:
+    """Return the moment so many seconds after the start."""
+    return lambda passed: passed >= seconds
+
+
+def when_writing(folder: Path, suffix: str, skip: int) -> Callable[[float], bool]:
+    """Return the moment when a file of `suffix` is being written, the `skip`-th later.
+
+    Files are written beside their place, under a name that ends in '-partial'.
+    """
+    seen: set[str] = set()
+
+    def is_time(passed: float) -> bool:
+        seen.update(path.name for path in folder.rglob(f".*-partial{suffix}"))
+        return len(seen) > skip
+
+    return is_time
+
+
+def fresh(folder: Path) -> Path:
+    """Return an empty folder."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def random_signal(generator: random.Random) -> int:
+    return generator.choice(SIGNALS)
+
+
+def _ended(process: subprocess.Popen, began: float) -> Outcome:
+    try:
+        text, _ = process.communicate(timeout=HANGS)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        text, _ = process.communicate()
+        text += f"\nHUNG for {HANGS:.0f} seconds"
+    return Outcome(process.returncode, text, seconds=time.monotonic() - began)

@@ -1,0 +1,91 @@
+"""Kill every other kind of command, then run it again: it ends well."""
+
+import random
+import signal
+from pathlib import Path
+
+from faults.commands import (
+    GARMENTS,
+    ROOT,
+    Tally,
+    after,
+    check_ending,
+    fresh,
+    random_signal,
+    run,
+    run_and_signal,
+)
+
+SMALL = ("--epochs", "2", "--batch-size", "50", "--precision", "float32")
+# Program and words of each; FOLDER is a folder of its own, MODEL a saved model.
+COMMANDS = {
+    "repeat": (
+        "fmkeras",
+        "repeat --model linear --name faults --backends BACKEND --seeds 0 1 "
+        "--epochs 2 -- --data garments --train-size 1500 --test-size 200",
+    ),
+    "tune": (
+        "tuner",
+        "search --model linear --space wide --search random --trials 2 --epochs 1 "
+        "--data garments --train-size 1500 --test-size 200 --runs FOLDER --name faults "
+        "--backend BACKEND",
+    ),
+    "evaluate": ("fmkeras", "evaluate --model MODEL DATA --json FOLDER/figures.json"),
+    "compare": ("fmkeras", "compare --models MODEL OTHER DATA"),
+    "predict": ("fmkeras", "predict --model MODEL PICTURE --out FOLDER"),
+    "report": ("fmkeras", "report --models MODEL DATA --out FOLDER/report"),
+}
+
+
+def kill_other_commands(backend: str, count: int, folder: Path, seed: int) -> Tally:
+    """Kill each command `count` times on one backend; return what was found."""
+    tally, generator = Tally(), random.Random(f"others {backend} {seed}")
+    model = _train_models(backend, folder, tally)
+    for name, (program, text) in COMMANDS.items():
+        place = fresh(folder / name)
+        words = _words(text, backend, place, model)
+        seconds = 12.0
+        for _ in range(count):
+            number = random_signal(generator)
+            moment = after(generator.uniform(0, seconds))
+            outcome = run_and_signal(words, backend, number, moment, program, place)
+            what = f"{backend}, {name}, {signal.Signals(number).name}"
+            if outcome.signalled:
+                tally.kill(number, f"of {name}")
+                check_ending(outcome, number, what, tally)
+            else:
+                tally.check(outcome.code == 0, f"{what}: {outcome.text[-400:]}")
+                seconds = outcome.seconds
+        outcome = run(words, backend, program, place)
+        tally.check(
+            outcome.code == 0, f"{backend}, {name} again: {outcome.text[-400:]}"
+        )
+        left = [path.name for path in place.rglob(".*-partial*")]
+        tally.check(not left, f"{backend}: {name} left {left}")
+    return tally
+
+
+def _train_models(backend: str, folder: Path, tally: Tally) -> Path:
+    place = fresh(folder / "models")
+    for seed in (0, 1):
+        words = ["train", "--model", "linear", *GARMENTS, *SMALL, "--seed", str(seed)]
+        words += ["--runs", str(place / "runs"), "--out", str(place / str(seed))]
+        outcome = run(words, backend)
+        tally.check(outcome.code == 0, f"{backend}: {outcome.text[-400:]}")
+    return next((place / "0").glob("*.keras"))
+
+
+def _words(line: str, backend: str, place: Path, model: Path) -> list[str]:
+    other = model.parent.parent / "1" / model.name
+    picture = ROOT / "docs/images/samples.png"
+    given = {
+        "MODEL": [str(model)],
+        "OTHER": [str(other)],
+        "PICTURE": [str(picture)],
+        "DATA": list(GARMENTS),
+    }
+    found: list[str] = []
+    for word in line.split():
+        text = word.replace("FOLDER", str(place)).replace("BACKEND", backend)
+        found += given.get(word, [text])
+    return found
