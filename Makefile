@@ -100,7 +100,7 @@ help: ## print this help
 	@echo '  ACCELERATOR   cpu, or cuda for an NVIDIA GPU           ACCELERATOR=cuda'
 	@echo '  HASHES        venv: take files of known SHA-256 alone  HASHES=1'
 	@echo '  PYTHON        the Python, 3.11 to 3.13, of .venv       PYTHON=python3.12'
-	@echo '  FAULTS        test-faults: long kills 5 times as often FAULTS=long'
+	@echo '  FAULTS        test-faults: long kills more often       FAULTS=long'
 	@echo '  TEST_BACKENDS those to run the tests on                TEST_BACKENDS=torch'
 	@echo
 	@echo 'Example: make train MODEL=cnn EPOCHS=5 BACKEND=jax'
