@@ -270,7 +270,7 @@ test-slow: $(READY_TO_TEST) ## run the minutes-long tests too
 	@$(VENV)/bin/python tests/run.py --slow $(call flag,TEST_BACKENDS,)
 
 test-faults: $(READY_TO_TEST) ## kill and race commands on every backend, for 20 minutes
-	@$(VENV)/bin/python tests/faults/run.py $(if $(filter long,$(FAULTS)),--long) $(ARGS)
+	@$(VENV)/bin/python tests/faults/run.py $(call flag,FAULTS,--length) $(ARGS)
 
 test-export: $(READY_TO_TEST) $(READY_TO_EXPORT) ## test every format in its own runtime
 	@$(VENV)/bin/python -m pytest -q -m export

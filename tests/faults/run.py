@@ -1,8 +1,8 @@
 """Kill, fill, remove and race: `make test-faults`, counted and recorded.
 
 The parts run one after the other, the backends side by side. `--record` keeps the
-counts in saved_models/records/faults.json, `--long` kills five times as often. Exits
-with 1 where anything failed.
+counts in saved_models/records/faults.json, `--length long` kills five times as often.
+Exits with 1 where anything failed.
 """
 
 import argparse
@@ -37,11 +37,13 @@ def main() -> int:
     parser.add_argument("--backends", nargs="+", default=BACKENDS)
     parser.add_argument("--parts", nargs="+", default=PARTS, choices=PARTS)
     parser.add_argument("--kills", type=int, default=50, help="of training, a backend")
-    parser.add_argument("--long", action="store_true", help="five times as many")
+    parser.add_argument(
+        "--length", choices=("short", "long"), default="short", help="long: five times"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--record", action="store_true", help="keep the record")
     args = parser.parse_args()
-    times = 5 if args.long else 1
+    times = 5 if args.length == "long" else 1
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="fmkeras-faults-") as name:
         tallies = _run_parts(args, times, Path(name))
