@@ -227,11 +227,18 @@ def _run_training(args, recipe: Recipe, dataset, model_options: dict):
     from fmkeras.training.auto import resolve_execution
     from fmkeras.training.header import ParametersLine, header_lines
     from fmkeras.training.progress import TimeEstimate
+    from fmkeras.training.run import begun_execution
     from fmkeras.training.run import train as run_training
     from fmkeras.training.run_dir import TrainingInterrupted
 
     split = split_dataset(dataset, args.seed, recipe.data_split)
-    execution = resolve_execution(recipe, args.model, len(split.train))
+    execution = None
+    if args.resume is not None:
+        execution = begun_execution(Path(args.resume), recipe)
+    if execution is None:
+        execution = resolve_execution(
+            recipe, args.model, len(split.train), measure=True
+        )
     for line in header_lines(args.model, dataset, split, recipe, execution, args.seed):
         print(line, flush=True)
     if execution.compile:

@@ -16,7 +16,19 @@ BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
 def describe_device() -> str:
     """Return the name of the device in use, such as 'CPU (Intel Xeon, 2 cores)'."""
     name = _DEVICES[keras.backend.backend()]()
-    return f"GPU ({name})" if name else f"CPU ({_processor()}, {os.cpu_count()} cores)"
+    return (
+        f"GPU ({name})" if name else f"CPU ({processor_name()}, {os.cpu_count()} cores)"
+    )
+
+
+def processor_name() -> str:
+    """Return what the processor calls itself, such as 'AMD EPYC'."""
+    return _cpuinfo("model name") or platform.processor() or platform.machine()
+
+
+def gpu_name() -> str | None:
+    """Return the name of the machine's first NVIDIA GPU, used or not."""
+    return _nvidia_gpu("name")
 
 
 def num_threads() -> int:
@@ -127,10 +139,6 @@ def _nvidia_gpu(what: str) -> str | None:
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     found = answer.stdout.splitlines() if answer.returncode == 0 else []
     return found[0].strip() if found else None
-
-
-def _processor() -> str:
-    return _cpuinfo("model name") or platform.processor() or platform.machine()
 
 
 def _processor_flags() -> set[str]:

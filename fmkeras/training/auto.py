@@ -3,7 +3,8 @@
 bfloat16 where it was measured to be faster and as accurate, and where the device
 multiplies in it; compiled where the run saves more time than the compiler takes. The
 measurements are shipped inside the package (see `auto_figures`), so that a checkout
-and an installed package choose alike.
+and an installed package choose alike. They hold for the processor that they were made
+on: on another kind the speed of a long training is measured here (`auto_measure`).
 """
 
 import statistics
@@ -12,9 +13,16 @@ from dataclasses import dataclass
 
 import keras
 
-from fmkeras.engines.device import describe_device, device_kind, multiplies_bfloat16
+from fmkeras.engines.device import (
+    describe_device,
+    device_kind,
+    gpu_name,
+    multiplies_bfloat16,
+    processor_name,
+)
 from fmkeras.recipes.recipe import Recipe
 from fmkeras.training.auto_figures import load_figures
+from fmkeras.training.auto_measure import Way, measured
 
 # Faster by less than a twentieth is within the spread of two measurements.
 FASTER = 1.05
@@ -26,6 +34,10 @@ _OPTIMIZERS = ("adam", "adamw")
 _LABELS = {"float32": "", "bfloat16": "-bfloat16"}
 
 
+# A shorter training is decided by what is shipped: to measure would not pay.
+WORTH_MEASURING = 60.0
+
+
 @dataclass(frozen=True)
 class Execution:
     """How a run computes, resolved from a recipe before the model is built.
@@ -34,23 +46,95 @@ class Execution:
         precision: float32 or bfloat16 (weights stay in float32).
         compile: whether the training step is compiled.
         device: the device in one line, such as 'CPU (Intel Xeon, 2 cores)'.
+        reason: what decided where the recipe says auto; empty where nothing did.
     """
 
     precision: str
     compile: bool
     device: str
+    reason: str = ""
 
 
-def resolve_execution(recipe: Recipe, model_name: str, train_size: int) -> Execution:
-    """Return how a recipe runs here; `train_size` is the training images an epoch."""
+def resolve_execution(
+    recipe: Recipe, model_name: str, train_size: int, measure: bool = False
+) -> Execution:
+    """Return how a recipe runs here; `train_size` is the training images an epoch.
+
+    With `measure`, a long training is measured for a second on a processor other than
+    that of the shipped benchmark.
+    """
     backend, device = keras.backend.backend(), device_kind()
+    figures, reason = load_figures(), ""
+    if "auto" in (recipe.precision, recipe.compile):
+        here = gpu_name() if device == "gpu" else processor_name()
+        reason = _origin(figures, device)
+        if measure and _benchmarked_on(figures, device) != here:
+            entry = _measure_here(
+                recipe, model_name, train_size, backend, device, here, figures
+            )
+            if entry:
+                figures = _with_entry(figures, device, model_name, entry)
+                reason = f"measured here for a second, on {here}; {reason}"
     precision = resolve_precision(
-        recipe, model_name, backend, device, multiplies_bfloat16
+        recipe, model_name, backend, device, multiplies_bfloat16, figures
     )
     compile_step = resolve_compilation(
-        recipe, model_name, precision, train_size, backend, device
+        recipe, model_name, precision, train_size, backend, device, figures
     )
-    return Execution(precision, compile_step, describe_device())
+    return Execution(precision, compile_step, describe_device(), reason)
+
+
+def _benchmarked_on(figures: dict, device: str) -> str | None:
+    machine = figures["speed"].get(device, {}).get("machine") or {}
+    return machine.get("gpu" if device == "gpu" else "processor")
+
+
+def _origin(figures: dict, device: str) -> str:
+    if not figures["speed"].get(device):
+        return f"no benchmark of a {device} is shipped"
+    made_on = _benchmarked_on(figures, device) or "a processor it does not name"
+    return f"the shipped record benchmark-{device} was made on {made_on}"
+
+
+def _measure_here(
+    recipe, model_name, train_size, backend, device, here, figures
+) -> dict | None:
+    """Return the measured rates of the ways in question; None where there are none."""
+    shipped = _measured(figures, model_name, device)
+    eager = Way(backend, "float32")
+    rate = shipped.get("train", {}).get(eager.label)
+    if not rate or recipe.epochs * train_size / rate < WORTH_MEASURING:
+        return None
+    ways = [eager] if recipe.precision != "bfloat16" else []
+    low = recipe.precision == "bfloat16" or (
+        recipe.precision == "auto"
+        and _as_accurate(figures, model_name)
+        and multiplies_bfloat16()
+    )
+    if low:
+        ways.append(Way(backend, "bfloat16"))
+    decided = len(ways) < 2
+    # A compiler costs time: its steps are measured where the shipped ratio pays here.
+    compiled = [
+        Way(backend, way.precision, compiled=True)
+        for way in ways
+        if resolve_compilation(
+            recipe, model_name, way.precision, train_size, backend, device, figures
+        )
+    ]
+    if recipe.compile != "auto":
+        compiled = []
+    if decided and not compiled:
+        return None
+    return measured(model_name, recipe, [*ways, *compiled], here)
+
+
+def _with_entry(figures: dict, device: str, model_name: str, entry: dict) -> dict:
+    """Return figures in which a network has other rates on a device."""
+    speed = dict(figures["speed"])
+    one = dict(speed.get(device, {}))
+    one["models"] = {**one.get("models", {}), model_name: entry}
+    return {**figures, "speed": {**speed, device: one}}
 
 
 def resolve_precision(

@@ -29,7 +29,7 @@ def header_lines(
     name = Path(model_name).stem if model_name.endswith(".keras") else model_name
     compiled = ", compiled" if execution.compile else ""
     schedule = "" if recipe.schedule == "constant" else f", {recipe.schedule} schedule"
-    return [
+    lines = [
         f"{name} on {dataset.name} ({dataset.source})",
         f"Images {images} and {len(split.test):,} test",
         f"Recipe {recipe.name}: {recipe.epochs} epochs, batch {recipe.batch_size}, "
@@ -37,6 +37,9 @@ def header_lines(
         f"Precision {execution.precision}{compiled}, {num_threads()} threads, "
         f"seed {seed}",
     ]
+    if execution.reason:
+        lines.append(f"auto: {execution.reason}")
+    return lines
 
 
 class ParametersLine(keras.callbacks.Callback):

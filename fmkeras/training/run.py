@@ -14,7 +14,7 @@ from fmkeras.artifacts import keras_file
 from fmkeras.datasets import Dataset
 from fmkeras.datasets.splits import DataSplits, split_dataset
 from fmkeras.engines import create_engine, predict
-from fmkeras.engines.device import num_threads
+from fmkeras.engines.device import describe_device, num_threads
 from fmkeras.evaluation.evaluate import Evaluation, evaluate_model
 from fmkeras.files import make_folder, write_json
 from fmkeras.locks import locked
@@ -44,6 +44,7 @@ from fmkeras.training.progress import ProgressBar
 from fmkeras.training.publish import publish_card, publish_model
 from fmkeras.training.record import describe_dataset, describe_run, describe_teacher
 from fmkeras.training.run_dir import (
+    CONFIG,
     RECORD,
     RUNS,
     TrainingInterrupted,
@@ -52,6 +53,7 @@ from fmkeras.training.run_dir import (
     interrupt_message,
     naming_the_run,
     new_run_dir,
+    read_config,
     resume_dir,
     resume_text,
 )
@@ -163,6 +165,11 @@ def train(
         folder = new_run_dir(runs, Path(model_name).stem, keras.backend.backend(), seed)
     else:
         folder = resume_dir(resume, runs)
+    if execution is None:
+        execution = begun_execution(folder, recipe)
+    if execution is None:
+        images = len(split_dataset(dataset, seed, recipe.data_split).train)
+        execution = resolve_execution(recipe, model_name, images, measure=True)
     fitted = fit(
         model_name,
         recipe,
@@ -240,6 +247,8 @@ def fit(
     folder, model_options = Path(folder), model_options or {}
     split = split_dataset(dataset, seed, recipe.data_split)
     count = len(split.train)
+    if execution is None:
+        execution = begun_execution(folder, recipe)
     execution = execution or resolve_execution(recipe, model_name, count)
     model = build_network(
         model_name,
@@ -345,3 +354,18 @@ def fit(
         config, execution, model, log.history, checkpoint.kept_epoch, facts
     )
     return FitResult(folder, model, split, log.history, checkpoint.kept_epoch, record)
+
+
+def begun_execution(folder: Path, recipe: Recipe) -> Execution | None:
+    """Return how the run in a folder computes; None where there is none.
+
+    What auto meant when it began holds to its end.
+    """
+    if not (folder / CONFIG).exists():
+        return None
+    config = read_config(folder)
+    precision, compiled = config.get("precision"), config.get("compiled")
+    if recipe.precision not in ("auto", precision) or compiled is None:
+        return None
+    reason = "as when the run began"
+    return Execution(precision, bool(compiled), describe_device(), reason)

@@ -11,6 +11,7 @@ from support.data_files import idx_bytes, small_arrays
 from fmkeras.benchmark.pytorch.build import build_twin
 from fmkeras.benchmark.speed import end_to_end, pytorch_script
 from fmkeras.benchmark.speed import run as speed_run
+from fmkeras.benchmark.speed.machine import describe_machine, warn_if_busy
 from fmkeras.benchmark.speed.memory import available_memory
 from fmkeras.benchmark.speed.profile import KINDS, profile_steps
 from fmkeras.benchmark.speed.rounds import (
@@ -25,6 +26,7 @@ from fmkeras.benchmark.speed.run import (
     run_benchmark,
 )
 from fmkeras.benchmark.speed.scaling import run_scaling
+from fmkeras.benchmark.speed.spread import warn_if_wide
 from fmkeras.errors import UserError
 from fmkeras.models import build_model, list_models, model_info
 from fmkeras.report.plots.speed import plot_scaling, plot_speed
@@ -33,6 +35,7 @@ from fmkeras.report.tables.speed import (
     benchmark_note,
     cost_table,
     geometric_mean,
+    machine_text,
     profile_table,
     rate_table,
     ratio_table,
@@ -227,12 +230,16 @@ def test_unknown_networks_are_refused(tmp_path):
         run_benchmark(["lenett"], out=tmp_path / "record.json")
 
 
+def rounds(median, factors):
+    return {"median": median, "rates": [median * factor for factor in factors]}
+
+
 def made_record():
     def figures(ours, other, plain):
         return {
-            "ours-torch": {"median": ours},
-            "ours-jax": {"median": other},
-            "pytorch-tensors": {"median": plain},
+            "ours-torch": rounds(ours, (0.9, 1.0, 1.1)),
+            "ours-jax": rounds(other, (1.0, 1.0, 1.0)),
+            "pytorch-tensors": rounds(plain, (1.0, 1.0, 0.8)),
         }
 
     failed = figures(10.0, 50.0, 20.0)
@@ -255,11 +262,49 @@ def made_record():
     }
 
 
+def test_a_record_says_on_what_machine_it_was_made():
+    record = made_record()
+    assert machine_text(record) == "CPU with 2 cores"
+    record["machine"] |= {
+        "processor": "AMD EPYC",
+        "threads": 2,
+        "load": 0.25,
+        "busy_cores": 0.1,
+    }
+    wanted = "CPU (AMD EPYC), 2 cores, 2 threads, load 0.25 before"
+    assert machine_text(record) == wanted
+    record["models"]["mlp"]["busy_cores"] = 1.3
+    assert machine_text(record).endswith(
+        "**beside other work that kept up to 1.3 cores busy**"
+    )
+
+
+def test_a_busy_machine_and_wide_rounds_are_said():
+    lines = []
+    warn_if_busy(0.1, lines.append)
+    warn_if_busy(None, lines.append)
+    figures = {"a": rounds(10.0, (0.9, 1.0, 1.1)), "b": rounds(10.0, (0.6, 1.0, 1.2))}
+    warn_if_wide("train", figures, lines.append)
+    assert lines == ["  Warning: the rounds of train differ much: b ± 30 %"]
+    warn_if_busy(1.26, lines.append)
+    assert "keep 1.3 cores busy" in lines[1]
+
+
+def test_the_machine_is_described():
+    machine = describe_machine("cpu")
+    assert machine["processor"] and machine["cores"] >= machine["threads"] >= 1
+    assert machine["load"] >= 0
+    assert "gpu" not in machine
+
+
 def test_ratios_are_of_the_best_of_ours():
     record = made_record()
     both = ["ours-torch", "ours-jax"]
     found = ratios(record, both, "pytorch-tensors", "train")
-    assert found == {"mlp": 8.0, "lenet": 0.5, "resnet18": 4.0}
+    values = {name: ratio.value for name, ratio in found.items()}
+    assert values == {"mlp": 8.0, "lenet": 0.5, "resnet18": 4.0}
+    # Round by round: 9 / 20, 10 / 20, 11 / 16.
+    assert (found["lenet"].low, found["lenet"].high) == pytest.approx((0.45, 0.6875))
     assert geometric_mean([8.0, 0.5]) == pytest.approx(2.0)
     assert math.isnan(geometric_mean([]))
 
@@ -277,15 +322,16 @@ def test_the_tables_have_every_figure_and_ratio():
         "best float32 / plain",
         "best / plain",
     ]
-    assert rows[2] == ["`mlp`", "2.00", "2.00", "8.00", "8.00"]
-    assert rows[3] == ["`lenet`"] + ["0.50"] * 4
+    torch, best = "2.00 (1.80–2.75)", "8.00 (8.00–10.00)"
+    assert rows[2] == ["`mlp`", torch, torch, best, best]
+    assert rows[3] == ["`lenet`"] + ["0.50 (0.45–0.69)"] * 4
     assert rows[5][1] == "a step would take about 60 s"
     # Only networks of 28 pixels count: mlp and lenet.
     assert rows[-1][1:] == ["1.00", "1.00", "2.00", "2.00"]
     rows = cells(rate_table(record, "train"))
     assert rows[0] == ["network", "torch", "jax", "plain"]
-    assert rows[2] == ["`mlp`", "40", "160", "20"]
-    assert rows[3] == ["`lenet`", "10", "failed", "20"]
+    assert rows[2] == ["`mlp`", "40 ± 10 %", "160 ± 0 %", "20 ± 10 %"]
+    assert rows[3] == ["`lenet`", "10 ± 10 %", "failed", "20 ± 10 %"]
     assert "166 GFLOP/s in float32 and 736 in bfloat16" in benchmark_note(record)
 
 

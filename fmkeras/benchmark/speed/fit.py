@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from fmkeras.benchmark.speed.machine import describe_machine, warn_if_busy
 from fmkeras.benchmark.speed.record import load_or_create_record
 from fmkeras.benchmark.speed.rounds import (
     Competitor,
@@ -12,6 +13,7 @@ from fmkeras.benchmark.speed.rounds import (
     WorkerProcess,
     run_rounds,
 )
+from fmkeras.benchmark.speed.spread import rate_text, warn_if_wide
 from fmkeras.durations import Countdown
 from fmkeras.errors import UserError
 from fmkeras.files import write_json
@@ -70,7 +72,8 @@ def run_fit_benchmark(
         "contestants": [competitor.label for competitor in competitors],
     }
     record = load_or_create_record(Path(out), settings)
-    record["machine"] = {"cores": os.cpu_count()}
+    record["machine"] = describe_machine(device)
+    warn_if_busy(record["machine"]["busy_cores"], log)
     countdown = Countdown(len(names), "models", log)
     for name in names:
         if name in record["models"]:
@@ -94,9 +97,11 @@ def run_fit_benchmark(
                     )
                     entry["batch"][str(batch)] = figures
                     log(_line(f"{name}, batches of {batch}", figures))
+                    warn_if_wide("training", figures, log)
                 turns = PREDICTED, seconds, rounds, PREDICTED
                 entry["predict"] = run_rounds(workers, "predict", *turns)
                 log(_line(f"{name}, inference", entry["predict"]))
+                warn_if_wide("inference", entry["predict"], log)
         except ContestantFailed as error:
             raise UserError(
                 f"The training of {name} stopped; expected it to go on, on a machine "
@@ -109,5 +114,5 @@ def run_fit_benchmark(
 
 
 def _line(what: str, figures: dict) -> str:
-    rates = [f"{label} {found['median']:,.0f}" for label, found in figures.items()]
+    rates = [f"{label} {rate_text(found)}" for label, found in figures.items()]
     return f"{what}, images/s: {', '.join(rates)}"

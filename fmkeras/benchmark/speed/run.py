@@ -13,6 +13,11 @@ from pathlib import Path
 from fmkeras.backends import BACKENDS
 from fmkeras.benchmark.speed.end_to_end import measure_end_to_end
 from fmkeras.benchmark.speed.expected import expected_seconds
+from fmkeras.benchmark.speed.machine import (
+    cores_in_use,
+    describe_machine,
+    warn_if_busy,
+)
 from fmkeras.benchmark.speed.memory import available_memory
 from fmkeras.benchmark.speed.record import load_or_create_record
 from fmkeras.benchmark.speed.rounds import (
@@ -22,6 +27,7 @@ from fmkeras.benchmark.speed.rounds import (
     for_each_worker,
     run_rounds,
 )
+from fmkeras.benchmark.speed.spread import rate_text, warn_if_wide
 from fmkeras.durations import Countdown, about
 from fmkeras.errors import UserError
 from fmkeras.files import write_json
@@ -118,6 +124,7 @@ def run_benchmark(
     }
     record = load_or_create_record(Path(out), settings)
     record["machine"] = _machine(device)
+    warn_if_busy(record["machine"].get("busy_cores"), log)
     if data_dir is not None and "whole_run" not in record:
         log("lenet, one epoch, from command to end")
         record["whole_run"] = measure_end_to_end(data_dir) | provenance()
@@ -142,7 +149,9 @@ def run_benchmark(
             entry = {"left_out": f"a step would take about {estimate:.0f} s"}
             log(f"  left out: {entry['left_out']}")
         else:
-            entry = _measure(name, competitors, settings, log)
+            busy = cores_in_use()
+            warn_if_busy(busy, log)
+            entry = _measure(name, competitors, settings, log) | {"busy_cores": busy}
         record["models"][name] = {"multiply_adds": costs[name], **entry, **provenance()}
         write_json(out, record)
         countdown.done()
@@ -209,15 +218,15 @@ def _measure(name: str, competitors, settings: dict, log) -> dict:
             log(f"  {label} failed: {failed[label]}")
     for what in ("train", "predict"):
         line = ", ".join(
-            f"{label} {figures['median']:,.0f}"
-            for label, figures in entry[what].items()
+            f"{label} {rate_text(figures)}" for label, figures in entry[what].items()
         )
         log(f"  {what}, images/s: {line}")
+        warn_if_wide(what, entry[what], log)
     return entry
 
 
 def _machine(device: str) -> dict:
-    """Return cores and the measured rates of a matrix product, operations a second."""
+    """Return what the machine is, and its rates of a matrix product, operations/s."""
     with WorkerProcess(Competitor("tensors"), "linear", 1, device) as worker:
         try:
             rates = {
@@ -229,7 +238,7 @@ def _machine(device: str) -> dict:
                 f"PyTorch does not run on this machine's {device}; expected it to "
                 f"multiply two matrices. Received: {error}"
             ) from error
-    return {"cores": os.cpu_count(), **rates}
+    return {**describe_machine(device), **rates}
 
 
 def _multiply_adds(names: Sequence[str]) -> dict[str, int]:

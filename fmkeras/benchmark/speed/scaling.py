@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from fmkeras.benchmark.speed.machine import describe_machine, warn_if_busy
 from fmkeras.benchmark.speed.record import load_or_create_record
 from fmkeras.benchmark.speed.rounds import (
     Competitor,
@@ -13,6 +14,7 @@ from fmkeras.benchmark.speed.rounds import (
     WorkerProcess,
     run_rounds,
 )
+from fmkeras.benchmark.speed.spread import rate_text, warn_if_wide
 from fmkeras.durations import Countdown
 from fmkeras.errors import UserError
 from fmkeras.files import write_json
@@ -76,7 +78,8 @@ def run_scaling(
         "contestants": [competitor.label for competitor in competitors],
     }
     record = load_or_create_record(Path(out), settings)
-    record["machine"] = {"cores": os.cpu_count()}
+    record["machine"] = describe_machine(device)
+    warn_if_busy(record["machine"]["busy_cores"], log)
     countdown = Countdown(len(names), "networks", log)
     for name in names:
         if name in record["models"]:
@@ -90,6 +93,7 @@ def run_scaling(
                 turns = batch, seconds, rounds, batch
                 entry["batch"][str(batch)] = _train(workers, *turns)
                 log(_line(name, f"batches of {batch}", entry["batch"][str(batch)]))
+                warn_if_wide("training", entry["batch"][str(batch)], log)
         for side in sides:
             with contextlib.ExitStack() as stack:
                 workers = _racers(stack, competitors, name, device, side)
@@ -97,6 +101,7 @@ def run_scaling(
                 entry["side"][str(side)] = _train(workers, *turns)
                 pixels = f"{side} x {side} pixels"
                 log(_line(name, pixels, entry["side"][str(side)]))
+                warn_if_wide("training", entry["side"][str(side)], log)
         changed = [
             dataclasses.replace(competitor, augmentation=augmentation)
             for competitor in competitors
@@ -146,5 +151,5 @@ def _racers(stack, competitors, name, device, side) -> list[WorkerProcess]:
 
 
 def _line(name: str, what: str, figures: dict) -> str:
-    rates = [f"{label} {found['median']:,.0f}" for label, found in figures.items()]
+    rates = [f"{label} {rate_text(found)}" for label, found in figures.items()]
     return f"{name}, {what}, images/s: {', '.join(rates)}"

@@ -4,6 +4,7 @@ import os
 
 from matplotlib.ticker import LogLocator
 
+from fmkeras.benchmark.speed.spread import rounds_of
 from fmkeras.report.plots.figures import new_figure, write_figure
 from fmkeras.report.tables.speed import BASELINE, ratios
 
@@ -21,7 +22,8 @@ _PEERS = {"pytorch-loader": "v", "pytorch-tuned": "^", "keras-fit": "x"}
 def plot_speed(record: dict, path: str | os.PathLike) -> None:
     """Draw training and inference side by side, one row per network.
 
-    The logarithmic axis is the ratio of images per second to the plain PyTorch loop.
+    The logarithmic axis is the ratio of images per second to the plain PyTorch loop;
+    a line through a point reaches from the smallest to the largest ratio of a round.
     Raises `UserError` for a file that is neither PNG nor
     SVG.
     """
@@ -37,7 +39,18 @@ def plot_speed(record: dict, path: str | os.PathLike) -> None:
             found = ratios(record, [label], BASELINE, what)
             rows = [row for row, name in enumerate(names) if name in found]
             values = [found[names[row]] for row in rows]
-            axes.plot(values, rows, linestyle="none", label=label, **_marker(label))
+            style = _marker(label)
+            # How far the rounds differ.
+            axes.hlines(
+                rows,
+                [ratio.low for ratio in values],
+                [ratio.high for ratio in values],
+                color=style["color"],
+                linewidth=0.8,
+                alpha=0.6,
+            )
+            points = [ratio.value for ratio in values]
+            axes.plot(points, rows, linestyle="none", label=label, **style)
         axes.set_xscale("log")
         axes.set_title(title)
         axes.set_xlabel("times the plain PyTorch loop")
@@ -74,7 +87,13 @@ def plot_scaling(record: dict, path: str | os.PathLike) -> None:
             sizes = [int(size) for size in points]
             for label in record["settings"]["contestants"]:
                 rates = [figures[label]["median"] for figures in points.values()]
-                axes.plot(sizes, rates, label=label, **_curve(label))
+                style = _curve(label)
+                rounds = [rounds_of(figures[label]) for figures in points.values()]
+                low, high = map(min, rounds), map(max, rounds)
+                axes.vlines(
+                    sizes, list(low), list(high), color=style["color"], alpha=0.6
+                )
+                axes.plot(sizes, rates, label=label, **style)
             axes.set_xscale("log", base=2)
             axes.set_yscale("log")
             axes.set_title(title)

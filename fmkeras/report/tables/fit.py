@@ -1,7 +1,8 @@
 """The table of `fmkeras.fit` beside `model.fit`."""
 
+from fmkeras.benchmark.speed.spread import rate_text, ratio_of
 from fmkeras.report.tables.markdown import markdown_table
-from fmkeras.report.tables.speed import geometric_mean
+from fmkeras.report.tables.speed import geometric_mean, machine_text
 
 
 def fit_table(record: dict) -> str:
@@ -16,19 +17,19 @@ def fit_table(record: dict) -> str:
         ratios, inference = [], []
         for name, entry in record["models"].items():
             figures = entry["batch"][batch]
-            rates = [figures[label]["median"] for label in (ours, theirs)]
-            ratios.append(_ratio(figures, ours, theirs))
-            predicted = _ratio(entry["predict"], ours, theirs)
-            inference.append(predicted)
+            trained = ratio_of(figures[ours], figures[theirs])
+            predicted = ratio_of(entry["predict"][ours], entry["predict"][theirs])
+            ratios.append(trained.value)
+            inference.append(predicted.value)
             first = [entry["first_step"][label] for label in (ours, theirs)]
             rows.append(
                 [
                     f"`{name}`",
                     batch,
-                    *(f"{rate:,.0f}" for rate in rates),
-                    f"{ratios[-1]:.2f}",
+                    *(rate_text(figures[label]) for label in (ours, theirs)),
+                    trained.to_text(),
                     *(f"{seconds:.1f} s" for seconds in first),
-                    f"{predicted:.2f}",
+                    predicted.to_text(),
                 ]
             )
         both = [f"{geometric_mean(found):.2f}" for found in (ratios, inference)]
@@ -44,12 +45,9 @@ def fit_table(record: dict) -> str:
         "ratio, predict",
     ]
     note = (
-        f"{settings['backend']}, {settings['device'].upper()} with "
-        f"{record['machine']['cores']} cores; medians of {settings['rounds']} "
-        f"alternating rounds of about {settings['seconds_a_round']:g} s each."
+        f"{settings['backend']}, {machine_text(record)}; medians of "
+        f"{settings['rounds']} alternating rounds of about "
+        f"{settings['seconds_a_round']:g} s each. Behind ± stands half the range of "
+        "the rounds, in brackets the smallest and the largest ratio of a round."
     )
     return f"{markdown_table(heads, rows + means, 'lrrrrrrr')}\n\n{note}"
-
-
-def _ratio(figures: dict, ours: str, theirs: str) -> float:
-    return figures[ours]["median"] / figures[theirs]["median"]

@@ -104,7 +104,8 @@ def speed_overview(record: dict) -> str:
     for ours, labels, beside, peer in _PAIRS:
         cells = []
         for what in ("train", "predict"):
-            found = ratios(record, labels, peer, what).values()
+            by_network = ratios(record, labels, peer, what)
+            found = [ratio.value for ratio in by_network.values()]
             cells.append(
                 f"{geometric_mean(found):.2f} ({min(found):.2f} to {max(found):.2f})"
                 if found

@@ -3,6 +3,8 @@
 import math
 from collections.abc import Sequence
 
+from fmkeras.benchmark.speed.machine import BUSY
+from fmkeras.benchmark.speed.spread import Ratio, rate_text, ratio_of
 from fmkeras.models import model_info
 from fmkeras.models.summary import STEP_OPERATIONS
 from fmkeras.report.tables.markdown import markdown_table
@@ -13,8 +15,9 @@ BASELINE = "pytorch-tensors"
 def ratio_table(record: dict, what: str) -> str:
     """Return one row per network: the ratio of our rate to each baseline's.
 
-    `what` is train or predict. A ratio is of medians of the same run; the last row
-    has the geometric means over the networks with inputs of 28 pixels.
+    `what` is train or predict. A ratio is of medians of the same run, with the
+    smallest and the largest of a round; the last row has the geometric means over the
+    networks with inputs of 28 pixels.
     """
     labels = record["settings"]["contestants"]
     ours = [label for label in labels if label.startswith("ours-")]
@@ -32,13 +35,13 @@ def ratio_table(record: dict, what: str) -> str:
     found = {head: column for head, column in found.items() if column}
     rows = []
     for name, entry in record["models"].items():
-        cells = [_ratio(column.get(name)) for column in found.values()]
+        cells = [_interval(column.get(name)) for column in found.values()]
         if "left_out" in entry:
             cells = [entry["left_out"], *cells[1:]]
         rows.append([f"`{name}`", *cells])
     small = [n for n in record["models"] if model_info(n).input_size == 28]
     means = [
-        _ratio(geometric_mean([r for n, r in column.items() if n in small]))
+        _ratio(geometric_mean([r.value for n, r in column.items() if n in small]))
         for column in found.values()
     ]
     rows.append(["geometric mean, 28 pixels", *means])
@@ -125,8 +128,7 @@ def scaling_table(record: dict) -> str:
     for name, entry in record["models"].items():
         for kind, text in (("batch", "batches of {}"), ("side", "{0} x {0} pixels")):
             for size, figures in entry[kind].items():
-                rates = [figures[label]["median"] for label in labels]
-                cells = [f"{rate:,.0f}" for rate in rates]
+                cells = [rate_text(figures[label]) for label in labels]
                 rows.append([f"`{name}`", text.format(size), *cells])
     heads = ["network", "size", *map(_short, labels)]
     return markdown_table(heads, rows, "ll" + "r" * len(labels))
@@ -155,10 +157,11 @@ def benchmark_note(record: dict) -> str:
     settings, machine = record["settings"], record["machine"]
     whole = record.get("whole_run")
     text = (
-        f"Batch {settings['batch_size']}, "
-        f"{settings['device'].upper()} with {machine['cores']} cores; medians of "
+        f"Batch {settings['batch_size']}, {machine_text(record)}; medians of "
         f"{settings['rounds']} alternating rounds of about "
-        f"{settings['seconds_a_round']:g} s each. A matrix product reaches "
+        f"{settings['seconds_a_round']:g} s each. Behind ± stands half the range "
+        "of the rounds, in brackets the smallest and the largest ratio of a round. A "
+        "matrix product reaches "
         f"{machine['float32'] / 1e9:,.0f} GFLOP/s in float32 and "
         f"{machine['bfloat16'] / 1e9:,.0f} in bfloat16."
     )
@@ -171,7 +174,28 @@ def benchmark_note(record: dict) -> str:
     )
 
 
-def ratios(record: dict, ours: Sequence[str], peer: str, what: str) -> dict[str, float]:
+def machine_text(record: dict) -> str:
+    """Return device, processor, threads and load of a record, and a warning.
+
+    Records of before there was more have the number of cores alone.
+    """
+    machine, device = record["machine"], record["settings"]["device"]
+    if "processor" not in machine:
+        return f"{device.upper()} with {machine['cores']} cores"
+    name = machine.get("gpu") or machine["processor"]
+    text = (
+        f"{device.upper()} ({name}), {machine['cores']} cores, {machine['threads']} "
+        f"threads, load {machine['load']:g} before"
+    )
+    busy = [machine["busy_cores"]]
+    busy += [entry.get("busy_cores") for entry in record["models"].values()]
+    most = max(one or 0.0 for one in busy)
+    if most > BUSY:
+        text += f", **beside other work that kept up to {most:.1f} cores busy**"
+    return text
+
+
+def ratios(record: dict, ours: Sequence[str], peer: str, what: str) -> dict[str, Ratio]:
     """Return, for each network, the best of `ours` over `peer`; labels as in records.
 
     `what` is train or predict. Networks without both figures are left out.
@@ -179,9 +203,10 @@ def ratios(record: dict, ours: Sequence[str], peer: str, what: str) -> dict[str,
     found = {}
     for name, entry in record["models"].items():
         figures = entry.get(what, {})
-        own = [figures[label]["median"] for label in ours if label in figures]
+        own = [figures[label] for label in ours if label in figures]
         if own and peer in figures:
-            found[name] = max(own) / figures[peer]["median"]
+            best = max(own, key=lambda one: one["median"])
+            found[name] = ratio_of(best, figures[peer])
     return found
 
 
@@ -193,6 +218,10 @@ def geometric_mean(values: Sequence[float]) -> float:
     return math.exp(sum(map(math.log, values)) / len(values))
 
 
+def _interval(ratio: Ratio | None) -> str:
+    return "" if ratio is None else ratio.to_text()
+
+
 def _short(label: str) -> str:
     if label == BASELINE:
         return "plain"
@@ -202,7 +231,7 @@ def _short(label: str) -> str:
 def _rate(entry: dict, what: str, label: str) -> str:
     if label in entry["failed"]:
         return "failed"
-    return f"{entry[what][label]['median']:,.0f}"
+    return rate_text(entry[what][label])
 
 
 def _share_of_peak(record: dict, entry: dict, label: str) -> float | None:
