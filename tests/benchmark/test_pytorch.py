@@ -11,6 +11,7 @@ from fmkeras.errors import UserError
 from fmkeras.models import build_model, list_models, model_info
 
 SMALL = [name for name in list_models() if model_info(name).input_size == 28]
+OWN = ["fmk_100k", "fmk_1m", "fmk_10m", "conv_pool"]
 
 
 def some_images(count):
@@ -24,7 +25,7 @@ def twin_logits(twin, images):
         return twin(torch.tensor(images.transpose(0, 3, 1, 2)).float()).numpy()
 
 
-@pytest.mark.parametrize("name", list_models(variants=True))
+@pytest.mark.parametrize("name", [*list_models(variants=True), *OWN])
 def test_twin_has_the_parameters_of_the_network(name):
     with torch.device("meta"):
         twin = build_twin(name)
@@ -44,7 +45,7 @@ def test_variants_equal_their_twins(name):
     assert difference < 1e-4 * np.ptp(logits)
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", [*SMALL, "fmk_100k"])
 def test_weights_of_a_twin_come_here_and_go_back(name):
     torch.manual_seed(1)
     twin = build_twin(name, num_classes=7, preprocessing="standardise")
@@ -112,3 +113,13 @@ def test_layers_of_other_kinds_are_refused():
     outputs = keras.layers.DepthwiseConv2D(3, name="odd")(inputs)
     with pytest.raises(UserError, match="DepthwiseConv2D 'odd'"):
         export_to_torch(keras.Model(inputs, outputs))
+
+
+def test_a_stage_of_three_convolutions_has_the_shortcut_of_the_network():
+    options = {"stem": 4, "widths": (6, 8, 10), "convs_per_stage": 3}
+    model = build_model("conv_pool", seed=2, **options)
+    twin = build_twin("conv_pool", **options)
+    twin.load_state_dict(export_to_torch(model))
+    images = some_images(3)
+    there, here = twin_logits(twin, images), model.predict_on_batch(images)
+    np.testing.assert_allclose(here, there, atol=1e-4 * np.ptp(there))

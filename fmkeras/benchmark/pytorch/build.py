@@ -9,7 +9,7 @@ from functools import partial
 import torch
 from torch import nn
 
-from fmkeras.benchmark.pytorch import large, small
+from fmkeras.benchmark.pytorch import large, own, small
 from fmkeras.benchmark.pytorch.blocks import Prepare, Twin
 from fmkeras.labels import NUM_CLASSES
 from fmkeras.models import model_info
@@ -40,6 +40,10 @@ _TWINS = {
     "vgg16": partial(large.VGG, (2, 2, 3, 3, 3)),
     "vgg19": partial(large.VGG, (2, 2, 4, 4, 4)),
     "resnet34": partial(large.ResNet, (3, 4, 6, 3)),
+    "conv_pool": own.ConvPool,
+    "fmk_100k": partial(own.ConvPool, stem=24, widths=(28, 44, 60)),
+    "fmk_1m": partial(own.ConvPool, stem=32, widths=(64, 144, 192)),
+    "fmk_10m": partial(own.ConvPool, stem=64, widths=(176, 480, 640)),
 }
 
 

@@ -57,10 +57,9 @@ def entries(model) -> list[Entry]:
         if isinstance(layer, keras.layers.Flatten):
             flattened = tuple(layer.input.shape[1:])
         elif isinstance(layer, keras.layers.Conv2D):
-            found += [
-                Entry(f"{module}.weight", layer.kernel, _conv_to, _conv_from),
-                Entry(f"{module}.bias", layer.bias, np.array, np.array),
-            ]
+            found.append(Entry(f"{module}.weight", layer.kernel, _conv_to, _conv_from))
+            if layer.use_bias:
+                found.append(Entry(f"{module}.bias", layer.bias, np.array, np.array))
         elif isinstance(layer, keras.layers.Dense):
             there, back = _dense_ways(flattened)
             found += [
