@@ -50,7 +50,7 @@ export FMKERAS_USED_BY := make
 
 .DEFAULT_GOAL := help
 .PHONY: help venv quickstart train evaluate compare predict export try publish import-torch audit report data models show parity \
-	benchmark benchmark-fit tensorboard gpu-check repeat reproduce finetune zoo zoo-check study campaign tune tune-chief tune-worker tune-export results pictures notebooks lint lock audit-deps bom format test test-slow test-faults test-export test-browser clean
+	benchmark benchmark-fit speedrun tensorboard gpu-check repeat reproduce finetune zoo zoo-check study campaign tune tune-chief tune-worker tune-export results pictures notebooks lint lock audit-deps bom format test test-slow test-faults test-export test-browser clean
 
 help: ## print this help
 	@echo 'make TARGET [VARIABLE=value ...]'
@@ -90,6 +90,7 @@ help: ## print this help
 	@echo '  CHIEF         of tune-worker: where its chief is       CHIEF=host:8765'
 	@echo '  DEVICE        cpu or gpu, for benchmark                DEVICE=gpu'
 	@echo '  QUICK         benchmark: two minutes of it             QUICK=1'
+	@echo '  GOAL          speedrun: 93, 94, 95, or several         GOAL=94'
 	@echo '  GROWTH        benchmark: over batch and image sizes    GROWTH=1'
 	@echo '  MINUTES       campaign, zoo: how long it may take      MINUTES=30'
 	@echo '  DATA          garments, kmnist ..., your own folder    DATA=~/shoes'
@@ -170,6 +171,9 @@ benchmark: $(READY) ## measure speed beside PyTorch; QUICK=1 for two minutes of 
 benchmark-fit: $(READY) ## measure fmkeras.fit beside model.fit on models of Keras
 	@$(FMKERAS) benchmark-fit $(MODEL_FLAG) $(call flag,DEVICE,--device) \
 	$(call path,OUT,--json) $(ARGS)
+
+speedrun: $(READY) ## time trainings to 93, 94 and 95 %, beside plain PyTorch
+	@$(FMKERAS) speedrun $(call flag,GOAL,--goal) $(call path,OUT,--out) $(DATA_FLAGS) $(ARGS)
 
 parity: $(READY) ## compare the networks with PyTorch on every backend
 	@$(FMKERAS) parity $(MODEL_FLAG) $(call path,OUT,--json) $(ARGS)

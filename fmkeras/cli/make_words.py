@@ -31,6 +31,7 @@ VARIABLES = {
     "figure": "FIGURE",
     "minutes": "MINUTES",
     "run": "RUN",
+    "goal": "GOAL",
 }
 
 

@@ -14,6 +14,7 @@ from fmkeras.cli import (
     publish,
     readme,
     report,
+    speedrun,
     train,
     try_page,
     zoo,
@@ -61,6 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
         zoo,
         finetune,
         benchmark,
+        speedrun,
         readme,
     ):
         group.add_commands(add)

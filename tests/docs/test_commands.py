@@ -69,6 +69,7 @@ NOT_HERE = {
     "fmkeras parity": "minutes; tests/benchmark/test_parity.py runs small networks",
     "fmkeras pictures": "writes the committed pictures; starts a browser",
     "fmkeras quickstart": "tests/cli/test_train_cli.py",
+    "fmkeras speedrun": "minutes; tests/benchmark/test_speedrun.py runs a small one",
     "fmkeras study": "tests/experiments/test_studies.py",
     "fmkeras zoo": "hours; tests/experiments/test_zoo.py trains small ones",
     "fmkeras zoo-check": "tests/experiments/test_zoo.py",

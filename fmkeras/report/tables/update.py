@@ -46,6 +46,7 @@ from fmkeras.report.tables.speed import (
     ratio_table,
     scaling_table,
 )
+from fmkeras.report.tables.speedruns import speedrun_table
 from fmkeras.report.tables.studies import comparison_table
 from fmkeras.report.tables.tuning import tuning_table
 
@@ -299,6 +300,7 @@ _TABLES: dict[str, Callable[[Path, str], str]] = {
     "finetune": lambda root, argument: finetune_table(root),
     "exports": exports_table,
     "search": search_table,
+    "speedruns": lambda root, argument: speedrun_table(root),
     "fit": fit_speed_table,
     "speed": speed_table,
     "pages": pages_table,

@@ -1,0 +1,176 @@
+"""The runs of a speed record: alternating with plain PyTorch, one process a run."""
+
+import json
+import os
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fmkeras.benchmark.speedrun.goals import LEAST_RUNS, LEVEL, Goal
+from fmkeras.benchmark.speedrun.worker import KINDS
+from fmkeras.datasets import Dataset
+from fmkeras.errors import UserError
+from fmkeras.files import read_json, write_json
+from fmkeras.provenance import provenance
+from fmkeras.records import RECORDS
+from fmkeras.signals import SIGNALS, Interrupted, run_child
+
+_SIGNALLED = {128 + number for number in SIGNALS}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the runs of a goal show.
+
+    Attributes:
+        count: the number of runs.
+        mean, deviation: of the accuracies, 0 to 1; the deviation of one run is 0.
+        p_value: of a mean at most at the bar, by a one-sided t test.
+        reached: enough runs, and the p-value below `LEVEL`.
+    """
+
+    count: int
+    mean: float
+    deviation: float
+    p_value: float
+    reached: bool
+
+
+def verdict(accuracies: Sequence[float], bar: float) -> Verdict:
+    """Return what the accuracies of runs show of their mean and a bar."""
+    count, mean = len(accuracies), statistics.mean(accuracies)
+    deviation = statistics.stdev(accuracies) if count > 1 else 0.0
+    if deviation == 0.0:
+        # One run, or runs that are all alike: nothing is known of the spread.
+        return Verdict(count, mean, 0.0, 1.0, False)
+    from scipy.stats import ttest_1samp
+
+    p_value = float(ttest_1samp(accuracies, bar, alternative="greater").pvalue)
+    reached = count >= LEAST_RUNS and p_value < LEVEL
+    return Verdict(count, mean, deviation, p_value, reached)
+
+
+def speedrun(
+    name: str,
+    goal: Goal,
+    dataset: Dataset,
+    *,
+    device: str,
+    backend: str = "torch",
+    runs: int = LEAST_RUNS,
+    beside: int = 3,
+    folder: Path = RECORDS / "speedrun",
+    log: Callable[[str], None] = print,
+) -> tuple[Path, dict]:
+    """Train `runs` times by the engine; return the record and where it is kept.
+
+    Args:
+        name: of the goal, part of the record's name.
+        goal: what is trained.
+        dataset: all its training images are trained on.
+        device: in one line, as the record has it.
+        backend: of our runs.
+        runs: seeds 0, 1 and so on.
+        beside: the first so many seeds are trained by plain PyTorch too, in float32
+            and in bfloat16, one after another, so that all see the same machine.
+        folder: of the records, each named by goal, backend and commit. Runs that are
+            in a record of the same goal, commit and device are not repeated.
+        log: takes a line a run.
+
+    Raises `UserError` where a run fails.
+    """
+    facts = provenance()
+    commit = str(facts["commit"])
+    mark = commit[:7] + ("-dirty" if commit.endswith("-dirty") else "")
+    path = folder / f"{name}-{backend}-{mark}.json"
+    settings = {
+        "goal": json.loads(json.dumps(goal.to_dict())),
+        "backend": backend,
+        "device": device,
+        "dataset": {"name": dataset.name, "checksum": dataset.checksum},
+    }
+    record = {**settings, **facts, "runs": []}
+    if path.exists():
+        found = read_json(path)
+        if all(found.get(key) == value for key, value in settings.items()):
+            record = found
+    done = {(run["kind"], run["seed"]) for run in record["runs"]}
+    with tempfile.TemporaryDirectory() as temporary:
+        data = Path(temporary) / "data.npz"
+        np.savez(
+            data,
+            x_train=dataset.x_train,
+            y_train=dataset.y_train,
+            x_test=dataset.x_test,
+            y_test=dataset.y_test,
+        )
+        for seed in range(runs):
+            for kind in KINDS if seed < beside else KINDS[:1]:
+                if (kind, seed) in done:
+                    continue
+                run = _run(kind, goal, seed, data, backend)
+                record["runs"].append(run)
+                write_json(path, record)
+                log(run_text(run))
+    return path, record
+
+
+def run_text(run: dict) -> str:
+    """Return one run in a line."""
+    return (
+        f"{run['kind']:<17} seed {run['seed']:>2}: {100 * run['accuracy']:.2f} % in "
+        f"{run['seconds']:.1f} s (prepared in {run['prepared_in']:.0f} s)"
+    )
+
+
+def record_text(record: dict) -> str:
+    """Return what the runs of a record show, in lines."""
+    bar = record["goal"]["bar"]
+    by_kind = {kind: [r for r in record["runs"] if r["kind"] == kind] for kind in KINDS}
+    found = verdict([run["accuracy"] for run in by_kind["ours"]], bar)
+    seconds = {
+        kind: statistics.mean(run["seconds"] for run in group)
+        for kind, group in by_kind.items()
+        if group
+    }
+    word = "reached" if found.reached else "not shown"
+    lines = [
+        f"{100 * bar:.0f} % {word}: mean {100 * found.mean:.3f} % of {found.count} "
+        f"runs (p {found.p_value:.2g}), {seconds['ours']:.1f} s"
+    ]
+    lines += [
+        f"{kind}: {other:.1f} s, {other / seconds['ours']:.2f} times as long"
+        for kind, other in seconds.items()
+        if kind != "ours"
+    ]
+    return "\n".join(lines)
+
+
+def _run(kind: str, goal: Goal, seed: int, data: Path, backend: str) -> dict:
+    """Make one run in a process of its own; return its result."""
+    module = "fmkeras.benchmark.speedrun.worker"
+    command = [sys.executable, "-m", module, kind, json.dumps(goal.to_dict())]
+    out, errors = data.with_name("out"), data.with_name("errors")
+    environment = {**os.environ, "KERAS_BACKEND": backend}
+    with out.open("wb") as stdout, errors.open("wb") as stderr:
+        code = run_child(
+            [*command, str(seed), str(data)],
+            env=environment,
+            stdout=stdout,
+            stderr=stderr,
+        )
+    if code in _SIGNALLED:
+        raise Interrupted(code - 128)
+    lines = out.read_text(encoding="utf-8").splitlines()
+    if code or not lines:
+        said = errors.read_text(encoding="utf-8", errors="replace").strip()
+        raise UserError(
+            f"A run of {kind} failed; expected it to end well. Received: exit code "
+            f"{code}, {(said.splitlines() or ['no message'])[-1]}"
+        )
+    return json.loads(lines[-1])["result"]

@@ -1,0 +1,170 @@
+"""Speed runs: small ones of each kind, the rules' arithmetic, the table."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+from scipy import stats
+
+from fmkeras.benchmark.speedrun import run
+from fmkeras.benchmark.speedrun.goals import GOALS, Goal, find_goal
+from fmkeras.benchmark.speedrun.run import record_text, speedrun, verdict
+from fmkeras.datasets.augmentation import Augmentation
+from fmkeras.datasets.splits import Subset
+from fmkeras.errors import UserError
+from fmkeras.evaluation.views import VIEWS, seen
+from fmkeras.optimizers.learning_rates import schedule_function
+from fmkeras.recipes import Recipe
+from fmkeras.report.tables.speedruns import speedrun_table
+from fmkeras.training.builders import build_optimizer
+
+RECIPE = Recipe(
+    epochs=2,
+    batch_size=50,
+    optimizer="sgd",
+    learning_rate=0.05,
+    schedule="linear",
+    warmup_epochs=0.5,
+    l2=5e-4,
+    crop_padding=2,
+    flip=True,
+    erasing=0.25,
+    preprocessing="standardise",
+    keep="last",
+    data_split="full",
+    precision="bfloat16",
+    compile="no",
+)
+SMALL = Goal(0.2, "conv_pool", {"stem": 4, "widths": (4, 6, 8)}, RECIPE, "mirror-shift")
+
+
+@pytest.fixture(scope="module")
+def parts(garments):
+    return (
+        Subset(garments.x_train[:230], garments.y_train[:230]),
+        Subset(garments.x_test, garments.y_test),
+    )
+
+
+def test_a_bar_is_reached_by_ten_runs_and_a_t_test():
+    accuracies = [0.941, 0.9405, 0.9415, 0.94, 0.942, 0.9408, 0.9412] + [0.941] * 3
+    found = verdict(accuracies, 0.94)
+    t, p = stats.ttest_1samp(accuracies, 0.94)
+    assert t > 0 and found.p_value == pytest.approx(p / 2)
+    assert found.reached and found.count == 10
+    assert not verdict(accuracies[:9], 0.94).reached
+    assert not verdict(accuracies, 0.9408).reached
+    assert verdict(accuracies, 0.942).p_value > 0.99
+    assert not verdict([0.95], 0.94).reached
+    assert not verdict([0.95] * 10, 0.94).reached
+
+
+def test_goals_train_on_all_images_and_choose_nothing():
+    for name, goal in GOALS.items():
+        assert goal.bar == int(name) / 100
+        assert (goal.recipe.data_split, goal.recipe.keep) == ("full", "last")
+        assert Goal.from_dict(json.loads(json.dumps(goal.to_dict()))) == goal
+    with pytest.raises(UserError, match="Unknown goal; expected one of: 93"):
+        find_goal("99")
+
+
+@pytest.mark.every_backend
+def test_warming_up_leaves_no_trace(parts):
+    from fmkeras.benchmark.speedrun.ours import OurRun, warm_up
+
+    train, test = parts
+    rows = ([], [])
+    once = OurRun(SMALL, train, test, seed=3)
+    twice = OurRun(SMALL, train, test, seed=3)
+    warm_up(twice.engine, train, test, RECIPE.batch_size)
+    right = [one.run(log.append) for one, log in zip((once, twice), rows, strict=True)]
+    assert right[0] == right[1]
+    for one, other in zip(*rows, strict=True):
+        assert (one["loss"], one["accuracy"]) == (other["loss"], other["accuracy"])
+    for one, other in zip(
+        once.engine.model.get_weights(), twice.engine.model.get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+    assert int(keras.ops.convert_to_numpy(once.engine.optimizer.iterations)) == 10
+
+
+@pytest.mark.parametrize("schedule", ["constant", "linear", "cosine"])
+def test_the_plain_script_has_the_rates_of_the_recipe(schedule):
+    from fmkeras.benchmark.speedrun.plain import rate_at
+
+    recipe = RECIPE.replace(schedule=schedule)
+    rates = schedule_function(build_optimizer(recipe, 7)._learning_rate)
+    for step in range(14):
+        assert rate_at(recipe, step, 7) == pytest.approx(rates(step), rel=1e-6)
+
+
+def test_the_plain_script_moves_erases_and_looks_as_ours_does():
+    import torch
+
+    from fmkeras.benchmark.speedrun import plain
+
+    images = np.random.default_rng(0).integers(1, 256, (400, 28, 28)).astype(np.uint8)
+    tensor = torch.from_numpy(images).unsqueeze(1)
+    for view in VIEWS["mirror-shift"]:
+        found = plain._seen(tensor, view)[:, 0].numpy()
+        np.testing.assert_array_equal(found, seen(images, view))
+    moved = plain._moved(tensor, 2)[:, 0].numpy()
+    shifts = {
+        (down, right): np.array_equal(
+            moved[0, 2:-2, 2:-2], np.roll(images[0], (down, right), (0, 1))[2:-2, 2:-2]
+        )
+        for down in range(-2, 3)
+        for right in range(-2, 3)
+    }
+    assert sum(shifts.values()) == 1
+    erased = plain._erased(tensor.float(), 0.5)[:, 0].numpy()
+    ours = Augmentation(erasing=0.5).augment(images, 0)
+    shares = [(changed != images).mean(axis=(1, 2)) for changed in (erased, ours)]
+    assert abs((shares[0] > 0).mean() - 0.5) < 0.08
+    means = [share[share > 0].mean() for share in shares]
+    assert means[0] == pytest.approx(means[1], rel=0.15)
+
+
+@pytest.mark.parametrize("kind", ["pytorch", "pytorch-bfloat16"])
+def test_plain_pytorch_learns_the_same_task(parts, kind):
+    from fmkeras.benchmark.speedrun.worker import make_run
+
+    rows = []
+    one = make_run(kind, SMALL, *parts, seed=1)
+    assert 0 <= one.run(rows.append) <= 200
+    assert len(rows) == 2 and rows[1]["loss"] < rows[0]["loss"]
+    with pytest.raises(UserError, match="expected no other fields. Received: ema"):
+        other = Goal(0.2, "conv_pool", {}, RECIPE.replace(ema=0.9))
+        make_run(kind, other, *parts, seed=1)
+
+
+def test_a_record_grows_run_by_run_and_makes_the_table(garments, tmp_path):
+    folder = tmp_path / "saved_models/records/speedrun"
+    lines = []
+
+    def go():
+        return speedrun(
+            "20",
+            SMALL,
+            garments,
+            device="a device",
+            runs=1,
+            beside=1,
+            folder=folder,
+            log=lines.append,
+        )
+
+    path, record = go()
+    assert [r["kind"] for r in record["runs"]] == list(run.KINDS)
+    assert path.name.startswith("20-torch-") and len(lines) == 3
+    # What is in the record is not run again.
+    assert go() == (path, record) and len(lines) == 3
+    for one in record["runs"]:
+        assert len(one["epochs"]) == 2 and one["accuracy"] == one["right"] / 200
+        assert one["seconds"] >= sum(e["seconds"] for e in one["epochs"]) - 0.01
+    assert "times as long" in record_text(record)
+    table = speedrun_table(tmp_path)
+    (row,) = table.splitlines()[2:]
+    assert "`conv_pool` stem 4, widths 4-6-8" in row and "mirror-shift" in row
+    assert row.count("x)") == 2 and "20 %" in row
