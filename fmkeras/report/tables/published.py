@@ -18,7 +18,7 @@ from fmkeras.recipes import FAULTS, find_recipe
 from fmkeras.records import RECORDS, summarise
 from fmkeras.report.tables.markdown import markdown_table, mean_and_spread
 
-PENDING = "trained anew: pending"
+PENDING = "not run"
 
 
 def published_table(root: Path, argument: str = "") -> str:
