@@ -238,7 +238,7 @@ def test_the_table_has_a_row_a_figure_and_no_guess(tmp_path):
     assert row("lenet_relu", "test accuracy")[:2] == ["89.22 %", "below, one run"]
     assert "short: 3 of 100 epochs" in row("resnet18", "test accuracy")[3]
     for name in ("lenet", "mlp", "cnn"):
-        assert row(name, "test accuracy") == ["trained anew: pending", "", "", "", ""]
+        assert row(name, "test accuracy") == ["not run", "", "", "", ""]
     assert "| Shirt | 0.76 |" in published_classes_table(tmp_path, "fashionnet")
     assert "Not run yet" in published_classes_table(tmp_path / "none", "fashionnet")
 
