@@ -74,6 +74,7 @@ def train(
     runs: str | os.PathLike = RUNS,
     resume: str | os.PathLike | None = None,
     callbacks: Iterable[keras.callbacks.Callback] = (),
+    log: Iterable[str] = (),
     **changes,
 ) -> RunResult:
     """Train a network by a recipe, measure it on the test images, and save it.
@@ -89,6 +90,7 @@ def train(
         resume: the folder of an interrupted run of the same settings, to go on with.
         callbacks: Keras's, called after the run's own; the logs have the figures of
             every class.
+        log: "mlflow", "wandb" or both, where the run is logged too.
         changes: fields of `Recipe` to change, such as `epochs=3`.
 
     Raises `UserError` for settings that do not work, before any training.
@@ -108,6 +110,7 @@ def train(
         runs=runs,
         resume=resume,
         callbacks=callbacks,
+        log=[log] if isinstance(log, str) else log,
     )
 
 

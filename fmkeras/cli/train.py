@@ -32,7 +32,7 @@ RUNS = "runs"
 # How to find the data again.
 DATA_ARGUMENTS = ("data", "data_dir", "data_seed", "train_size", "test_size", "limit")
 # Of a run, beside its recipe: config.json keeps them for resuming.
-KEPT_ARGUMENTS = (*DATA_ARGUMENTS, "out", "init_from", "freeze")
+KEPT_ARGUMENTS = (*DATA_ARGUMENTS, "out", "init_from", "freeze", "log")
 # The epochs of --early-stopping without a number.
 PATIENCE = 5
 # The short names that the Makefile uses.
@@ -98,7 +98,16 @@ def train(args) -> None:
             f"With {recipe.optimizer} weight_decay is PyTorch's, an L2 term: l2 "
             f"{recipe.l2:g}."
         )
+    _check_log(args)
     _run_training(args, recipe, _load_training_data(args), model_options)
+
+
+def _check_log(args) -> None:
+    if args.log:
+        import_keras()
+        from fmkeras.training.trackers import check_trackers
+
+        check_trackers(args.log)
 
 
 def _load_training_data(args):
@@ -151,6 +160,7 @@ def _resume(args) -> None:
             model_options[name] = getattr(args, name)
     args.resume = folder
     _fill_defaults(args)
+    _check_log(args)
     print(f"Going on with {folder}.", flush=True)
     _run_training(args, recipe, _load_training_data(args), model_options)
 
@@ -265,6 +275,7 @@ def _run_training(args, recipe: Recipe, dataset, model_options: dict):
             arguments=kept,
             save=args.save,
             compact=args.compact,
+            log=getattr(args, "log", None) or (),
             callbacks=[
                 ParametersLine(log_beside_bar),
                 TimeEstimate(recipe.batch_size, log_beside_bar, args.trainings),
@@ -334,6 +345,13 @@ def _add_training(parser) -> None:
         "--resume",
         metavar="DIR",
         help="go on with an interrupted run: its folder, or last; needs nothing else",
+    )
+    parser.add_argument(
+        "--log",
+        nargs="+",
+        metavar="NAME",
+        help="log the run to mlflow, wandb or both too, in the folder of runs unless "
+        "their own variables of the environment say otherwise",
     )
     parser.add_argument(
         "--compact",

@@ -58,6 +58,7 @@ from fmkeras.training.run_dir import (
     resume_text,
 )
 from fmkeras.training.start import is_model_file, start_from
+from fmkeras.training.trackers import opened_trackers
 
 CHECKPOINT = "checkpoint.npz"
 
@@ -130,6 +131,7 @@ def train(
     init_from: str | Path | None = None,
     freeze: str | None = None,
     compact: bool = False,
+    log: Iterable[str] = (),
 ) -> RunResult:
     """Train a network, choose the best epoch, evaluate the test set once, and save.
 
@@ -155,6 +157,7 @@ def train(
         freeze: the name of a layer; up to it no layer is trained.
         compact: put a file of rounded weights into `out` where that of the run is
             large, and the card alone where it is very large (see `compact_model`).
+        log: mlflow, wandb or both, where the run is logged too (see `trackers`).
 
     Raises `UserError` for settings that do not work, before any training, and
     `TrainingInterrupted`, a `KeyboardInterrupt`, where Ctrl-C ended it.
@@ -170,20 +173,22 @@ def train(
     if execution is None:
         images = len(split_dataset(dataset, seed, recipe.data_split).train)
         execution = resolve_execution(recipe, model_name, images, measure=True)
-    fitted = fit(
-        model_name,
-        recipe,
-        dataset,
-        folder=folder,
-        seed=seed,
-        model_options=model_options,
-        execution=execution,
-        arguments=arguments,
-        callbacks=callbacks,
-        init_from=init_from,
-        freeze=freeze,
-    )
-    with naming_the_run(folder, len(fitted.history)):
+    with contextlib.ExitStack() as stack:
+        trackers = stack.enter_context(opened_trackers(log, folder))
+        fitted = fit(
+            model_name,
+            recipe,
+            dataset,
+            folder=folder,
+            seed=seed,
+            model_options=model_options,
+            execution=execution,
+            arguments=arguments,
+            callbacks=[*callbacks, *trackers],
+            init_from=init_from,
+            freeze=freeze,
+        )
+        stack.enter_context(naming_the_run(folder, len(fitted.history)))
         test = fitted.split.test
         with signals.at_once(lambda: resume_text(folder)):
             inference_model = keras_file.to_inference_model(fitted.model)
@@ -200,6 +205,8 @@ def train(
                 seed,
             )
         record = fitted.record | {"inference": figures, "test": evaluation.to_dict()}
+        for tracker in trackers:
+            tracker.finish(record)
         if out is None:
             write_json(folder / RECORD, record)
             return RunResult(folder, None, evaluation, record)
