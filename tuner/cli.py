@@ -270,6 +270,9 @@ def _begun(settings: Settings, dataset, folder: Path):
 
 def _end(args, settings: Settings, folder: Path, rows: list[dict]) -> None:
     from tuner.results.plots import draw_pictures
+    from tuner.results.ranking import ranking_text
+
+    print(ranking_text(rows, settings))
 
     names = [path.name for path in draw_pictures(folder, settings, rows)]
     if (folder / "best.json").exists():

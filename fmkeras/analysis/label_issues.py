@@ -26,6 +26,13 @@ from fmkeras.training.run import fit
 FOLDER = "runs/audit"
 RESULT = "audit.json"
 FOLDS = 3
+# Below this share of labels that the models agree with, their errors hide the labels'.
+AGREEMENT = 0.8
+WEAK_MODELS = (
+    "Under 80 %, the models err more often than labels are wrong: most of the images "
+    "listed are the models' own errors. Train for more epochs, take a better network, "
+    "or look whether whole classes are named wrongly."
+)
 
 
 def audit(
@@ -103,6 +110,8 @@ def audit_text(result: dict, shown: int = 10) -> str:
             f"{name}: {len(found):,} of {part['count']:,} label issues; "
             f"the models agree with {part['accuracy']:.2%} of all labels"
         )
+        if part["accuracy"] < AGREEMENT:
+            lines.append(f"  {WEAK_MODELS}")
         for one in found[:shown]:
             lines.append(
                 f"  image {one['image']:>5}: labelled {names[one['label']]}, "

@@ -6,7 +6,7 @@ from pathlib import Path
 from fmkeras.cli import flags
 from fmkeras.cli.session import import_keras, load_data, print_device, split_words
 from fmkeras.errors import UserError
-from fmkeras.files import write_json
+from fmkeras.files import write_csv, write_json
 
 
 def add_commands(add) -> None:
@@ -40,7 +40,9 @@ def add_commands(add) -> None:
     )
     flags.add_models_dir(evaluate_parser)
     evaluate_parser.add_argument(
-        "--json", metavar="FILE", help="write the figures to a file"
+        "--json",
+        metavar="FILE",
+        help="write the figures to a file: a table if it ends in .csv, else JSON",
     )
     evaluate_parser.add_argument(
         "--figure", metavar="FILE", help="draw the confusion matrix (.png or .svg)"
@@ -79,7 +81,9 @@ def add_commands(add) -> None:
     )
     flags.add_models_dir(compare_parser)
     compare_parser.add_argument(
-        "--json", metavar="FILE", help="write the figures to a file"
+        "--json",
+        metavar="FILE",
+        help="write the figures to a file: a table if it ends in .csv, else JSON",
     )
     flags.add_pixels(compare_parser)
     flags.add_backend(compare_parser)
@@ -106,8 +110,17 @@ def evaluate(args) -> None:
 
         print(summary_text(contents))
     if args.json:
-        write_json(args.json, contents[0] if len(names) == 1 else contents)
+        from fmkeras.evaluation.table import evaluation_rows
+
+        if _is_table(args.json):
+            write_csv(args.json, evaluation_rows(contents))
+        else:
+            write_json(args.json, contents[0] if len(names) == 1 else contents)
         print(f"Figures: {args.json}")
+
+
+def _is_table(path: str) -> bool:
+    return Path(path).suffix.lower() == ".csv"
 
 
 def _as_keras(path: str, name: str) -> str:
@@ -237,8 +250,15 @@ def compare(args) -> None:
     )
     print(comparison_text(comparison, seeds))
     if args.json:
-        content = comparison.to_dict() | {"over_seeds": seeds, "dataset": dataset.name}
-        write_json(args.json, content)
+        from fmkeras.evaluation.table import comparison_rows
+
+        if _is_table(args.json):
+            write_csv(args.json, comparison_rows(comparison))
+        else:
+            content = comparison.to_dict()
+            write_json(
+                args.json, content | {"over_seeds": seeds, "dataset": dataset.name}
+            )
         print(f"Figures: {args.json}")
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from fmkeras.cli import flags
 from fmkeras.errors import UserError
+from fmkeras.values import value_text
 
 
 def add_commands(add) -> None:
@@ -113,7 +114,7 @@ def _draw_optimizers(folder: Path) -> Path:
     runs = {}
     for record in (json.loads(path.read_text(encoding="utf-8")) for path in paths):
         recipe = record["recipe"]
-        label = f"{recipe['optimizer']}, rate {recipe['learning_rate']:g}"
+        label = f"{recipe['optimizer']}, rate {value_text(recipe['learning_rate'])}"
         runs[label] = record
     picture = folder / "optimizers.png"
     plot_runs(runs, picture, f"{record['model']}, batch {recipe['batch_size']}")

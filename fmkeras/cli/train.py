@@ -27,6 +27,7 @@ from fmkeras.recipes import (
     find_recipe,
 )
 from fmkeras.records import SAVED_MODELS
+from fmkeras.values import value_text
 
 RUNS = "runs"
 # How to find the data again.
@@ -96,7 +97,7 @@ def train(args) -> None:
     if args.weight_decay and not recipe.weight_decay:
         print(
             f"With {recipe.optimizer} weight_decay is PyTorch's, an L2 term: l2 "
-            f"{recipe.l2:g}."
+            f"{value_text(recipe.l2)}."
         )
     _check_log(args)
     _run_training(args, recipe, _load_training_data(args), model_options)

@@ -108,26 +108,34 @@ def comparison_text(comparison: Comparison, seeds: list[dict]) -> str:
             f"p {pair.p_value:.2g}, {pair.adjusted:.2g}"
         )
     lines += ["", "Agreement: the share of images with the same prediction"]
+    lines += [f"  {'':<{width}}  " + "  ".join(f"{name:>5}" for name in names)]
     for name, row in zip(names, comparison.agreement, strict=True):
-        lines.append(f"  {name:<{width}}  " + "  ".join(f"{v:.3f}" for v in row))
+        cells = zip(names, row, strict=True)
+        shares = "  ".join(f"{v:>{max(len(n), 5)}.3f}" for n, v in cells)
+        lines.append(f"  {name:<{width}}  {shares}")
     lines += ["", "Recall, class by class: the first minus the second"]
     classes = comparison.pairs[0].class_names
-    lines += [f"  {'':<{2 * width + 3}}  " + "  ".join(f"{n[:6]:>6}" for n in classes)]
+    lines += [f"  {'':<{2 * width + 3}}  " + "  ".join(f"{n:>6}" for n in classes)]
     for pair in comparison.pairs:
         both = f"{Path(pair.first).stem} - {Path(pair.second).stem}"
-        cells = "  ".join(f"{value:+.3f}" for value in pair.recalls)
+        recalls = zip(classes, pair.recalls, strict=True)
+        cells = "  ".join(f"{value:>+{max(len(n), 6)}.3f}" for n, value in recalls)
         lines.append(f"  {both:<{2 * width + 3}}  {cells}")
     return "\n".join(lines) + "\n"
 
 
 def summary_text(contents: list[dict]) -> str:
     """Return a line per model: accuracy, interval, loss and calibration error."""
-    lines = [f"{'model':<24}  accuracy  95 % interval      loss   calibration error"]
+    width = max(len("model"), *(len(Path(c["model"]).stem) for c in contents))
+    lines = [
+        f"{'model':<{width}}  accuracy  {'95 % interval':<16}  {'loss':<6}  "
+        "calibration error"
+    ]
     for content in contents:
         low, high = content["accuracy_interval_95"]
         error = content["calibration"]["expected_calibration_error"]
         lines.append(
-            f"{Path(content['model']).stem:<24}    {content['accuracy']:.4f}  "
-            f"{low:.4f} to {high:.4f}  {content['loss']:.4f}  {error:>18.4f}"
+            f"{Path(content['model']).stem:<{width}}  {content['accuracy']:>8.4f}  "
+            f"{low:.4f} to {high:.4f}  {content['loss']:.4f}  {error:>17.4f}"
         )
     return "\n".join(lines) + "\n"

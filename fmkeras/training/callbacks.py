@@ -1,6 +1,5 @@
-"""Keras callbacks of a run: signals, CSV logs, TensorBoard."""
+"""Keras callbacks of a run: signals, CSV logs, early stopping."""
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -91,52 +90,3 @@ class EarlyStopping(keras.callbacks.Callback):
                 f"Stopped after epoch {epoch + 1}: no better validation accuracy for "
                 f"{self.patience} epochs."
             )
-
-
-class TensorBoardLog(keras.callbacks.Callback):
-    """Writes an epoch's figures for TensorBoard.
-
-    Keras's own TensorBoard callback loads tensorflow whichever backend runs, which
-    takes seconds; here tensorboard's record writer serves alone.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__()
-        self.folder = folder
-        self._file = None
-
-    def on_train_begin(self, logs=None):
-        from tensorboard.summary.writer.record_writer import RecordWriter
-
-        self.folder.mkdir(parents=True, exist_ok=True)
-        name = f"events.out.tfevents.{time.time_ns() // 10**9}.fmkeras"
-        self._file = RecordWriter(open(self.folder / name, "ab"))
-        self._write(file_version="brain.Event:2")
-
-    def on_epoch_end(self, epoch, logs=None):
-        from tensorboard.compat.proto.summary_pb2 import Summary
-
-        # Those of the classes are named after their group already.
-        values = [
-            Summary.Value(
-                tag=name if "/" in name else f"epoch/{name}", simple_value=value
-            )
-            for name, value in logs.items()
-        ]
-        self._write(step=epoch + 1, summary=Summary(value=values))
-
-    def on_train_end(self, logs=None):
-        self.close()
-
-    def close(self) -> None:
-        """Close the file; further calls do nothing."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-
-    def _write(self, **content) -> None:
-        from tensorboard.compat.proto.event_pb2 import Event
-
-        event = Event(wall_time=time.time(), **content)
-        self._file.write(event.SerializeToString())
-        self._file.flush()

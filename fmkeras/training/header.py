@@ -11,6 +11,7 @@ from fmkeras.datasets.splits import DataSplits
 from fmkeras.engines.device import num_threads
 from fmkeras.recipes import Recipe
 from fmkeras.training.auto import Execution
+from fmkeras.values import value_text
 
 
 def header_lines(
@@ -33,7 +34,7 @@ def header_lines(
         f"{name} on {dataset.name} ({dataset.source})",
         f"Images {images} and {len(split.test):,} test",
         f"Recipe {recipe.name}: {recipe.epochs} epochs, batch {recipe.batch_size}, "
-        f"{recipe.optimizer} at {recipe.learning_rate:g}{schedule}",
+        f"{recipe.optimizer} at {value_text(recipe.learning_rate)}{schedule}",
         f"Precision {execution.precision}{compiled}, {num_threads()} threads, "
         f"seed {seed}",
     ]

@@ -91,7 +91,7 @@ class PerClassMetrics(keras.callbacks.Callback):
         if self._validated is not None:
             self.matrix = self._validated
             logs.update(self._figures(self.matrix, "val_"))
-        self.rows += class_rows(epoch + 1, self.matrix, self._names(self.matrix))
+        self.rows += class_rows(epoch + 1, self.matrix, self.names(self.matrix))
         if self.csv_path is not None:
             write_csv(self.csv_path, self.rows)
         self._print(2)
@@ -104,12 +104,12 @@ class PerClassMetrics(keras.callbacks.Callback):
         """Return scikit-learn's table of the counts read last."""
         if self.matrix is None:
             raise ValueError("Nothing was counted yet: train or evaluate first.")
-        return classification_report(self.matrix, self._names(self.matrix))
+        return classification_report(self.matrix, self.names(self.matrix))
 
     def _repr_html_(self) -> str:
         if self.matrix is None:
             return "<p>Nothing is counted yet.</p>"
-        return per_class_html(self.matrix, self._names(self.matrix))
+        return per_class_html(self.matrix, self.names(self.matrix))
 
     def _print(self, least: int) -> None:
         if self.verbose >= least:
@@ -126,7 +126,8 @@ class PerClassMetrics(keras.callbacks.Callback):
             )
         return metric.matrix()
 
-    def _names(self, matrix: np.ndarray) -> list[str]:
+    def names(self, matrix: np.ndarray) -> list[str]:
+        """Return the names of a matrix's classes, or else their numbers."""
         names = self.class_names or [str(number) for number in range(len(matrix))]
         if len(names) != len(matrix):
             raise ValueError(
@@ -138,7 +139,7 @@ class PerClassMetrics(keras.callbacks.Callback):
     def _figures(self, matrix: np.ndarray, prefix: str = "") -> dict[str, float]:
         rates, figures = per_class(matrix), {}
         means = mean_rates(matrix)
-        names = self._names(matrix)
+        names = self.names(matrix)
         for rate in RATES:
             values = getattr(rates, rate).tolist()
             for name, value in zip(names, values, strict=True):

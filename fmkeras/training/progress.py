@@ -10,6 +10,7 @@ import keras
 from tqdm.auto import tqdm
 
 from fmkeras.durations import about, clock
+from fmkeras.values import value_text
 
 COLUMNS = 80
 # The columns of a bar that is worth drawing, its edges included.
@@ -81,7 +82,8 @@ class ProgressBar(keras.callbacks.Callback):
             *(f"{n} {logs[n]:.4f}" for n in names if n in logs),
         ]
         if "learning_rate" in logs:
-            parts.append(f"rate {logs['learning_rate']:.3g}")
+            rate = float(f"{logs['learning_rate']:.3g}")
+            parts.append(f"rate {value_text(rate)}")
         print(joined(parts, _columns() if sys.stdout.isatty() else None), flush=True)
 
     def close(self) -> None:

@@ -34,7 +34,6 @@ from fmkeras.training.callbacks import (
     EarlyStopping,
     HeedSignals,
     RunLog,
-    TensorBoardLog,
 )
 from fmkeras.training.checkpoint import Checkpoint
 from fmkeras.training.compact import compact_model, is_card_alone
@@ -58,6 +57,7 @@ from fmkeras.training.run_dir import (
     resume_text,
 )
 from fmkeras.training.start import is_model_file, start_from
+from fmkeras.training.tensorboard import TensorBoardLog, run_hyperparameters
 from fmkeras.training.trackers import opened_trackers
 
 CHECKPOINT = "checkpoint.npz"
@@ -241,6 +241,7 @@ def fit(
     callbacks: Iterable[keras.callbacks.Callback] = (),
     init_from: str | Path | None = None,
     freeze: str | None = None,
+    hyperparameters: dict | None = None,
 ) -> FitResult:
     """Train a network and choose its epoch; the test images choose nothing.
 
@@ -248,8 +249,10 @@ def fit(
 
     `folder` belongs to this run alone. Where it holds an interrupted run of the same
     settings, that goes on from the last epoch it finished, and ends as if it had
-    never stopped. The other arguments are those of `train`. Raises as `train` does,
-    and `UserError` for settings that are not those the run in `folder` began with.
+    never stopped. `hyperparameters` are what TensorBoard compares runs by; fields of
+    the recipe by default. The other arguments are those of `train`. Raises as `train`
+    does, and `UserError` for settings that are not those the run in `folder` began
+    with.
     """
     folder, model_options = Path(folder), model_options or {}
     split = split_dataset(dataset, seed, recipe.data_split)
@@ -316,7 +319,11 @@ def fit(
             checkpoint.restore()
         bar = ProgressBar(count, recipe.batch_size)
         stack.callback(bar.close)
-        board = TensorBoardLog(folder / "tensorboard")
+        if hyperparameters is None:
+            hyperparameters = run_hyperparameters(
+                model_name, recipe, config["backend"], execution.precision, seed
+            )
+        board = TensorBoardLog(folder, hyperparameters, per_class)
         stack.callback(board.close)
         try:
             with signals.at_once(lambda: interrupt_message(checkpoint)) as mode:

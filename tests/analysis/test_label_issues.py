@@ -57,6 +57,9 @@ def test_wrong_labels_are_found(result):
         "image     5: labelled" in text
         and "1 exact duplicates, 1 near duplicates" in text
     )
+    weak = {"count": 10, "accuracy": 0.79, "suspects": []}
+    content["parts"] = {"train": weak, "test": weak | {"accuracy": 0.8}}
+    assert audit_text(content).count("Under 80 %, the models err more often") == 1
 
 
 def test_no_image_is_judged_by_a_model_that_saw_it(dataset, monkeypatch, tmp_path):

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import io
 import json
 import shutil
 
@@ -33,7 +34,9 @@ def finished(tmp_path_factory, garments):
 
 def test_a_run_learns_and_leaves_its_files(finished, garments):
     assert finished.evaluation.accuracy > 0.4
-    names = {path.name for path in finished.folder.iterdir()}
+    files = {path.name for path in finished.folder.iterdir()}
+    (events,) = {name for name in files if name.startswith("events.out.tfevents.")}
+    names = files - {events}
     assert names == {
         "config.json",
         "history.csv",
@@ -44,7 +47,6 @@ def test_a_run_learns_and_leaves_its_files(finished, garments):
         "lock",
         "mlp-garments.json",
         "mlp-garments.keras",
-        "tensorboard",
     }
     assert finished.artifact.name == "mlp-garments.keras"
     card = keras_file.read_card(finished.artifact)
@@ -85,10 +87,20 @@ def test_the_best_epoch_by_validation_is_kept(finished):
 
 
 def test_tensorboard_can_read_the_run(finished):
+    from PIL import Image
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.plugins.hparams import plugin_data_pb2
 
-    events = EventAccumulator(str(finished.folder / "tensorboard")).Reload()
+    events = EventAccumulator(str(finished.folder)).Reload()
     tags = events.Tags()["scalars"]
+    assert events.Tags()["images"] == ["confusion matrix"]
+    content = events.Images("confusion matrix")[-1].encoded_image_string
+    with Image.open(io.BytesIO(content)) as picture:
+        assert picture.width > 440
+    metadata = events.SummaryMetadata("_hparams_/session_start_info")
+    started = plugin_data_pb2.HParamsPluginData.FromString(metadata.plugin_data.content)
+    told = started.session_start_info.hparams
+    assert told["model"].string_value == "mlp" and told["epochs"].number_value == 3
     assert "epoch/val_accuracy" in tags and "f1/Shirt" in tags
     values = [event.value for event in events.Scalars("epoch/val_accuracy")]
     assert len(values) == 3

@@ -12,7 +12,15 @@ from fmkeras.report.doc_images import sources_of
 from fmkeras.report.tables.tuning import tuning_table
 from tuner.cli import build_parser, make_settings
 from tuner.results import plots as pictures
-from tuner.results.plots import COORDINATES, HEAT_MAP, TIMES, draw_pictures, panels
+from tuner.results.plots import (
+    COORDINATES,
+    HEAT_MAP,
+    MAP,
+    TIMES,
+    draw_pictures,
+    panels,
+)
+from tuner.results.ranking import ranking_text
 from tuner.results.record import keep_record
 
 
@@ -103,6 +111,58 @@ def test_a_range_has_no_heat_map_but_coordinates(tmp_path, written):
     made = draw_pictures(tmp_path, settings, rows)
     assert {path.name for path in made} == {COORDINATES, TIMES}
     assert {"45", "90", "sgd", "80.00 %", "90.00 %"} <= set(written[COORDINATES][0])
+
+
+def test_two_ranges_have_a_map_of_their_accuracies(tmp_path, written):
+    settings = settings_of(tmp_path, RANGES)
+    rates = (1e-4, 1e-3, 0.05, 0.09)
+    rows = [
+        row(n, {"batch_size": 45 * (1 + n % 2), "learning_rate": rate}, 0.8 + n / 100)
+        for n, rate in enumerate(rates)
+    ]
+    made = draw_pictures(tmp_path, settings, rows)
+    assert {path.name for path in made} == {MAP, TIMES}
+    title = "logistic_regression: validation accuracy"
+    assert written[MAP][0] == ["83.00 %", title]
+    assert matplotlib.image.imread(tmp_path / MAP).std() > 0
+
+
+def test_coordinates_have_a_title_plain_values_and_marks_apart(tmp_path, written):
+    units = [[512, 256], [128]]
+    rates = [1e-5 * n for n in range(1, 41)]
+    space = {
+        "hyperparameters": {
+            "hidden_units": units,
+            "learning_rate": rates,
+            "batch_size": [45, 90],
+        }
+    }
+    words = search_arguments(tmp_path, "x", space)
+    words[words.index("--model") + 1] = "mlp"
+    settings = make_settings(build_parser().parse_args(words))
+    rows = [
+        row(n, {"hidden_units": u, "learning_rate": 1e-5, "batch_size": 45}, 0.8 + n)
+        for n, u in enumerate(units)
+    ]
+    draw_pictures(tmp_path, settings, rows)
+    *texts, title = written[COORDINATES][0]
+    assert {"512-256", "128", "0.00001"} <= set(texts)
+    assert title.startswith("mlp: 2 trials of")
+    assert sum(text.startswith("0.0") for text in texts) < 21
+
+
+def test_the_ranking_has_the_best_first(tmp_path):
+    settings = settings_of(tmp_path, GRID)
+    values = {"batch_size": 45, "learning_rate": 1e-5}
+    rows = [row(n, values, 0.8 + n / 100) | {"kept_epoch": 2} for n in range(12)]
+    rows.append(row(12, values, None, "failed"))
+    lines = ranking_text(rows, settings).splitlines()
+    assert lines[2].split() == (
+        ["rank", "trial", "val_accuracy", "epoch", "batch_size", "learning_rate"]
+    )
+    assert lines[3].split() == ["1", "11", "0.9100", "2", "45", "0.00001"]
+    assert lines[-1] == "and 2 more, in trials.csv"
+    assert ranking_text(rows[-1:], settings) == ""
 
 
 def test_the_record_of_a_search_makes_its_table(tmp_path):

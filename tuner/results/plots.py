@@ -1,11 +1,13 @@
-"""Pictures of a search: heat map, parallel coordinates, accuracy against time."""
+"""Pictures of a search: heat map or map, parallel coordinates, accuracy and time."""
 
 import itertools
 from pathlib import Path
 
 import numpy as np
 
+from fmkeras.durations import fitting_unit
 from fmkeras.report.plots.figures import new_figure, write_figure
+from fmkeras.values import value_text
 from tuner.settings import Settings
 from tuner.spaces.space import Hyperparameter
 from tuner.trials import files as trial_files
@@ -13,6 +15,11 @@ from tuner.trials import files as trial_files
 HEAT_MAP = "heat-map.png"
 COORDINATES = "parallel-coordinates.png"
 TIMES = "accuracy-against-time.png"
+MAP = "map.png"
+# Marks of an axis nearer to each other than this would be written one over another.
+LEAST_GAP = 0.05
+# What stands behind a label, so that lines and points do not cross it.
+BEHIND = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1}
 # More panels than these are no picture any more.
 PANELS = 9
 
@@ -25,6 +32,9 @@ def draw_pictures(folder: Path, settings: Settings, rows: list[dict]) -> list[Pa
         made.append(folder / HEAT_MAP)
         draw_heat_map(settings, rows, made[-1])
     if len(finished) > 1:
+        if not made and len(settings.space.hyperparameters) == 2:
+            made.append(folder / MAP)
+            draw_map(settings, finished, made[-1])
         if len(settings.space.hyperparameters) > 2:
             made.append(folder / COORDINATES)
             draw_coordinates(settings, finished, made[-1])
@@ -83,13 +93,64 @@ def draw_heat_map(settings: Settings, rows: list[dict], path: Path) -> None:
                 dark = image.norm(_shades(accuracy)) > 0.55
                 text = f"{100 * accuracy:.2f}"
                 _write_cell(axes, place, text, "white" if dark else "black")
-        axes.set_xticks(range(len(rates)), [_number(rate) for rate in rates])
+        axes.set_xticks(range(len(rates)), [value_text(rate) for rate in rates])
         axes.set_yticks(range(len(batches)), [f"{batch:,}" for batch in batches])
         axes.set_xlabel("Learning rate")
         axes.set_ylabel("Batch size")
         axes.tick_params(length=0)
-        title = ", ".join(f"{name} {value}" for name, value in further.items())
+        title = ", ".join(f"{n} {value_text(v)}" for n, v in further.items())
         axes.set_title(title or f"{settings.model}: validation accuracy, %", fontsize=9)
+    write_figure(figure, path)
+
+
+def draw_map(settings: Settings, rows: list[dict], path: Path) -> None:
+    """Draw each trial by its two hyperparameters; dark is better, the best is named."""
+    from matplotlib.ticker import LogLocator
+
+    figure = new_figure(5.4, 4.2)
+    axes = figure.add_subplot()
+    accuracies = np.array([row["val_accuracy"] for row in rows])
+    shades = _shades(accuracies)
+    sides = settings.space.hyperparameters
+    places = [
+        [_place(choice, row["values"].get(choice.name)) for row in rows]
+        for choice in sides
+    ]
+    points = axes.scatter(
+        *places, c=shades, cmap="Greys", edgecolors="0.3", linewidths=0.6, s=45
+    )
+    # The palest point is to be seen on white.
+    points.set_clim(shades.min() - 0.2 * (np.ptp(shades) or 1.0), shades.max())
+    best = int(accuracies.argmax())
+    right = places[0][best] > np.median(places[0])
+    axes.annotate(
+        f"{100 * accuracies[best]:.2f} %",
+        (places[0][best], places[1][best]),
+        (-7 if right else 7, 0),
+        textcoords="offset points",
+        ha="right" if right else "left",
+        va="center",
+        fontsize=8,
+        bbox=BEHIND,
+    )
+    for choice, axis, set_scale in zip(
+        sides, (axes.xaxis, axes.yaxis), (axes.set_xscale, axes.set_yscale), strict=True
+    ):
+        axis.set_label_text(_title(choice.name))
+        if choice.values:
+            axis.set_ticks(range(len(choice.values)), map(value_text, choice.values))
+        elif choice.sampling == "log":
+            set_scale("log")
+            decades = np.log10(choice.maximum / choice.minimum)
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 3 else (1,)))
+        axis.set_minor_formatter("")
+        if not choice.values:
+            axis.set_major_formatter(lambda value, _: value_text(float(value)))
+    low, high = (_shades(accuracies).min(), _shades(accuracies).max())
+    bar = figure.colorbar(points, ax=axes, ticks=[low, high] if high > low else [low])
+    ends = (accuracies.min(), accuracies.max()) if high > low else (low,)
+    bar.ax.set_yticklabels([f"{100 * end:.2f} %" for end in ends])
+    axes.set_title(f"{settings.model}: validation accuracy", fontsize=9)
     write_figure(figure, path)
 
 
@@ -104,8 +165,16 @@ def draw_coordinates(settings: Settings, rows: list[dict], path: Path) -> None:
     shares = (shades - shades.min()) / (np.ptp(shades) or 1)
     for number, choice in enumerate(choices):
         for height, text in _marks(choice):
-            axes.text(number + 0.04, height, text, fontsize=7, va="center", color="0.3")
-    for height, value in ((0, low), (1, high)):
+            axes.text(
+                number + 0.04,
+                height,
+                text,
+                fontsize=7,
+                va="center",
+                color="0.3",
+                bbox=BEHIND,
+            )
+    for height, value in ((0, low), (1, high)) if high > low else ((0, low),):
         text = f"{100 * value:.2f} %"
         axes.text(len(choices) + 0.04, height, text, fontsize=7, va="center")
     for index in np.argsort(shares):
@@ -114,7 +183,7 @@ def draw_coordinates(settings: Settings, rows: list[dict], path: Path) -> None:
         color = str(0.85 * (1 - shares[index]))
         # A choice that a trial did not have leaves a gap.
         axes.plot(range(len(line)), line, "o-", color=color, linewidth=1, markersize=2)
-    names = [choice.name for choice in choices] + ["val_accuracy"]
+    names = [_title(c.name) for c in choices] + ["Validation accuracy"]
     axes.set_xticks(
         range(len(names)), names, rotation=30, ha="right", rotation_mode="anchor"
     )
@@ -123,6 +192,10 @@ def draw_coordinates(settings: Settings, rows: list[dict], path: Path) -> None:
     axes.set_yticks([])
     axes.set_xlim(-0.2, len(names) - 0.2)
     axes.spines[:].set_visible(False)
+    axes.set_title(
+        f"{settings.model}: {len(rows)} trials of {settings.space.name}, dark is best",
+        fontsize=9,
+    )
     write_figure(figure, path)
 
 
@@ -131,14 +204,17 @@ def draw_times(settings: Settings, rows: list[dict], path: Path) -> None:
     figure = new_figure(9, 3.6)
     each, best = figure.subplots(1, 2)
     accuracies = [100 * row["val_accuracy"] for row in rows]
-    minutes = [row["seconds"] / 60 for row in rows]
-    each.plot(minutes, accuracies, "o", color="black", markersize=4)
-    each.set_xlabel("Minutes of training, a trial")
+    seconds = np.array([row["seconds"] for row in rows])
+    unit, length = fitting_unit(seconds.max())
+    each.plot(seconds / length, accuracies, "o", color="black", markersize=4)
+    each.set_xlabel(f"{unit.capitalize()} of training, a trial")
     each.set_ylabel("Validation accuracy, %")
-    total = np.cumsum(minutes)
+    total = np.cumsum(seconds)
+    unit, length = fitting_unit(total[-1])
+    total = total / length
     best.step(total, np.maximum.accumulate(accuracies), where="post", color="black")
     best.plot(total, accuracies, "o", color="0.6", markersize=3)
-    best.set_xlabel("Minutes of training, all trials so far")
+    best.set_xlabel(f"{unit.capitalize()} of training, all trials so far")
     best.set_ylabel("Best so far, %")
     for axes in (each, best):
         axes.grid(alpha=0.3)
@@ -156,14 +232,27 @@ def _shades(accuracies):
     return -np.log(np.maximum(1 - accuracies, 1e-4))
 
 
-def _number(value: float) -> str:
-    return np.format_float_positional(value, trim="-")
+def _title(name: str) -> str:
+    words = name.replace("_", " ")
+    return words[:1].upper() + words[1:]
+
+
+def _place(choice: Hyperparameter, value) -> float:
+    """Where a value lies on an axis of its own numbers, or of the choices' order."""
+    if choice.values:
+        return [_plain(v) for v in choice.values].index(_plain(value))
+    return float(value)
 
 
 def _marks(choice: Hyperparameter) -> list[tuple[float, str]]:
+    """Return the heights and texts of an axis, none so near that they overlap."""
     marks = choice.values or (choice.minimum, choice.maximum)
-    texts = [_number(v) if isinstance(v, float) else str(v) for v in marks]
-    return [(_height(choice, v), t) for v, t in zip(marks, texts, strict=True)]
+    kept: list[tuple[float, str]] = []
+    for value in marks:
+        height = _height(choice, value)
+        if not kept or height - kept[-1][0] >= LEAST_GAP:
+            kept.append((height, value_text(value)))
+    return kept
 
 
 def _height(choice: Hyperparameter, value) -> float:

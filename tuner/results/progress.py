@@ -7,6 +7,7 @@ from collections.abc import Callable
 from keras_tuner.engine.trial import Trial, TrialStatus
 
 from fmkeras.durations import about
+from fmkeras.values import value_text
 from tuner.oracles import DurableOracle
 from tuner.results.summary import best_row, trial_rows
 from tuner.settings import Settings
@@ -75,10 +76,4 @@ class Progress:
 
 def describe_values(values: dict) -> str:
     """Return hyperparameters as words: batch_size 10, learning_rate 0.001."""
-    return ", ".join(f"{name} {_text(value)}" for name, value in values.items())
-
-
-def _text(value) -> str:
-    if isinstance(value, list | tuple):
-        return "-".join(map(str, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return ", ".join(f"{name} {value_text(value)}" for name, value in values.items())

@@ -17,7 +17,6 @@ from fmkeras.training.run_dir import CONFIG
 from tuner.settings import Settings
 from tuner.spaces.space import apply_values
 from tuner.trials import files as trial_files
-from tuner.trials.tensorboard import write_hyperparameters
 
 
 def run_trial(
@@ -71,7 +70,6 @@ def _train(settings, dataset, search, trial_id, trials_left) -> dict:
     plan = trial_files.read_plan(search, trial_id)
     recipe, options = trial_recipe(settings, plan)
     folder = trial_files.trial_folder(search, trial_id)
-    write_hyperparameters(folder / "tensorboard", trial_id, plan["values"])
     if plan.get("earlier"):
         earlier = trial_files.trial_folder(search, plan["earlier"])
         _go_on_from(earlier, folder, recipe)
@@ -84,6 +82,7 @@ def _train(settings, dataset, search, trial_id, trials_left) -> dict:
         seed=settings.seed,
         model_options=options,
         callbacks=[estimate] if trials_left else [],
+        hyperparameters={"model": settings.model, **plan["values"]},
     )
     row = fitted.history[fitted.kept_epoch - 1]
     if not math.isfinite(row[settings.objective]):

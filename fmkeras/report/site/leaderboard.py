@@ -9,6 +9,8 @@ from fmkeras.models.summary import count_multiply_adds
 from fmkeras.records import read_records, summarise
 from fmkeras.report.site.entries import ReportEntry, count_trainable, page_name
 
+LEADERBOARD = "leaderboard.csv"
+
 
 def leaderboard(
     entries: Iterable[ReportEntry], records: str | Path, data: str
@@ -46,6 +48,29 @@ def leaderboard(
             }
         )
     return rows
+
+
+def leaderboard_csv_rows(rows: Iterable[dict]) -> list[dict]:
+    """Return the rows of leaderboard.csv, plain values in columns."""
+    return [
+        {
+            "model": row["name"],
+            "accuracy": row["accuracy"],
+            "interval_low": row["interval"][0],
+            "interval_high": row["interval"][1],
+            "published": row["published"],
+            "mean_over_seeds": row["seeds"]["mean"] if row["seeds"] else None,
+            "spread_over_seeds": row["seeds"]["spread"] if row["seeds"] else None,
+            "seeds": len(row["seeds"]["seeds"]) if row["seeds"] else None,
+            "loss": row["loss"],
+            "calibration_error": row["calibration_error"],
+            "parameters": row["parameters"],
+            "multiply_adds": row["multiply_adds"],
+            "images_per_second": round(row["speed"], 1),
+            "bytes": row["bytes"],
+        }
+        for row in rows
+    ]
 
 
 def _studies(records: str | Path, data: str) -> dict[tuple, dict]:

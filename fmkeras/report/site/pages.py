@@ -6,14 +6,16 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from fmkeras.analysis.label_issues import AGREEMENT, WEAK_MODELS
 from fmkeras.datasets import Dataset
 from fmkeras.errors import UserError
 from fmkeras.evaluation.compare import Comparison
-from fmkeras.files import make_folder, replacing
+from fmkeras.files import make_folder, replacing, write_csv
 from fmkeras.provenance import provenance
 from fmkeras.report.plots.leaderboard import leaderboard_charts
 from fmkeras.report.site.entries import ReportEntry, page_name
 from fmkeras.report.site.images import picture_data, write_sheet
+from fmkeras.report.site.leaderboard import LEADERBOARD, leaderboard_csv_rows
 from fmkeras.report.site.model_page import draw_page
 from fmkeras.report.site.page_info import PageInfo
 from fmkeras.report.site.search_info import SearchInfo
@@ -71,6 +73,7 @@ class Site:
             charts=leaderboard_charts(rows),
             device=device,
         )
+        write_csv(self.folder / LEADERBOARD, leaderboard_csv_rows(rows))
 
     def write_model(self, info: PageInfo, file: str | None = None) -> None:
         """Write the page of a model."""
@@ -122,6 +125,8 @@ class Site:
             "Label audit",
             template="audit.html",
             audit=audit,
+            agreement=AGREEMENT,
+            weak_models=WEAK_MODELS,
             parts=[self._audit_part(name, audit["parts"][name]) for name in TITLES],
             exact=sum(pair["distance"] == 0 for pair in pairs),
             twins=[self._twins(pair) for pair in pairs],

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from fmkeras.errors import UserError
-from fmkeras.report.tables.tuning import value_text
+from fmkeras.values import value_text
 
 # With fewer trials a forest explains chance.
 FEWEST_TRIALS = 5

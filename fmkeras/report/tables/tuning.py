@@ -1,6 +1,7 @@
 """The table of one search: its best trials, from the record that it left."""
 
 from fmkeras.report.tables.markdown import markdown_table, percent
+from fmkeras.values import value_text
 
 BEST = 5
 
@@ -42,9 +43,3 @@ def _caption(record: dict) -> str:
         f"`{record['model']}`: {done}, {hours:.1f} hours of training on "
         f"{record['backend']}, {devices}, commit {commits}. The best:"
     )
-
-
-def value_text(value) -> str:
-    if isinstance(value, list):
-        return "-".join(map(str, value))
-    return "" if value is None else str(value)
