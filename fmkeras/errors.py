@@ -1,4 +1,14 @@
-"""The error for mistakes that a user can make and mend."""
+"""The errors that end a command in one line, and which of others is no memory."""
+
+import re
+
+# How PyTorch, TensorFlow, JAX, their GPU libraries and NumPy say it.
+_NO_MEMORY = re.compile(
+    "out of memory|can't allocate memory|cannot allocate memory|not enough memory|"
+    "unable to allocate|failed to allocate|oom when allocating|resource_?exhausted|"
+    "status_alloc_failed|bad_alloc",
+    re.IGNORECASE,
+)
 
 
 class UserError(ValueError):
@@ -20,3 +30,25 @@ class OutOfMemory(UserError):
     """Work that does not fit the memory of the machine or the device."""
 
     exit_code = 3
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Say whether an error of any library means that memory was too small.
+
+    The backends have no type in common; some wrap the error of another in their own.
+    """
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        if isinstance(error, MemoryError | OutOfMemory):
+            return True
+        if isinstance(error, UserError):
+            return False
+        names = " ".join(kind.__name__ for kind in type(error).__mro__)
+        if re.search("OutOfMemory|ResourceExhausted", names):
+            return True
+        library = isinstance(error, RuntimeError) or "Error" not in names
+        if (library or "InternalError" in names) and _NO_MEMORY.search(str(error)):
+            return True
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__
+    return False

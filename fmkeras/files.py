@@ -2,19 +2,20 @@
 
 import contextlib
 import csv
-import errno
 import fcntl
 import json
 import os
 import re
 import secrets
-import stat
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from fmkeras.errors import UserError
 
+# How what is no text, as the names of some files, is written: as Python escapes it.
+ESCAPED = "backslashreplace"
 _NUMBERS = re.compile(r"\[\n\s*((?:-?\d[\d.e+-]*,?\s+)+)\]")
 _TEMPORARY = re.compile(r"\..*-[0-9a-f]{16}-partial(\.[^.]*)?")
 
@@ -157,7 +158,7 @@ def write_csv(path: str | os.PathLike, rows: Sequence[dict]) -> None:
     """Write rows of equal keys as CSV, whole or not at all."""
     with (
         replacing(path) as temporary,
-        open(temporary, "w", newline="", encoding="utf-8") as file,
+        open(temporary, "w", newline="", encoding="utf-8", errors=ESCAPED) as file,
     ):
         writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
         writer.writeheader()
@@ -171,50 +172,48 @@ def write_json(path: str | os.PathLike, content: object) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def read_json(path: str | os.PathLike, largest: int = 1 << 26) -> object:
-    """Return the content of a JSON file.
-
-    Raises `OSError` for a file that cannot be read, and `ValueError` for one that is no
-    regular file, larger than `largest` bytes, nested too deeply, or no JSON.
-    """
-    return parse_json(read_bytes(path, largest))
-
-
-def parse_json(content: bytes | str) -> object:
-    """Return what JSON says; `ValueError` where it is none, or nested too deeply."""
-    try:
-        return json.loads(content)
-    except RecursionError as error:
-        raise ValueError("it is nested too deeply") from error
-
-
-def read_bytes(path: str | os.PathLike, largest: int) -> bytes:
-    """Return the content of a regular file of at most `largest` bytes.
-
-    Raises `OSError`, or `ValueError` for another kind of file or a larger one: to read
-    from a pipe or an endless device would never end.
-    """
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(handle, "rb") as file:
-        found = os.fstat(file.fileno())
-        if stat.S_ISDIR(found.st_mode):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-        if not stat.S_ISREG(found.st_mode):
-            raise ValueError("it is no regular file")
-        if found.st_size > largest:
-            raise ValueError(f"it has {found.st_size:,} bytes; at most {largest:,}")
-        return file.read(largest)
-
-
 def printable(name: object) -> str:
     """Return a name as a terminal may have it: control characters as \\x1b, as Python.
 
-    A file's name can hold what moves the cursor or renames the window.
+    A file's name can hold what moves the cursor, renames the window or begins a line
+    of its own; or bytes that are no text.
     """
     return "".join(
-        c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode()
+        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode()
         for c in str(name)
     )
+
+
+def plain_name(name: str) -> str:
+    """Return a name as part of a file's and an address's; no two names give the same.
+
+    Other characters than letters, digits and `_.-` by their numbers.
+    """
+    return re.sub("[^A-Za-z0-9_.-]", lambda c: f"~{ord(c[0]):x}~", name)
+
+
+def write_text(path: str | os.PathLike, text: str) -> None:
+    """Write text in UTF-8, whole or not at all; what is no text as Python escapes it.
+
+    The name of a file may be no text.
+    """
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", errors=ESCAPED)
+
+
+def check_room(folder: str | os.PathLike, needed: int) -> None:
+    """Raise `UserError` where the disk of a folder has less room than is needed."""
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError:
+        # Some file systems do not tell; writing will.
+        return
+    if free < needed:
+        raise UserError(
+            f"The disk of the folder '{folder}' is full; expected room for "
+            f"{needed / 1e6:,.0f} MB: make room, or use another folder (--runs, --out)."
+            f" Received: {free / 1e6:,.0f} MB"
+        )
 
 
 def json_text(content: object) -> str:

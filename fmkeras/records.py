@@ -1,9 +1,12 @@
 """Where saved models and records lie; the records of runs, and their summary."""
 
-import json
 import statistics
 from collections.abc import Iterable
 from pathlib import Path
+
+from fmkeras.errors import UserError
+from fmkeras.readers import read_json, reason_of
+from fmkeras.schema import NUMBER
 
 SAVED_MODELS = Path("saved_models")
 PICTURES = Path("docs/images")
@@ -13,6 +16,19 @@ FINETUNE = RECORDS / "finetune.json"
 EXPORTS = RECORDS / "exports.json"
 AUDIT = RECORDS / "audit.json"
 FAULTS = RECORDS / "faults.json"
+
+# Of a run or a study, as far as tables and pages read it.
+RECORD = {
+    "model": str,
+    "recipe": {"name": str, "epochs": int},
+    "backend": str,
+    "precision": str,
+    "seed": int,
+    "dataset": {"name": str},
+    "device": (str, type(None)),
+    "commit": (str, type(None)),
+    "test?": {"accuracy": NUMBER},
+}
 
 
 def speed_record(
@@ -45,6 +61,9 @@ def summarise(records: Iterable[dict]) -> list[dict]:
     """
     groups: dict[tuple, list[dict]] = {}
     for record in records:
+        if "test" not in record:
+            # Of a study, which measures on validation images alone.
+            continue
         recipe = record["recipe"]
         backend = record["backend"]
         if record["precision"] != "float32":
@@ -71,9 +90,17 @@ def summarise(records: Iterable[dict]) -> list[dict]:
     return rows
 
 
+def read_record(path: Path) -> dict:
+    """Return the record of a run; raise `UserError` where it is damaged."""
+    try:
+        return read_json(path, RECORD)
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"The record '{path}' is damaged ({reason_of(error)}); expected what a run "
+            "wrote: restore it, or move it away."
+        ) from error
+
+
 def read_records(name: str, records: Path = RECORDS) -> list[dict]:
     """Return the records of a study, in the order of their names."""
-    return [
-        json.loads(path.read_text(encoding="utf-8"))
-        for path in sorted((records / name).glob("*.json"))
-    ]
+    return [read_record(path) for path in sorted((records / name).glob("*.json"))]

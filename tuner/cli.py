@@ -100,6 +100,11 @@ def _add_search(parser) -> None:
         help=f"one of {', '.join(NAMES)}, or a .json or .py file (default: wide)",
     )
     parser.add_argument(
+        "--run-space-code",
+        action="store_true",
+        help="run a .py space although the file is another user's",
+    )
+    parser.add_argument(
         "--search",
         metavar="NAME",
         help=f"one of {', '.join(SEARCHES)} (default: grid for a published grid, "

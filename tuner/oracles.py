@@ -5,7 +5,6 @@ Here everything is one file, `oracle.json`, moved into place whenever a trial st
 ends; a trial in it is running, finished or failed, never two of these or none.
 """
 
-import json
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +17,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 from fmkeras.errors import UserError
 from fmkeras.files import write_json
+from fmkeras.readers import read_json, reason_of
+from fmkeras.schema import Map
 from fmkeras.seeds import stream_seed
 from tuner.spaces.keras_tuner import EARLIER, EPOCHS, decode, encode, to_keras_tuner
 from tuner.spaces.space import Space, grid
@@ -25,6 +26,23 @@ from tuner.trials import files as trial_files
 
 STATE = "oracle.json"
 OBJECTIVES = {"val_accuracy": "max", "val_loss": "min"}
+_TRIAL = {"trial_id": str, "hyperparameters": dict, "metrics": dict, "status": str}
+_STATUSES = tuple(
+    getattr(TrialStatus, name) for name in vars(TrialStatus) if name.isupper()
+)
+FORM = {
+    "trials": Map(_TRIAL),
+    "ongoing_trials": Map(str),
+    "hyperparameters": dict,
+    "start_order": [str],
+    "end_order": [str],
+    "run_times": Map(int),
+    "retry_queue": [str],
+    "tried_so_far": [str],
+    "id_to_hash": Map((str, type(None))),
+    "seed_state": int,
+    "display": dict,
+}
 # Draws that meet a trial there was before, until a space counts as exhausted.
 COLLISIONS = 1_000
 
@@ -121,11 +139,13 @@ class DurableOracle(keras_tuner.Oracle):
         """Go on from the file; raise `UserError` where it cannot be read."""
         path = self.folder / STATE
         try:
-            self.set_state(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+            state = read_json(path, FORM)
+            _check_trials(state)
+            self.set_state(state)
+        except Exception as error:  # KerasTuner raises what its parts happen to.
             raise UserError(
-                f"The search's file '{path}' cannot be read ({error}); expected what "
-                "an earlier search wrote: give another NAME."
+                f"The search's file '{path}' cannot be read ({reason_of(error)}); "
+                "expected what an earlier search wrote: give another NAME."
             ) from error
 
     def get_state(self) -> dict:
@@ -192,3 +212,17 @@ class HyperbandOracle(DurableOracle, keras_tuner.oracles.HyperbandOracle):
 
     def protected_trials(self) -> set[str]:
         return {i["id"] for b in self._brackets for r in b["rounds"] for i in r}
+
+
+def _check_trials(state: dict) -> None:
+    """Raise `ValueError` for trials that this search cannot have; ids become paths."""
+    trials = state["trials"]
+    for trial_id, trial in trials.items():
+        if trial["trial_id"] != trial_id or not trial_files.is_trial_id(trial_id):
+            raise ValueError(f"no trial has the number {trial_id!r:.80}")
+        if trial["status"] not in _STATUSES:
+            raise ValueError(f"no trial has the status {trial['status']!r:.80}")
+    named = [*state["ongoing_trials"].values(), *state["start_order"]]
+    for trial_id in [*named, *state["end_order"], *state["retry_queue"]]:
+        if trial_id not in trials:
+            raise ValueError(f"it names a trial that it lacks: {trial_id!r:.80}")

@@ -8,6 +8,7 @@ from pathlib import Path
 from fmkeras.errors import UserError
 from fmkeras.files import write_json
 from fmkeras.models import model_info
+from fmkeras.readers import read_json
 from fmkeras.recipes import Recipe, find_recipe
 from tuner.spaces.builtin import BATCH_LR_GRID, STANDARDISE_GRID
 from tuner.spaces.files import find_space, read_hyperparameters
@@ -17,6 +18,17 @@ SETTINGS = "settings.json"
 SEARCHES = ("grid", "random", "bayesian", "hyperband")
 OBJECTIVES = ("val_accuracy", "val_loss")
 DEFAULT_TRIALS = 20
+FORM = {
+    "model": str,
+    "backend": str,
+    "search": str,
+    "space": {"name": str, "hyperparameters": dict},
+    "recipe": dict,
+    "objective": str,
+    "seed": int,
+    "trials": (int, type(None)),
+    "data": dict,
+}
 DATA_FLAGS = ("data", "data_seed", "train_size", "test_size", "resize", "skip_bad")
 
 
@@ -94,7 +106,7 @@ def make_settings(options) -> Settings:
         options.trials = options.trials or 8
         options.epochs = options.epochs or 3
     model_info(options.model)
-    space = find_space(options.space, options.model)
+    space = find_space(options.space, options.model, options.run_space_code)
     if options.recipe is not None:
         recipe = find_recipe(options.recipe, options.model)
         # The published ones train on all images; a search needs some to choose by.
@@ -134,7 +146,7 @@ def read_settings(folder: Path) -> Settings:
     """Return the settings of the search in a folder; `UserError` if there is none."""
     path = folder / SETTINGS
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path, FORM)
         space = content.pop("space")
         hyperparameters = read_hyperparameters(path, space["hyperparameters"])
         recipe = Recipe(**content.pop("recipe"))

@@ -7,7 +7,6 @@ models that were not trained on the image confidently predict another class.
 import hashlib
 import json
 import warnings
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +17,7 @@ from fmkeras.engines import predict
 from fmkeras.evaluation.calibration import log_softmax
 from fmkeras.files import make_folder, replacing, write_json
 from fmkeras.labels import CLASS_NAMES
+from fmkeras.npz import read_npz
 from fmkeras.provenance import provenance
 from fmkeras.recipes import Recipe
 from fmkeras.training.progress import TimeEstimate
@@ -204,8 +204,8 @@ def _train_fold(dataset, others, fold, model_name, recipe, seed, folder, name, l
 
 def _kept(path: Path) -> list[np.ndarray] | None:
     try:
-        with open(path, "rb") as file, np.load(file) as arrays:
-            return [arrays["train"], arrays["test"]]
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        arrays = read_npz(path)
+        return [arrays["train"], arrays["test"]]
+    except (OSError, ValueError, KeyError):
         # Missing or unreadable: it is computed again.
         return None

@@ -2,31 +2,33 @@
 
 import contextlib
 import hashlib
-import io
-import json
 import os
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from textwrap import shorten
 
 import keras
 
-from fmkeras.artifacts.load_error import load_error, read_version
+from fmkeras.artifacts.archive import read_config, read_model_file
+from fmkeras.artifacts.card import parse_card
+from fmkeras.artifacts.load_error import load_error
 from fmkeras.artifacts.pair import card_path, replacing_pair
 from fmkeras.artifacts.portable import OLDEST, drop_newer_defaults
 from fmkeras.artifacts.rounding import compress_file
 from fmkeras.backends import block_imports
 from fmkeras.engines.structure import output_index
 from fmkeras.errors import UserError
-from fmkeras.files import json_text, parse_json
+from fmkeras.files import json_text
 from fmkeras.keras_internals import functional_graph
 from fmkeras.labels import CLASS_NAMES, IMAGE_SHAPE
+from fmkeras.models.limits import limited_parameters
+from fmkeras.readers import parse_json, read_bytes, reason_of
 from fmkeras.records import SAVED_MODELS
 
 FOLDER = str(SAVED_MODELS)
 # Keras's formats: one is read, the others are told from names.
 _SUFFIXES = (".keras", ".h5", ".hdf5")
+LARGEST_CARD = 16 << 20
+SPARE_PARAMETERS = 10_000
 INPUT = "28 x 28 grey images, (n, 28, 28) or (n, 28, 28, 1), uint8 or float, raw 0..255"
 
 
@@ -85,11 +87,15 @@ def load_artifact(
     (code inside) or of other shapes.
     """
     path = find_artifact(path_or_name, folder)
-    content = _read(path)
-    config, version = _read_config(path, content)
+    content = read_model_file(path)
+    config, version, weights = read_config(path, content)
     _check_against_card(path, content)
     try:
-        model = keras.models.load_model(path, compile=False, safe_mode=True)
+        # Each weight takes a byte or more; some layers add a few that are not kept.
+        with limited_parameters(weights + SPARE_PARAMETERS, f"The model in '{path}'"):
+            model = keras.models.load_model(path, compile=False, safe_mode=True)
+    except UserError:
+        raise
     except Exception as error:  # Keras raises a dozen types for what a file may hold.
         raise load_error(path, config, version, error) from error
     return _as_classifier(path, model, num_classes)
@@ -127,15 +133,12 @@ def read_card(
     if not path.exists():
         raise UserError(f"There is no card '{path}' beside the model.")
     try:
-        card = parse_json(_read(path))
-    except ValueError:
-        card = None
-    if not isinstance(card, dict):
+        return parse_card(read_bytes(path, LARGEST_CARD))
+    except (OSError, ValueError) as error:
         raise UserError(
-            f"The card '{path}' is damaged; expected a JSON object: restore it, or "
-            "move it away."
-        )
-    return card
+            f"The card '{path}' is damaged ({reason_of(error)}); expected a JSON "
+            "object as training writes it: restore it, or move it away."
+        ) from error
 
 
 def has_card(path: Path) -> bool:
@@ -144,7 +147,7 @@ def has_card(path: Path) -> bool:
     A JSON file without a SHA-256 is no card, but another project's own.
     """
     try:
-        card = parse_json(card_path(path).read_bytes())
+        card = parse_json(read_bytes(card_path(path), LARGEST_CARD))
     except FileNotFoundError:
         return False
     except (OSError, ValueError):
@@ -192,55 +195,13 @@ def _path_of(path_or_name: str | os.PathLike, folder: str | os.PathLike) -> Path
     return Path(folder) / f"{path_or_name}.keras"
 
 
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UserError(f"Cannot read '{path}' ({error.strerror}).") from error
-
-
-def _read_config(path: Path, content: bytes) -> tuple[dict, str]:
-    """Check every byte of the archive; return the model's config and Keras's version.
-
-    The version is that of the Keras that wrote the file.
-    """
-    if not content:
-        raise _broken(path, "is empty")
-    if not content.startswith(b"PK"):
-        raise _broken(path, "is no zip archive")
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            if damaged := archive.testzip():
-                raise zipfile.BadZipFile(f"in its {damaged}")
-            config = json.loads(archive.read("config.json"))
-            version = read_version(archive)
-    except KeyError as error:
-        raise _broken(path, "holds no 'config.json'") from error
-    except json.JSONDecodeError as error:
-        raise _broken(path, f"has no JSON in 'config.json' ({error})") from error
-    except Exception as error:  # Each damaged field of a zip has an error of its own.
-        raise _broken(
-            path, f"is cut short or damaged ({shorten(str(error), 160)})"
-        ) from error
-    if not isinstance(config, dict):
-        raise _broken(path, "describes no model in 'config.json'")
-    return config, version
-
-
-def _broken(path: Path, what: str) -> UserError:
-    return UserError(
-        f"The model file '{path}' {what}; expected a whole .keras file: save or copy "
-        "it again."
-    )
-
-
 def _check_against_card(path: Path, content: bytes) -> None:
     received = hashlib.sha256(content).hexdigest()
     # A file made elsewhere has no card, or a JSON of its own beside it.
     if not has_card(path):
         return
     expected = read_card(path).get("sha256")
-    if expected != received and _read(path) == content:
+    if expected != received and read_model_file(path) == content:
         raise UserError(
             f"The model file '{path}' is not the one that its card describes (sha256 "
             f"{expected}): it was altered or replaced. Restore both files, or move "

@@ -1,7 +1,5 @@
 """Why Keras cannot rebuild a model: the cause, and the Keras that wrote the file."""
 
-import json
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from textwrap import shorten
@@ -12,14 +10,6 @@ from fmkeras.errors import UserError
 
 # Packages whose classes Keras has itself, whichever of its versions wrote them.
 STOCK = ("keras", "tf_keras", "keras_core", "tensorflow", "builtins")
-
-
-def read_version(archive: zipfile.ZipFile) -> str:
-    """Return the version of Keras that wrote a `.keras` file, as far as it says."""
-    try:
-        return str(json.loads(archive.read("metadata.json"))["keras_version"])[:20]
-    except (KeyError, TypeError, ValueError):
-        return "of unknown version"
 
 
 def load_error(path: Path, config: dict, version: str, error: Exception) -> UserError:

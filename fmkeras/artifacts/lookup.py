@@ -124,7 +124,8 @@ def validation_subset(card: dict, dataset: Dataset) -> Subset | None:
     """
     told = card.get("dataset", {})
     split = card.get("recipe", {}).get("data_split", "holdout")
-    if told.get("checksum") != dataset.checksum or split != "holdout":
+    known = told.get("checksum") == dataset.checksum and "seed" in card
+    if not known or split != "holdout":
         return None
     streams = card.get("streams", 1)
     return split_dataset(dataset, card["seed"], split, streams).validation

@@ -1,7 +1,6 @@
 """Care for the terminal: errors in one line, and no notes of C++ libraries."""
 
 import contextlib
-import io
 import os
 import re
 import sys
@@ -10,7 +9,8 @@ from collections.abc import Callable, Iterator
 
 from fmkeras import signals
 from fmkeras.cli.make_words import in_make_words
-from fmkeras.errors import UserError
+from fmkeras.cli.printable import printable_output
+from fmkeras.errors import OutOfMemory, UserError, is_out_of_memory
 from fmkeras.files import printable
 
 # Notes of TensorFlow's C++ that come whatever TF_CPP_MIN_LOG_LEVEL says.
@@ -23,10 +23,11 @@ def run_guarded(program: str, run: Callable[[], int]) -> int:
     A `UserError` is one line on stderr that starts with the name of the program; its
     code is 2, or 3 where training diverged or the memory was too small.
     """
-    for stream in (sys.stdout, sys.stderr):
-        # A name that the terminal cannot show costs a question mark, not the command.
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+    with printable_output():
+        return _run_guarded(program, run)
+
+
+def _run_guarded(program: str, run: Callable[[], int]) -> int:
     try:
         try:
             return run()
@@ -53,6 +54,17 @@ def run_guarded(program: str, run: Callable[[], int]) -> int:
             file=sys.stderr,
         )
         return 2
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        error = OutOfMemory(
+            "The memory is too small; expected room for the model and a batch: use a "
+            "smaller batch_size or model, or close other programs. "
+            f"Received: {reason}"
+        )
+        print(f"{program}: {printable(error)}", file=sys.stderr)
+        return error.exit_code
 
 
 @contextlib.contextmanager

@@ -6,8 +6,9 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from fmkeras.datasets.idx import kind_of
+from fmkeras.datasets.idx import LARGEST_BYTES, kind_of
 from fmkeras.labels import IMAGE_SHAPE
+from fmkeras.readers import read_bytes, reason_of
 
 
 @dataclass(frozen=True)
@@ -95,10 +96,10 @@ def _candidates(folder: Path, file: DataFile) -> list[Path]:
 
 def _inspect(path: Path, file: DataFile) -> FileState:
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        reason = error.strerror or str(error)
-        return FileState(path.name, None, "unreadable", f"cannot be read ({reason})")
+        content = read_bytes(path, LARGEST_BYTES)
+    except (OSError, ValueError) as error:
+        why = f"cannot be read ({reason_of(error)})"
+        return FileState(path.name, None, "unreadable", why)
     size, md5 = file.packed if path.suffix == ".gz" else file.unpacked
     found = hashlib.md5(content, usedforsecurity=False).hexdigest()
     if found == md5:

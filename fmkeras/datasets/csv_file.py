@@ -7,12 +7,12 @@ separate as commas do; files may be gzipped, in UTF-8 or UTF-16.
 
 import codecs
 import gzip
-import io
 import os
 import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -20,9 +20,13 @@ from fmkeras.datasets.csv_layout import PIXELS, Layout, read_layout
 from fmkeras.datasets.dataset import Dataset, content_checksum
 from fmkeras.errors import UserError
 from fmkeras.labels import IMAGE_SHAPE, NUM_CLASSES
+from fmkeras.readers import open_regular, reason_of
 
 _SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 _BLOCK = 1 << 22
+# A line of images has some four thousand bytes; the largest file known 814,255 lines.
+LONGEST_LINE = 1 << 16
+MOST_IMAGES = 1_000_000
 # Of a whole number: those of images have three, of row numbers a few more.
 _MOST_DIGITS = 9
 _COMMA, _NEWLINE, _ZERO = b",\n0"
@@ -81,34 +85,42 @@ def read_csv(
     below `most_classes`, 256 at most.
     """
     path = Path(path)
-    parts = []
+    parts, count = [], 0
     try:
-        with _open(path) as file:
-            first = file.readline()
-            text = first.decode("utf-8-sig", errors="replace").rstrip("\r\n")
-            layout = read_layout(path, text)
-            if not layout.has_names:
-                file.seek(0)
-            for first_line, block in _blocks(file, 1 + layout.has_names):
+        with open_regular(path) as file:
+            layout = None
+            for number, block in _blocks(_unpacked(file)):
+                if layout is None:
+                    first, _, rest = block.partition(b"\n")
+                    text = first.decode("utf-8-sig", errors="replace").rstrip("\r")
+                    layout = read_layout(path, text)
+                    if layout.has_names:
+                        number, block = 2, rest
+                if not block:
+                    continue
                 block = block.replace(layout.separator.encode(), b",")
                 rows = _parse_block(block, layout, most_classes)
                 if rows is None:
-                    rows = _parse_lines(path, first_line, block, layout, most_classes)
+                    rows = _parse_lines(path, number, block, layout, most_classes)
                 parts.append(rows)
-    except (OSError, EOFError, zlib.error, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+                count += len(rows)
+                if count > MOST_IMAGES:
+                    raise ValueError(f"it has more than {MOST_IMAGES:,} images")
+    except UserError:
+        raise
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise UserError(
-            f"The file '{path}' cannot be read ({reason}); expected a CSV file: "
-            "give another."
+            f"The file '{path}' cannot be read ({reason_of(error)}); expected a CSV "
+            "file: give another."
         ) from error
-    rows = np.concatenate([np.empty((0, 1 + PIXELS), np.uint8), *parts])
-    if not len(rows):
+    if not count:
         raise UserError(
             f"The file '{path}' holds no images; expected lines of {1 + PIXELS} "
             "columns: give another."
         )
-    images = np.ascontiguousarray(rows[:, 1:]).reshape(-1, *IMAGE_SHAPE[:2])
-    return images, rows[:, 0].astype(np.int64)
+    images = np.concatenate([rows[:, 1:] for rows in parts])
+    labels = np.concatenate([rows[:, 0] for rows in parts])
+    return images.reshape(-1, *IMAGE_SHAPE[:2]), labels.astype(np.int64)
 
 
 def _in_folder(folder: Path, part: str) -> Path:
@@ -131,25 +143,42 @@ def _in_folder(folder: Path, part: str) -> Path:
     )
 
 
-def _open(path: Path):
-    """Open a file for its bytes in UTF-8, unpacked."""
-    with open(path, "rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
-    file = gzip.open(path) if packed else open(path, "rb")
-    start = file.read(2)
+def _unpacked(file: BinaryIO) -> Iterator[bytes]:
+    """Yield a file's bytes in UTF-8, unpacked, a few megabytes at a time."""
+    packed = file.read(2) == b"\x1f\x8b"
     file.seek(0)
-    if start not in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-        return file
-    with file:
-        return io.BytesIO(file.read().decode("utf-16").encode())
+    source = gzip.GzipFile(fileobj=file) if packed else file
+    block = source.read(_BLOCK)
+    if block[:2] not in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        while block:
+            yield block
+            block = source.read(_BLOCK)
+        return
+    decoder = codecs.getincrementaldecoder("utf-16")()
+    while block:
+        yield decoder.decode(block).encode(errors="replace")
+        block = source.read(_BLOCK)
+    decoder.decode(b"", final=True)
 
 
-def _blocks(file, number: int) -> Iterator[tuple[int, bytes]]:
-    """Yield some megabytes of whole lines at a time and the number of the first."""
-    while lines := file.readlines(_BLOCK):
-        block = b"".join(lines).replace(b"\r\n", b"\n")
-        yield number, block if block.endswith(b"\n") else block + b"\n"
-        number += len(lines)
+def _blocks(source: Iterator[bytes]) -> Iterator[tuple[int, bytes]]:
+    """Yield whole lines, some megabytes of them, and the number of the first.
+
+    Raises `ValueError` for a line, or a number of lines, beyond any of images.
+    """
+    number, rest = 1, b""
+    for block in source:
+        lines, newline, tail = (rest + block).rpartition(b"\n")
+        rest = tail
+        if len(rest) > LONGEST_LINE:
+            raise ValueError(f"it has a line of more than {LONGEST_LINE:,} bytes")
+        if newline:
+            yield number, (lines + newline).replace(b"\r\n", b"\n")
+            number += lines.count(b"\n") + 1
+        if number > 2 * MOST_IMAGES:
+            raise ValueError(f"it has more than {2 * MOST_IMAGES:,} lines")
+    if rest:
+        yield number, rest.removesuffix(b"\r") + b"\n"
 
 
 def _parse_block(block: bytes, layout: Layout, most_classes: int) -> np.ndarray | None:
@@ -194,6 +223,8 @@ def _parse_lines(
     rows = []
     lines = block.decode("utf-8-sig", errors="replace").split("\n")
     for number, text in enumerate(lines, first_line):
+        if len(text) > LONGEST_LINE:
+            raise ValueError(f"line {number} has more than {LONGEST_LINE:,} bytes")
         if not text.strip():
             continue
         fields = [field.strip().strip('"') for field in text.split(",")]

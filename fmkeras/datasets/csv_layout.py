@@ -11,6 +11,7 @@ from fmkeras.labels import IMAGE_SHAPE
 
 HEIGHT, WIDTH, _ = IMAGE_SHAPE
 PIXELS = HEIGHT * WIDTH
+LONGEST_NAMES = 1 << 16
 SEPARATORS = (",", ";", "\t")
 LABELS = ("label", "labels", "class", "target", "y", "category")
 INDEXES = ("", "index", "id", "idx", "#", "unnamed: 0", "imageid", "image_id")
@@ -43,6 +44,8 @@ def read_layout(path: Path, line: str) -> Layout:
     column; a column of row numbers is passed over. Raises `UserError` where the names
     do not tell.
     """
+    if len(line) > LONGEST_NAMES:
+        raise _wrong(path, f"at most {LONGEST_NAMES:,} characters", f"{len(line):,}")
     separator = max(SEPARATORS, key=line.count)
     names = [name.strip().strip("\"'").strip() for name in line.split(separator)]
     named = [name.lower() in LABELS for name in names]

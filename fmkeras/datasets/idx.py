@@ -4,7 +4,6 @@ All numbers are 32-bit, the high byte first. The magic number is 0x0800 plus the
 number of dimensions: 2051 for images, 2049 for labels.
 """
 
-import gzip
 import struct
 import zlib
 from pathlib import Path
@@ -12,7 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from fmkeras.errors import UserError
+from fmkeras.readers import read_unpacked, reason_of
 
+# Unpacked; those of Fashion-MNIST have 47 MB.
+LARGEST_BYTES = 1 << 28
 _KINDS = {1: "labels", 3: "images"}
 
 
@@ -23,11 +25,11 @@ def read_idx(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     its magic number, its sizes or its length are not those of `shape`.
     """
     try:
-        content = path.read_bytes()
-        if path.suffix == ".gz":
-            content = gzip.decompress(content)
-    except (OSError, EOFError, zlib.error) as error:
-        raise _wrong(path, "cannot be read", "a whole file", error) from error
+        content = read_unpacked(path, LARGEST_BYTES)
+    except (OSError, ValueError) as error:
+        raise _wrong(
+            path, "cannot be read", "a whole file", reason_of(error)
+        ) from error
     dimensions = len(shape)
     header = 4 + 4 * dimensions
     kind = kind_of(content)
@@ -45,7 +47,7 @@ def read_idx(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     if payload != count:
         fault = "is truncated" if payload < count else "is too long"
         raise _wrong(path, fault, f"{count} bytes of {kind}", payload)
-    return np.frombuffer(content, np.uint8, offset=header).reshape(shape).copy()
+    return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
 
 
 def kind_of(content: bytes) -> str | None:

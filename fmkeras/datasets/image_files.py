@@ -6,28 +6,16 @@ originals stand on white; pictures here may stand on any plain background.
 """
 
 import os
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from fmkeras.datasets.picture_decoder import decode
 from fmkeras.errors import UserError
 from fmkeras.labels import IMAGE_SHAPE
 
 SIDE = IMAGE_SHAPE[0]
-# Formats that Pillow reads by itself, of one picture and no code; EPS would have it run
-# Ghostscript.
-FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "BMP", "GIF", "TIFF", "PPM")
-SUFFIXES = (
-    *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".bmp", ".gif"),
-    *(".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"),
-)
-# Pictures too, which are not read: each is named rather than passed over.
-UNREAD_SUFFIXES = (
-    *(".heic", ".heif", ".hif", ".jxl", ".jp2", ".psd", ".svg", ".eps", ".pdf"),
-    *(".dng", ".cr2", ".cr3", ".nef", ".arw", ".raw", ".ico", ".tga", ".xcf"),
-)
 # The border of an image of the data set is more often darker than DARK than white.
 DARK, WHITE = 20, 250
 # A pixel belongs to the garment where a channel differs from the background by more
@@ -62,11 +50,12 @@ def read_picture(path: str | os.PathLike) -> Picture:
     that shows nothing but its background.
     """
     path = Path(path)
-    colours, opacity = _read(path)
+    decoded = decode(path)
+    colours, opacity = decoded.colours, decoded.opacity
     if _is_prepared(colours, opacity):
         pixels = colours[..., 0].astype(np.uint8)
         return Picture(path, pixels, ("28 x 28, light on dark: taken as it is",))
-    notes = []
+    notes = list(decoded.notes)
     if opacity.min() < 255:
         colours, ground = _laid_on_a_ground(colours, opacity)
         notes.append(f"transparent: composited on {ground}")
@@ -99,47 +88,8 @@ def read_grey(path: str | os.PathLike) -> np.ndarray:
 
     Raises `UserError` for a file that is missing or no picture.
     """
-    colours, opacity = _read(Path(path))
-    return colours @ LUMINANCE * (opacity / 255)
-
-
-def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Return colours, float64 (h, w, 3), and opacity, float64 (h, w), 0 to 255."""
-    from PIL import Image, ImageOps
-
-    try:
-        with warnings.catch_warnings():
-            # Pillow's warning of a picture that is as large as a bomb.
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path, formats=FORMATS) as file:
-                picture = ImageOps.exif_transpose(file)
-                if picture.mode.startswith("I") or picture.mode == "F":
-                    picture = _eight_bits(picture)
-                pixels = np.asarray(picture.convert("RGBA"), np.float64)
-    except FileNotFoundError as error:
-        raise UserError(
-            f"There is no picture '{path}'; expected the path of one."
-        ) from error
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise UserError(
-            f"The picture '{path}' is too large; expected at most "
-            f"{Image.MAX_IMAGE_PIXELS:,} pixels: make it smaller."
-        ) from error
-    except Exception as error:  # Pillow's readers raise many exception types.
-        raise UserError(
-            f"The file '{path}' cannot be read as a picture ({error}); expected one of "
-            f"{', '.join(FORMATS)}: convert it to one of these."
-        ) from error
-    return pixels[..., :3], pixels[..., 3]
-
-
-def _eight_bits(picture):
-    """Scale 16 bits or more a pixel, which Pillow's own conversion cuts off at 255."""
-    from PIL import Image
-
-    values = np.asarray(picture, np.float64)
-    top = 65_535 if values.max() > 255 else 255
-    return Image.fromarray((values * 255 / max(top, values.max())).astype(np.uint8))
+    decoded = decode(Path(path))
+    return decoded.colours @ LUMINANCE * (decoded.opacity / 255)
 
 
 def _laid_on_a_ground(

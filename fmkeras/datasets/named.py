@@ -16,9 +16,10 @@ import numpy as np
 
 from fmkeras.datasets.dataset import Dataset, content_checksum
 from fmkeras.datasets.download import FetchError, fetch
-from fmkeras.datasets.own.idx_files import find_idx, read_part
+from fmkeras.datasets.own.idx_files import LARGEST_BYTES, find_idx, read_part
 from fmkeras.errors import UserError
 from fmkeras.files import replacing
+from fmkeras.readers import read_bytes, reason_of
 
 
 @dataclass(frozen=True)
@@ -177,7 +178,14 @@ def _verify(name: str, named: NamedSet, path: Path) -> None:
     expected = named.checksums.get(path.name)
     if expected is None:
         return
-    found = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+    try:
+        content = read_bytes(path, LARGEST_BYTES)
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"The file '{path}' of {name} cannot be read ({reason_of(error)}); "
+            "expected it as published: replace it."
+        ) from error
+    found = hashlib.md5(content, usedforsecurity=False).hexdigest()
     if found != expected:
         raise UserError(
             f"The file '{path}' is not that of {name} as published; expected MD5 "

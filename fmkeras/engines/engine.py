@@ -15,10 +15,12 @@ from keras import ops
 from fmkeras.datasets.augmentation import Augmentation
 from fmkeras.datasets.splits import Subset, epoch_order
 from fmkeras.engines.distillation import Teacher
+from fmkeras.engines.divergence import RecentState, all_finite, diverged_after
 from fmkeras.engines.gradient_rules import GradientRules
 from fmkeras.engines.mean_weights import MeanWeights
+from fmkeras.engines.memory import fitting_batch, no_memory
 from fmkeras.engines.structure import output_index
-from fmkeras.errors import Diverged
+from fmkeras.errors import Diverged, is_out_of_memory
 from fmkeras.evaluation.confusion import ConfusionMatrix
 from fmkeras.keras_internals import seed_states
 from fmkeras.optimizers.learning_rates import learning_rate_function
@@ -152,6 +154,7 @@ class Engine(ABC):
         }
         self.confusion = ConfusionMatrix(max(self.num_classes, 2))
         self.batch_size: int | None = None
+        self._recent = RecentState()
         # None for as many as need `SECONDS_PER_CALL`.
         self.steps_per_call: int | None = None
         self._progress: EpochProgress | None = None
@@ -233,16 +236,20 @@ class Engine(ABC):
             logs["examples_per_second"] = len(train) / seconds
             if epoch >= epochs - swa_epochs:
                 self.mean_weights.add(self.model)
+            trained, averages = self._variables()[:2]
+            if not all_finite(trained + averages):
+                # The loss of the last step was taken before its update, and what a
+                # backend computes of such weights may be a number: XLA's maxima are.
+                raise diverged_after(
+                    epoch, "a weight or moving average", logs["learning_rate"]
+                )
             if validation_data is not None:
                 callback_list.on_test_begin()
                 with self._averaged_weights():
                     self.totals["validation"] = self._evaluate_data(validation_data)
                 if not math.isfinite(self.totals["validation"].loss_sum):
-                    raise Diverged(
-                        "The loss of the validation images is not finite: training "
-                        "diverged; expected a finite loss: lower the learning rate or "
-                        f"clip the gradients. Received: after epoch {epoch + 1}, "
-                        f"learning rate {logs['learning_rate']:.4g}"
+                    raise diverged_after(
+                        epoch, "the validation loss", logs["learning_rate"]
                     )
                 self.confusion.set_matrix(self.totals["validation"].confusion)
                 validation_logs = _named(self.totals["validation"], "val_")
@@ -353,25 +360,48 @@ class Engine(ABC):
             first = step * batch_size
             drawn = params[first : first + batches.size]
             drawn = drawn.reshape(*batches.shape, params.shape[1])
-            losses, confusion = self._train_steps(data, batches, drawn)
+            self._recent.keep_if_due(self, progress.epoch, step)
+            losses, confusion = self._train_or_stop(data, batches, drawn)
             if not np.isfinite(losses).all():
-                self._stop_diverged(progress.epoch, step, losses)
+                self._stop_diverged(data, order, params, step, losses)
             progress.totals.add(losses, confusion)
             progress.step = step + len(batches)
             progress.seconds = time.perf_counter() - started
             logs = _named(progress.totals, "")
             callback_list.on_train_batch_end(progress.step - 1, logs)
 
-    def _stop_diverged(self, epoch: int, step: int, losses: np.ndarray) -> None:
-        """Raise `Diverged` for the first step whose loss is not finite."""
+    def _train_or_stop(self, data, batches, params):
+        """Train; raise `OutOfMemory` with a batch that fits where this one does not."""
+        reason = None
+        try:
+            return self._train_steps(data, batches, params)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            reason = " ".join(str(error).split())
+        # Not within `except`: what the error refers to is free only now.
+        raise no_memory(
+            batches.shape[1], fitting_batch(self, data, batches, params), reason
+        )
+
+    def _stop_diverged(self, data, order, params, step: int, losses) -> None:
+        """Raise `Diverged` for the first step from `step` whose loss is not finite."""
+        epoch, batch_size = self._progress.epoch, self.batch_size
         bad = int(np.argmin(np.isfinite(losses)))
         done = int(ops.convert_to_numpy(self.optimizer.iterations.value))
         rate = learning_rate_function(self.optimizer)(done - len(losses) + bad)
+
+        def row(step: int):
+            indices = order[step * batch_size : (step + 1) * batch_size]
+            first = step * batch_size
+            return indices, params[first : first + len(indices)]
+
+        norm = self._recent.gradient_norm_before(self, data, row, step + bad)
         raise Diverged(
             "The loss is no longer finite: training diverged; expected a finite "
             "loss: lower the learning rate or clip the gradients. Received: "
             f"loss {losses[bad]} at step {step + bad + 1} of epoch {epoch + 1}, "
-            f"learning rate {rate:.4g}"
+            f"learning rate {rate:.4g}, {norm}"
         )
 
     def _evaluate_data(self, data) -> MetricTotals:
@@ -428,6 +458,10 @@ class Engine(ABC):
         image. Returns the loss of each step, summed over its images, (steps,), and the
         confusion matrix of all images.
         """
+
+    @abstractmethod
+    def _gradients_of(self, data, indices: np.ndarray, params: np.ndarray) -> list:
+        """Return the gradients of one step, not applied; arguments as a step's row."""
 
     @abstractmethod
     def _evaluate_steps(

@@ -69,6 +69,15 @@ class JaxEngine(Engine):
                 variable.assign(value)
         return np.asarray(losses), np.asarray(confusion)
 
+    def _gradients_of(self, data, indices, params):
+        trainable, non_trainable = ([v.value for v in g] for g in self._variables()[:2])
+        teacher = [v.value for v in self.teacher.variables()] if self.teacher else []
+        batch = self._pick(data.images, data.one_hot, indices)
+        images, targets = self.augmented(*batch, jnp.asarray(params))
+        return jax.grad(self._loss, has_aux=True)(
+            trainable, non_trainable, images, targets, teacher, not self.frozen
+        )[0]
+
     def _evaluate_steps(self, data, batches):
         weights = [[v.value for v in group] for group in self._variables()[:2]]
         losses, confusion = [], self._no_confusion()

@@ -54,6 +54,11 @@ class TensorflowEngine(Engine):
         losses, confusion = train(data.images, data.one_hot, batches, params)
         return losses.numpy(), confusion.numpy()
 
+    def _gradients_of(self, data, indices, params):
+        batch = tf.gather(data.images, indices), tf.gather(data.one_hot, indices)
+        variables = [v.value for v in self.model.trainable_variables]
+        return self._gradients(variables, *batch, params, not self.frozen)[0]
+
     def _evaluate_steps(self, data, batches):
         losses, confusion = self._evaluate(data.images, data.one_hot, batches)
         return losses.numpy(), confusion.numpy()
@@ -83,6 +88,20 @@ class TensorflowEngine(Engine):
     def _train_batch(self, images, targets, params, training):
         """Return the loss, summed over the images, and the confusion matrix."""
         variables = [v.value for v in self.model.trainable_variables]
+        gradients, loss, logits = self._gradients(
+            variables, images, targets, params, training
+        )
+        gradients = self.gradient_rules.apply(gradients, self.model)
+        if self.l2:
+            gradients = [
+                g + self.l2 * v for g, v in zip(gradients, variables, strict=True)
+            ]
+        self.optimizer.apply(gradients, self.model.trainable_variables)
+        count = tf.cast(tf.shape(targets)[0], tf.float32)
+        return loss * count, count_confusion(targets, logits)
+
+    def _gradients(self, variables, images, targets, params, training):
+        """Return gradients, loss and logits of a batch."""
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
             changed, mixed = self._augmented(images, targets, params)
@@ -92,15 +111,7 @@ class TensorflowEngine(Engine):
                 pixels = tf.cast(changed, tf.float32)[..., None]
                 outputs = self.teacher.model(pixels, training=False)
                 loss = self.teacher.loss(loss, logits, outputs)
-        gradients = tape.gradient(loss, variables)
-        gradients = self.gradient_rules.apply(gradients, self.model)
-        if self.l2:
-            gradients = [
-                g + self.l2 * v for g, v in zip(gradients, variables, strict=True)
-            ]
-        self.optimizer.apply(gradients, self.model.trainable_variables)
-        count = tf.cast(tf.shape(targets)[0], tf.float32)
-        return loss * count, count_confusion(targets, logits)
+        return tape.gradient(loss, variables), loss, logits
 
     def _evaluate_graph(self, images, one_hot, batches):
         losses, confusion = self._zeros(batches)

@@ -1,6 +1,5 @@
 """One training repeated over backends and seeds; the records feed the tables."""
 
-import json
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
@@ -11,7 +10,7 @@ from fmkeras.durations import Countdown
 from fmkeras.errors import UserError
 from fmkeras.experiments.divide import divide
 from fmkeras.files import replacing
-from fmkeras.records import RECORDS
+from fmkeras.records import RECORDS, read_record
 from fmkeras.signals import SIGNALS, Interrupted, run_child
 from fmkeras.training.run_dir import RECORD
 
@@ -82,7 +81,7 @@ def repeat(
         what=f"the study {name}",
         log=lambda line: print(line, flush=True),
     )
-    return [json.loads(run.record.read_text(encoding="utf-8")) for run in tasks]
+    return [read_record(run.record) for run in tasks]
 
 
 def _train(model: str, run: _Run, arguments: Iterable[str]) -> None:

@@ -4,7 +4,6 @@ A study trains cases that differ in one thing and keeps a record of each. The te
 images are not read, so that what is chosen by a study can be measured on them later.
 """
 
-import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from fmkeras.durations import Countdown
 from fmkeras.errors import UserError
 from fmkeras.experiments.study_cases import STUDIES, Case, Study
 from fmkeras.files import write_json
-from fmkeras.records import RECORDS
+from fmkeras.records import RECORDS, read_record
 
 
 def find_study(name: str) -> Study:
@@ -62,7 +61,7 @@ def run_study(
             record = records / folder / f"{file}.json"
             if record.exists():
                 log(f"{label}, seed {seed}: kept from before, {record}")
-                found.append(json.loads(record.read_text()))
+                found.append(read_record(record))
                 countdown.skip()
                 continue
             log(f"{label}, seed {seed}")

@@ -8,6 +8,8 @@ from fmkeras.labels import IMAGE_SHAPE, NUM_CLASSES
 from fmkeras.models.catalogue import ModelInfo
 from fmkeras.models.initializers import INITIALIZERS
 
+# Far beyond any of use on images of this size.
+LARGEST_COUNT, MOST_LAYERS, HIGHEST_RATE = 65_536, 100, 0.99
 HEADS = ("logits", "probabilities")
 PREPROCESSINGS = ("scale", "standardise", "symmetric")
 
@@ -62,41 +64,51 @@ def check_options(info: ModelInfo, options: dict) -> None:
 
 
 def _is_count(value) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool) and value > 0
+    whole = isinstance(value, Integral) and not isinstance(value, bool)
+    return whole and 0 < value <= LARGEST_COUNT
 
 
 def _are_counts(value) -> bool:
     return (
         isinstance(value, Sequence)
-        and len(value) > 0
+        and 0 < len(value) <= MOST_LAYERS
         and all(_is_count(count) for count in value)
     )
 
 
+def _is_depth(value) -> bool:
+    return _is_count(value) and value <= MOST_LAYERS
+
+
 def _is_rate(value) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and 0 <= value < 1
+    # Nearer to one, what is left is multiplied beyond what numbers can hold.
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    return number and 0 <= value <= HIGHEST_RATE
 
 
 def _is_residual_depth(value) -> bool:
-    return _is_count(value) and value >= 8 and value % 6 == 2
+    return _is_count(value) and 8 <= value <= 1_000 and value % 6 == 2
 
 
 def _are_three_widths(value) -> bool:
     return _are_counts(value) and len(value) == 3
 
 
+_COUNT = f"a whole number from 1 to {LARGEST_COUNT:,}"
+_DEPTH = f"a whole number from 1 to {MOST_LAYERS}"
+_COUNTS = f"1 to {MOST_LAYERS} whole numbers from 1 to {LARGEST_COUNT:,}, such as"
 _OPTIONS = {
-    "blocks_per_stage": ("a whole number above zero", _is_count),
-    "convs_per_stage": ("a whole number above zero", _is_count),
-    "depth": ("6 n + 2, at least 8", _is_residual_depth),
-    "expansion": ("a whole number above zero", _is_count),
-    "stem": ("a whole number above zero", _is_count),
-    "width": ("a whole number above zero", _is_count),
+    "blocks_per_stage": (_DEPTH, _is_depth),
+    "convs_per_stage": (_DEPTH, _is_depth),
+    "depth": ("6 n + 2, from 8 to 1,000", _is_residual_depth),
+    "expansion": (_COUNT, _is_count),
+    "stem": (_COUNT, _is_count),
+    "width": (_COUNT, _is_count),
     "widths": ("three whole numbers above zero", _are_three_widths),
-    "dropout": ("a rate from 0 up to, not including, 1", _is_rate),
-    "growth": ("a whole number above zero", _is_count),
-    "layers_per_block": ("whole numbers above zero, such as (4, 4, 4, 4)", _are_counts),
-    "hidden_units": ("whole numbers above zero, such as (256, 128, 64)", _are_counts),
+    "dropout": (f"a rate from 0 to {HIGHEST_RATE}", _is_rate),
+    "growth": (_COUNT, _is_count),
+    "layers_per_block": (f"{_COUNTS} (4, 4, 4, 4)", _are_counts),
+    "hidden_units": (f"{_COUNTS} (256, 128, 64)", _are_counts),
 }
 
 
@@ -105,4 +117,6 @@ def _one_of(names) -> str:
 
 
 def _error(argument: str, expected: str, received) -> UserError:
-    return UserError(f"Bad {argument}; expected {expected}. Received: {received!r}")
+    shown = repr(received)
+    shown = shown if len(shown) <= 80 else f"{shown[:77]}..."
+    return UserError(f"Bad {argument}; expected {expected}. Received: {shown}")

@@ -14,6 +14,7 @@ from fmkeras.labels import (
 )
 from fmkeras.models.catalogue import CATALOGUE, OWN, ModelInfo
 from fmkeras.models.initializers import initialize
+from fmkeras.models.limits import MOST_PARAMETERS, limited_parameters
 from fmkeras.models.options import check_arguments, check_options
 
 _BUILDERS: dict[str, Callable] = {}
@@ -134,7 +135,8 @@ def _build_graph(info, num_classes, input_shape, preprocessing, options):
     try:
         pixels = keras.Input(input_shape, name="pixels")
         images = _preprocess(keras.layers, pixels, preprocessing, info.input_size)
-        logits = _BUILDERS[info.name](images, num_classes, **options)
+        with limited_parameters(MOST_PARAMETERS, f"The network {info.name}"):
+            logits = _BUILDERS[info.name](images, num_classes, **options)
         return keras.Model(pixels, logits, name=info.name)
     finally:
         keras.config.set_image_data_format(before)

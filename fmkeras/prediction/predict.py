@@ -8,12 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fmkeras.datasets.image_files import (
-    SUFFIXES,
-    UNREAD_SUFFIXES,
-    Picture,
-    read_picture,
-)
+from fmkeras.datasets.image_files import Picture, read_picture
+from fmkeras.datasets.picture_decoder import SUFFIXES, UNREAD_SUFFIXES
 from fmkeras.errors import UserError
 from fmkeras.evaluation.evaluate import as_probabilities
 from fmkeras.evaluation.html import html_table

@@ -6,15 +6,17 @@ one; or a JSON file such as a run's config.json.
 """
 
 import dataclasses
-import json
 from pathlib import Path
 
 from fmkeras.errors import UserError
 from fmkeras.models import model_info
+from fmkeras.readers import read_json, reason_of
 from fmkeras.recipes.defaults import DEFAULT_RECIPE, DEFAULTS
 from fmkeras.recipes.published import PUBLISHED
 from fmkeras.recipes.recipe import Recipe
 
+# Of a file; the recipe itself checks its fields.
+FORM = {"recipe?": dict, "model?": str, "options?": dict}
 # What PyTorch calls `weight_decay` of these is an L2 term.
 _L2_BY_NAME = ("adam", "rmsprop", "sgd")
 
@@ -55,7 +57,7 @@ def find_options(name_or_path: str, model_name: str) -> dict:
     """
     path = Path(name_or_path)
     content = _read_json(path) if path.suffix == ".json" else {}
-    if not isinstance(content, dict) or content.get("model") != model_name:
+    if content.get("model") != model_name:
         return {}
     options = content.get("options", {})
     return {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
@@ -83,7 +85,7 @@ def complete_changes(recipe: Recipe, changes: dict) -> dict:
 
 def _read_json(path: Path):
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return read_json(path, FORM)
     except OSError as error:
         raise UserError(
             f"Cannot read the recipe file '{path}' ({error.strerror}); expected a "
@@ -91,20 +93,17 @@ def _read_json(path: Path):
         ) from error
     except ValueError as error:
         raise UserError(
-            f"The recipe file '{path}' is not valid JSON ({error}); expected the "
-            "fields of a recipe."
+            f"The recipe file '{path}' is not valid ({reason_of(error)}); expected "
+            "JSON with the fields of a recipe."
         ) from error
 
 
 def _read_recipe(path: Path) -> Recipe:
     content = _read_json(path)
-    if isinstance(content, dict) and "recipe" in content:
-        content = content["recipe"]
+    content = content.get("recipe", content)
     known = {field.name for field in dataclasses.fields(Recipe)}
-    if not isinstance(content, dict) or not set(content) <= known:
-        received = (
-            sorted(set(content) - known) if isinstance(content, dict) else content
-        )
+    if not set(content) <= known:
+        received = ", ".join(sorted(set(content) - known))[:200]
         raise UserError(
             f"The recipe file '{path}' holds unknown fields; expected some of: "
             f"{', '.join(sorted(known))}. Received: {received}"

@@ -23,6 +23,9 @@ CHOICES = {
     "class_weights": ("none", "balanced"),
 }
 
+# Of epochs, and of images a step.
+MOST = 1_000_000
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -155,15 +158,16 @@ class Recipe:
             if getattr(self, name) not in choices:
                 raise self._error(name, "one of " + ", ".join(choices))
         for name in ("epochs", "batch_size", "step_epochs"):
-            if getattr(self, name) < 1:
-                raise self._error(name, "a whole number of at least 1")
+            if not 1 <= getattr(self, name) <= MOST:
+                raise self._error(name, f"a whole number from 1 to {MOST:,}")
         if not 0 < self.learning_rate < float("inf"):
             raise self._error("learning_rate", "a number above 0")
         for name in ("muon_others_rate", "norm_bias_rate", "temperature"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise self._error(name, "a number above 0")
+        if not 0 <= self.warmup_epochs <= MOST:
+            raise self._error("warmup_epochs", f"a number from 0 to {MOST:,}")
         for name in (
-            "warmup_epochs",
             "weight_decay",
             "l2",
             "clip_norm",
@@ -183,8 +187,8 @@ class Recipe:
         if not 0 <= self.swa_epochs <= self.epochs:
             raise self._error("swa_epochs", f"a whole number from 0 to {self.epochs}")
         for name in ("freeze_after", "early_stopping"):
-            if getattr(self, name) < 0:
-                raise self._error(name, "a whole number of at least 0")
+            if not 0 <= getattr(self, name) <= MOST:
+                raise self._error(name, f"a whole number from 0 to {MOST:,}")
         if self.early_stopping and (self.data_split == "full" or self.swa_epochs):
             raise UserError(
                 "early_stopping goes by the validation images and may leave out the "
@@ -252,6 +256,6 @@ class Recipe:
             raise self._error(name, f"a value of type {kind.__name__}")
 
     def _error(self, name: str, expected: str) -> UserError:
-        return UserError(
-            f"Bad {name}; expected {expected}. Received: {getattr(self, name)!r}"
-        )
+        received = repr(getattr(self, name))
+        received = received if len(received) <= 80 else f"{received[:77]}..."
+        return UserError(f"Bad {name}; expected {expected}. Received: {received}")

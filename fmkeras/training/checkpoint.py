@@ -142,6 +142,9 @@ class Checkpoint(keras.callbacks.Callback):
         self.steps_done = state.get("step", 0)
         self.progress = None
         if self.steps_done:
+            lacking = {"seconds", "loss_sum"} - set(state)
+            if lacking or not {"confusion", "random_state"} <= set(arrays):
+                raise DamagedCheckpoint("it lacks how far its epoch was")
             self.progress = EpochProgress(
                 self.epochs_done,
                 self.steps_done,

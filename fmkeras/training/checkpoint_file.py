@@ -4,17 +4,30 @@ import hashlib
 import io
 import json
 import os
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from fmkeras.files import flush_to_disk, temporary_file
+from fmkeras.npz import read_npz
+from fmkeras.readers import open_regular, parse_json, reason_of
+from fmkeras.schema import NUMBER
 
 # The digest stands behind the archive, where readers of archives do not look.
 _MARK = b"\nsha256 "
 _DIGEST_BYTES = len(_MARK) + 64
 _BLOCK = 1 << 20
+LARGEST_BYTES = 64 << 30
+STATE = {
+    "epochs_done": int,
+    "kept_epoch": int,
+    "history": [dict],
+    "per_class": [dict],
+    "epochs_averaged?": int,
+    "step?": int,
+    "seconds?": NUMBER,
+    "loss_sum?": NUMBER,
+}
 
 
 class DamagedCheckpoint(Exception):
@@ -47,7 +60,7 @@ def write_checkpoint(path: Path, state: dict, arrays: dict[str, np.ndarray]) -> 
 def read_checkpoint(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
     """Return state and arrays; raise `DamagedCheckpoint` unless every byte is right."""
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             size = os.fstat(file.fileno()).st_size - _DIGEST_BYTES
             if size <= 0:
                 raise DamagedCheckpoint("it is empty or cut short")
@@ -55,12 +68,21 @@ def read_checkpoint(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
             if file.read() != _MARK + digest.encode():
                 raise DamagedCheckpoint("its SHA-256 is another")
             file.seek(0)
-            with np.load(file, allow_pickle=False) as archive:
-                arrays = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise DamagedCheckpoint(reason) from error
-    return json.loads(str(arrays.pop("state"))), arrays
+            arrays = read_npz(file, largest=LARGEST_BYTES)
+        state = parse_json(str(arrays.pop("state", "")), STATE)
+    except (OSError, ValueError) as error:
+        raise DamagedCheckpoint(reason_of(error)) from error
+    return state, arrays
+
+
+def kept_weights(path: Path) -> list[np.ndarray]:
+    """Return the weights that a run kept; raises as `read_checkpoint` does."""
+    _, arrays = read_checkpoint(path)
+    count = sum(name.startswith("kept_") for name in arrays)
+    try:
+        return [arrays[f"kept_{number}"] for number in range(count)]
+    except KeyError as error:
+        raise DamagedCheckpoint(f"it lacks {error}") from error
 
 
 def _digest(file: io.BufferedIOBase, size: int) -> str:

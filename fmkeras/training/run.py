@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
@@ -14,9 +15,11 @@ from fmkeras.artifacts import keras_file
 from fmkeras.datasets import Dataset
 from fmkeras.datasets.splits import DataSplits, split_dataset
 from fmkeras.engines import create_engine, predict
-from fmkeras.engines.device import describe_device, num_threads
+from fmkeras.engines.device import describe_device, device_kind, num_threads
+from fmkeras.engines.memory import check_batch
+from fmkeras.errors import Diverged, OutOfMemory
 from fmkeras.evaluation.evaluate import Evaluation, evaluate_model
-from fmkeras.files import make_folder, write_json
+from fmkeras.files import check_room, make_folder, write_json
 from fmkeras.locks import locked
 from fmkeras.provenance import provenance
 from fmkeras.recipes import Recipe
@@ -37,6 +40,7 @@ from fmkeras.training.callbacks import (
 )
 from fmkeras.training.checkpoint import Checkpoint
 from fmkeras.training.compact import compact_model, is_card_alone
+from fmkeras.training.failure import told_of_room, with_kept_model
 from fmkeras.training.inference import TestLog, inference_figures
 from fmkeras.training.per_class import PerClassMetrics
 from fmkeras.training.progress import ProgressBar
@@ -61,6 +65,8 @@ from fmkeras.training.tensorboard import TensorBoardLog, run_hyperparameters
 from fmkeras.training.trackers import opened_trackers
 
 CHECKPOINT = "checkpoint.npz"
+# For logs, curves and TensorBoard.
+SPARE_BYTES = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -174,6 +180,7 @@ def train(
         images = len(split_dataset(dataset, seed, recipe.data_split).train)
         execution = resolve_execution(recipe, model_name, images, measure=True)
     with contextlib.ExitStack() as stack:
+        stack.enter_context(told_of_room(folder, folder / CHECKPOINT))
         trackers = stack.enter_context(opened_trackers(log, folder))
         fitted = fit(
             model_name,
@@ -307,6 +314,11 @@ def fit(
         "versions": facts["versions"],
         "commit": facts["commit"],
     }
+    size = 4 * sum(math.prod(v.shape) for group in engine._variables() for v in group)
+    if device_kind() == "cpu":
+        check_batch(model, min(recipe.batch_size, count), execution.precision)
+    # Two checkpoints and the next one, each with the weights it keeps, and the model.
+    check_room(make_folder(folder.parent), 5 * size + SPARE_BYTES)
     with contextlib.ExitStack() as stack:
         stack.enter_context(locked(folder, "training"))
         ensure_run_dir(folder, config, environment, arguments)
@@ -354,6 +366,17 @@ def fit(
                         HeedSignals(mode),
                     ],
                 )
+        except (Diverged, OutOfMemory) as error:
+            raise with_kept_model(
+                error,
+                checkpoint,
+                artifact_name(model_name, dataset),
+                dataset.class_names,
+                lambda: describe_run(
+                    *(config, execution, model, log.history),
+                    *(checkpoint.kept_epoch, facts),
+                ),
+            ) from error
         except KeyboardInterrupt as interrupt:
             raise TrainingInterrupted(
                 interrupt_message(checkpoint), folder, checkpoint.epochs_done, interrupt

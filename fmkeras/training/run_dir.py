@@ -10,15 +10,27 @@ from pathlib import Path
 
 from fmkeras.datasets import Dataset
 from fmkeras.errors import UserError
-from fmkeras.files import make_folder, read_json, write_json
+from fmkeras.files import make_folder, write_json
 from fmkeras.labels import CLASS_NAMES
 from fmkeras.locks import is_locked
+from fmkeras.readers import read_json, reason_of
 from fmkeras.recipes import Recipe
 from fmkeras.signals import Interrupted
 
 RUNS = "runs"
 CONFIG = "config.json"
 RECORD = "record.json"
+# Of a config.json, as far as resuming reads it; the recipe checks its own fields.
+CONFIG_FORM = {
+    "model": str,
+    "options": dict,
+    "recipe": dict,
+    "seed": int,
+    "backend": str,
+    "dataset": {"name": str},
+    "environment?": (dict, type(None)),
+    "arguments?": (dict, type(None)),
+}
 _MEANS_NOTHING = ("recipe.name", "dataset.source")
 
 
@@ -83,6 +95,18 @@ def artifact_name(model_name: str, dataset: Dataset) -> str:
     return f"{model_name}-{dataset.name}"
 
 
+def kept_text(model: Path, epoch: int) -> str:
+    """Return where a training that failed has kept a model, and how to go on from it.
+
+    To resume it would fail in the same place.
+    """
+    return (
+        f"The weights of epoch {epoch}, the best until then, are kept: make train "
+        f"INIT={shlex.quote(str(model))} goes on from them with other settings "
+        f"(fmkeras train --init-from {shlex.quote(str(model))})."
+    )
+
+
 def new_run_dir(runs: str | Path, model: str, backend: str, seed: int) -> Path:
     """Return the path of a new run's folder, by time, network, backend and seed."""
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S-%f")[:-3]
@@ -124,11 +148,11 @@ def read_config(folder: Path) -> dict:
     """Return the settings of a run; raise `UserError` where they cannot be read."""
     path = folder / CONFIG
     try:
-        return dict(read_json(path))
-    except (OSError, TypeError, ValueError) as error:
+        return read_json(path, CONFIG_FORM)
+    except (OSError, ValueError) as error:
         raise UserError(
             f"The settings '{path}' cannot be read; expected those of the run that is "
-            f"to go on: start it anew, elsewhere. Received: {error}"
+            f"to go on: start it anew, elsewhere. Received: {reason_of(error)}"
         ) from error
 
 

@@ -15,7 +15,8 @@ from pathlib import Path
 import keras
 
 from fmkeras.errors import UserError
-from fmkeras.files import make_folder, read_json, write_json
+from fmkeras.files import make_folder, write_json
+from fmkeras.readers import read_json
 from fmkeras.training.run_dir import CONFIG
 
 PROJECT = "fmkeras"

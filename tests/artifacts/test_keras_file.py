@@ -303,7 +303,7 @@ def flipped(content):
         (lambda content: rewritten(content, config="[]"), "describes no model"),
         (lambda content: rewritten(content, config="{}"), "cannot rebuild"),
         (lambda content: rewritten(content, model=None), "cannot rebuild"),
-        (lambda content: rewritten(content, model=b""), "cannot rebuild"),
+        (lambda content: rewritten(content, model=b""), "cut short or damaged"),
     ],
 )
 def test_damaged_files_are_refused(damage, words, saved, tmp_path):

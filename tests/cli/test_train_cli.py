@@ -103,7 +103,7 @@ WRONG_FLAGS = [
     ([*TRAIN, "--recipe", "absent.json"], "Cannot read the recipe file 'absent.json'"),
     ([*TRAIN, "--data", "mnist"], "'mnist' has the size of its files; only 'garments'"),
     ([*TRAIN, "--optimizer", "adamm"], "Bad optimizer; expected one of adam"),
-    ([*TRAIN, "--batch", "0"], "Bad batch_size; .* at least 1. Received: 0"),
+    ([*TRAIN, "--batch", "0"], "Bad batch_size; .* from 1 to .* Received: 0"),
     ([*TRAIN, "--batch", "-1"], "Bad batch_size"),
     ([*TRAIN, "--batch", "many"], "expected a whole number. Received: 'many'"),
     ([*TRAIN, "--epochs", "0"], "Bad epochs"),

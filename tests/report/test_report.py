@@ -324,4 +324,4 @@ def test_black_is_the_colour_of_the_page():
 
 @pytest.mark.parametrize("name", ["a b", "ä/ö", "<x>"])
 def test_page_names_are_plain(name):
-    assert re.fullmatch(r"net-[A-Za-z0-9_.-]+\.html", page_name(name))
+    assert re.fullmatch(r"net-[A-Za-z0-9_.~-]+\.html", page_name(name))

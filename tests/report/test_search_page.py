@@ -98,4 +98,4 @@ def test_searches_of_runs_stand_beside_those_on_record(tmp_path, capsys):
 
 
 def test_a_page_name_is_one_of_a_file():
-    assert search_page_name("a b/c") == "search-a-b-c.html"
+    assert search_page_name("a b/c") == "search-a~20~b~2f~c.html"

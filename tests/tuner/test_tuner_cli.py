@@ -72,7 +72,7 @@ def test_a_mistake_is_one_line(arguments, message, capsys, tmp_path, monkeypatch
         ({}, "is empty; expected at least one of: epochs, batch_size"),
         ({"bach_size": [8]}, "Unknown hyperparameter.*'bach_size'"),
         ({"dropout": [0.5]}, "Unknown hyperparameter.*'dropout'"),
-        ({"batch_size": [8, 0]}, "Bad batch_size; expected a whole number of at leas"),
+        ({"batch_size": [8, 0]}, "Bad batch_size; expected a whole number from 1"),
         ({"optimizer": ["adamw", "adamm"]}, "Bad optimizer; expected one of adam"),
     ],
 )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from keras_tuner.engine.trial import TrialStatus
 
-from fmkeras.files import replacing, write_json
+from fmkeras.files import ESCAPED, replacing, write_json
 from fmkeras.training.run import CHECKPOINT
 from tuner.oracles import DurableOracle
 from tuner.settings import Settings
@@ -94,7 +94,7 @@ def _write_csv(path: Path, rows: list[dict], settings: Settings) -> None:
     names = [h.name for h in settings.space.hyperparameters]
     with (
         replacing(path) as temporary,
-        open(temporary, "w", newline="", encoding="utf-8") as file,
+        open(temporary, "w", newline="", encoding="utf-8", errors=ESCAPED) as file,
     ):
         writer = csv.writer(file, lineterminator="\n")
         plain = [key for key in rows[0] if key not in ("values", "val_accuracies")]

@@ -1,23 +1,26 @@
 """A user's own space, as a JSON file or a small Python file."""
 
-import json
-import runpy
+import os
+import stat
 from pathlib import Path
 
 from fmkeras.errors import UserError
+from fmkeras.readers import open_regular, read_json
 from tuner.spaces.builtin import NAMES, built_in_space
 from tuner.spaces.space import Hyperparameter, Space
 
+LARGEST = 1 << 20
 _KEYS = {"values", "min", "max", "sampling", "when"}
 _FORM = "{'hyperparameters': {'batch_size': [32, 64], ...}, 'recipe': {...}}"
 
 
-def find_space(name_or_path: str, model_name: str) -> Space:
+def find_space(name_or_path: str, model_name: str, run_code: bool = False) -> Space:
     """Return a space by name, or from a .json or .py file.
 
-    Either holds `hyperparameters`, a list of values or {'min', 'max', 'sampling',
-    'when'} for each, and may hold `recipe`: fields in which the network's default
-    recipe is changed. Raises `UserError` for an unknown name or a bad file.
+    A .py file is run: one of another user's, or that others may change, with `run_code`
+    alone. Either holds `hyperparameters`, a list of values or {'min', 'max',
+    'sampling', 'when'} for each, and may hold `recipe`: fields in which the network's
+    default recipe is changed. Raises `UserError` for an unknown name or a bad file.
     """
     space = built_in_space(name_or_path, model_name)
     if space is not None:
@@ -28,7 +31,7 @@ def find_space(name_or_path: str, model_name: str) -> Space:
             f"Unknown space; expected one of: {', '.join(NAMES)}, or the path of a "
             f".json or .py file. Received: {name_or_path!r}"
         )
-    content = _read(path)
+    content = _read(path, run_code)
     hyperparameters = content.get("hyperparameters")
     changes = content.get("recipe", {})
     if not isinstance(hyperparameters, dict) or not isinstance(changes, dict):
@@ -43,12 +46,15 @@ def read_hyperparameters(path: Path, content: dict) -> tuple[Hyperparameter, ...
     return tuple(_hyperparameter(path, *item) for item in content.items())
 
 
-def _read(path: Path) -> dict:
+def _read(path: Path, run_code: bool) -> dict:
     try:
         if path.suffix == ".py":
-            path.read_bytes()
-            return runpy.run_path(str(path))
-        content = json.loads(path.read_text(encoding="utf-8"))
+            code = _code_of(path, run_code)
+            print(f"The space file '{path}' is a program; it is run.", flush=True)
+            names: dict = {"__file__": str(path), "__name__": "<run_path>"}
+            exec(compile(code, str(path), "exec"), names)
+            return names
+        content = read_json(path, largest=LARGEST)
     except OSError as error:
         raise _bad(
             path, f"cannot be read ({error.strerror}); check the path"
@@ -64,6 +70,25 @@ def _read(path: Path) -> dict:
     if unknown:
         raise _bad(path, f"holds unknown keys; expected {_FORM}. Received: {unknown}")
     return content
+
+
+def _code_of(path: Path, run_code: bool) -> bytes:
+    """Return a space's code; raise `UserError` where it may be anybody's."""
+    with open_regular(path, LARGEST) as file:
+        told = os.fstat(file.fileno())
+        code = file.read()
+    own = told.st_uid == os.geteuid() and not told.st_mode & stat.S_IWOTH
+    if not own and not run_code:
+        why = "is another user's"
+        if told.st_uid == os.geteuid():
+            why = "may be changed by any user"
+        raise _bad(
+            path,
+            f"is a program, which would be run, and {why}; expected a .json file, or "
+            "one of your own: read it, then give --run-space-code (make: "
+            "ARGS=--run-space-code)",
+        )
+    return code
 
 
 def _hyperparameter(path: Path, name: str, content) -> Hyperparameter:

@@ -19,6 +19,8 @@ from fmkeras.recipes.recipe import Recipe
 # nothing to search by.
 FIXED = ("name", "data_split")
 FIELDS = {f.name: f.type for f in dataclasses.fields(Recipe) if f.name not in FIXED}
+# Trials of a minute each, for a week.
+MOST_POINTS = 10_000
 SAMPLINGS = ("linear", "log")
 
 
@@ -157,7 +159,14 @@ def grid(hyperparameters: Sequence[Hyperparameter]) -> Iterator[dict]:
                 "bayesian or hyperband for a range. "
                 f"Received: the range of {hyperparameter.name}"
             )
-    yield from _combine({}, hyperparameters)
+    for number, values in enumerate(_combine({}, hyperparameters)):
+        if number == MOST_POINTS:
+            sizes = " x ".join(str(len(h.values)) for h in hyperparameters)
+            raise UserError(
+                f"The grid has too many points; expected at most {MOST_POINTS:,}: "
+                f"leave out values, or take SEARCH=random. Received: {sizes:.80}"
+            )
+        yield values
 
 
 def _combine(values: dict, rest: Sequence[Hyperparameter]) -> Iterator[dict]:

@@ -1,16 +1,37 @@
 """The files of one trial in the folder of a search: its plan and its outcome."""
 
 import csv
-import json
+import re
 from pathlib import Path
 
 from fmkeras.errors import UserError
 from fmkeras.files import write_json
+from fmkeras.readers import read_json, reason_of
+from fmkeras.schema import NUMBER, check
 
 TRIALS = "trials"
 PLAN = "plan.json"
 OUTCOME = "outcome.json"
 FINISHED, FAILED, RUNNING = "finished", "failed", "running"
+_NONE = type(None)
+PLAN_FORM = {"values": dict, "epochs?": int, "earlier?": (str, _NONE)}
+OUTCOME_FORM = {
+    "state": str,
+    "reason?": (str, _NONE),
+    "device?": (str, _NONE),
+    "commit?": (str, _NONE),
+}
+FINISHED_FORM = {
+    "kept_epoch": int,
+    "val_accuracy": NUMBER,
+    "val_loss": NUMBER,
+    "parameters?": int,
+}
+
+
+def is_trial_id(trial_id: str) -> bool:
+    """Say whether a text is the number of a trial, which becomes part of paths."""
+    return re.fullmatch("[0-9]{1,9}", trial_id) is not None
 
 
 def trial_folder(search: Path, trial_id: str) -> Path:
@@ -25,7 +46,7 @@ def write_plan(search: Path, trial_id: str, plan: dict) -> None:
 
 def read_plan(search: Path, trial_id: str) -> dict:
     """Return what `write_plan` kept; raise `UserError` where it is damaged."""
-    return _read(trial_folder(search, trial_id) / PLAN, "values")
+    return _read(trial_folder(search, trial_id) / PLAN, PLAN_FORM)
 
 
 def write_outcome(search: Path, trial_id: str, outcome: dict) -> None:
@@ -39,7 +60,7 @@ def read_outcome(search: Path, trial_id: str) -> dict | None:
     Raises `UserError` for a file that is damaged, as after a power cut or a full disk.
     """
     path = trial_folder(search, trial_id) / OUTCOME
-    return _read(path, "state") if path.exists() else None
+    return _read(path, OUTCOME_FORM) if path.exists() else None
 
 
 def read_history(search: Path, trial_id: str) -> list[dict[str, float]]:
@@ -52,15 +73,19 @@ def read_history(search: Path, trial_id: str) -> list[dict[str, float]]:
     return [{name: float(value) for name, value in row.items()} for row in rows]
 
 
-def _read(path: Path, key: str) -> dict:
-    """Return the JSON object of a file, which has `key`."""
+def _read(path: Path, form: dict) -> dict:
+    """Return the JSON object of a file, of a form."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(content, dict) or key not in content:
-            raise ValueError(f"no JSON object with '{key}'")
-    except ValueError as error:
+        content = read_json(path, form)
+        if content.get("state", RUNNING) not in (FINISHED, FAILED, RUNNING):
+            raise ValueError(f"state is {content['state']!r:.80}")
+        if content.get("earlier") and not is_trial_id(content["earlier"]):
+            raise ValueError(f"no trial has the number {content['earlier']!r:.80}")
+        if content.get("state") == FINISHED:
+            check(content, FINISHED_FORM)
+    except (OSError, ValueError) as error:
         raise UserError(
-            f"The trial's file '{path}' is damaged ({error}); expected what the search "
-            "wrote: restore it, or search again under another NAME."
+            f"The trial's file '{path}' is damaged ({reason_of(error)}); expected what "
+            "the search wrote: restore it, or search again under another NAME."
         ) from error
     return content

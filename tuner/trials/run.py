@@ -1,7 +1,6 @@
 """One trial: the same training as a run, its outcome kept, a failure too."""
 
 import dataclasses
-import json
 import math
 import shutil
 from pathlib import Path
@@ -13,7 +12,7 @@ from fmkeras.files import replacing, write_json
 from fmkeras.recipes.recipe import Recipe
 from fmkeras.training.progress import TimeEstimate
 from fmkeras.training.run import CHECKPOINT, fit
-from fmkeras.training.run_dir import CONFIG
+from fmkeras.training.run_dir import CONFIG, read_config
 from tuner.settings import Settings
 from tuner.spaces.space import apply_values
 from tuner.trials import files as trial_files
@@ -110,5 +109,5 @@ def _go_on_from(earlier: Path, folder: Path, recipe: Recipe) -> None:
         return
     with replacing(folder / CHECKPOINT) as temporary:
         shutil.copyfile(earlier / CHECKPOINT, temporary)
-    config = json.loads((earlier / CONFIG).read_text(encoding="utf-8"))
+    config = read_config(earlier)
     write_json(folder / CONFIG, config | {"recipe": recipe.to_dict()})

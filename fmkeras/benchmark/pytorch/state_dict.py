@@ -4,13 +4,13 @@ import os
 import pickle
 import re
 import stat
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from fmkeras.errors import UserError
+from fmkeras.npz import read_npz
 
 SUFFIXES = (".pt", ".pth", ".bin", ".npz", ".safetensors")
 # Of all arrays together; the largest of our networks has 0.6 GB.
@@ -38,6 +38,9 @@ def read_state_dict(path: str | os.PathLike) -> dict[str, np.ndarray]:
         raise _no_state_dict(path, "no arrays")
     if all(key.startswith("module.") for key in arrays):
         arrays = {key.removeprefix("module."): v for key, v in arrays.items()}
+    for key, value in arrays.items():
+        if value.dtype.kind not in "biuf":
+            raise _no_state_dict(path, f"{value.dtype} in {key[:80]!r}")
     return {key: np.asarray(value, np.float32) for key, value in arrays.items()}
 
 
@@ -62,13 +65,8 @@ def _check_file(path: Path) -> None:
 
 def _read_npz(path: Path) -> dict[str, np.ndarray]:
     try:
-        with zipfile.ZipFile(path) as archive:
-            declared = sum(member.file_size for member in archive.infolist())
-        if declared > LARGEST_BYTES:
-            raise _too_large(path, declared)
-        with np.load(path, allow_pickle=False) as content:
-            return {key: content[key] for key in content.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        return read_npz(path, largest=LARGEST_BYTES)
+    except (OSError, ValueError) as error:
         raise _damaged(path, error) from error
 
 

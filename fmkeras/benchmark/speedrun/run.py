@@ -15,8 +15,9 @@ from fmkeras.benchmark.speedrun.goals import LEAST_RUNS, LEVEL, Goal
 from fmkeras.benchmark.speedrun.worker import KINDS
 from fmkeras.datasets import Dataset
 from fmkeras.errors import UserError
-from fmkeras.files import read_json, write_json
+from fmkeras.files import write_json
 from fmkeras.provenance import provenance
+from fmkeras.readers import read_json
 from fmkeras.records import RECORDS
 from fmkeras.signals import SIGNALS, Interrupted, run_child
 

@@ -1,15 +1,18 @@
 """The classes of data of your own: their names, and labels that count from 0."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from fmkeras.errors import UserError
+from fmkeras.readers import read_text, reason_of
 
 FILE = "classes.txt"
 # A table, a confusion matrix and a picture of them are of use to this many.
 MOST_CLASSES = 256
+LARGEST_FILE = 1 << 20
 
 
 def read_class_names(folder: Path) -> tuple[str, ...] | None:
@@ -21,19 +24,19 @@ def read_class_names(folder: Path) -> tuple[str, ...] | None:
     if not path.is_file():
         return None
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        lines = read_text(path, LARGEST_FILE).splitlines()
+    except (OSError, ValueError) as error:
         raise UserError(
-            f"The file '{path}' cannot be read ({error}); expected a class name a "
-            "line, in UTF-8: save it anew."
+            f"The file '{path}' cannot be read ({reason_of(error)}); expected a "
+            "class name a line, in UTF-8: save it anew."
         ) from error
     names = tuple(line.strip() for line in lines if line.strip())
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice or len(names) < 2:
-        received = f"{twice[0]} twice" if twice else f"{len(names)} names"
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
+    if twice or not 2 <= len(names) <= MOST_CLASSES:
+        received = f"{twice[0]:.80} twice" if twice else f"{len(names)} names"
         raise UserError(
-            f"The file '{path}' must name each of two or more classes once, a name a "
-            f"line: mend it. Received: {received}"
+            f"The file '{path}' must name each of 2 to {MOST_CLASSES} classes once, a "
+            f"name a line: mend it. Received: {received}"
         )
     return names
 

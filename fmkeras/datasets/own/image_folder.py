@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from fmkeras.datasets.image_files import SUFFIXES, read_grey, read_picture
+from fmkeras.datasets.image_files import read_grey, read_picture
 from fmkeras.datasets.own.arrays import split_off_test, stretch
 from fmkeras.datasets.own.classes import MOST_CLASSES, read_class_names
+from fmkeras.datasets.picture_decoder import SUFFIXES
 from fmkeras.errors import UserError
 
 TRAIN, TEST = ("train", "training"), ("test", "testing")

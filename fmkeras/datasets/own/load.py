@@ -11,8 +11,9 @@ from fmkeras.datasets.own.arrays import split_off_test, to_images
 from fmkeras.datasets.own.classes import MOST_CLASSES, number_labels, read_class_names
 from fmkeras.datasets.own.idx_files import find_idx, read_part
 from fmkeras.datasets.own.image_folder import is_image_folder, load_image_folder
-from fmkeras.datasets.own.npz_file import NAMES, read_npz
+from fmkeras.datasets.own.npz_file import NAMES, read_npz_file
 from fmkeras.errors import UserError
+from fmkeras.files import printable
 
 CSV_SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 FORMS = (
@@ -75,7 +76,7 @@ def _read_files(path: Path, name: str):
     """Return x_train, y_train, x_test, y_test; the last two None without a test."""
     if path.suffix == ".npz" or (path.is_dir() and _has(path, "*.npz")):
         file = path if path.is_file() else _only(path, "*.npz")
-        arrays = read_npz(file)
+        arrays = read_npz_file(file)
         return tuple(arrays.get(key) for key in NAMES)
     if path.is_dir() and (files := find_idx(path)):
         return *read_part(files, "train"), *read_part(files, "test")
@@ -97,7 +98,8 @@ def _dataset(path: Path, x_train, y_train, x_test, y_test, names) -> Dataset:
         y_test=y_test,
         source=str(path),
         checksum=content_checksum(x_train, y_train, x_test, y_test),
-        class_names=tuple(names),
+        # As tables, cards and terminals can have them.
+        class_names=tuple(map(printable, names)),
     )
 
 

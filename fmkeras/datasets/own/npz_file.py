@@ -1,31 +1,30 @@
 """An NPZ file of x_train, y_train and, where there is a test part, x_test, y_test."""
 
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 
 from fmkeras.errors import UserError
+from fmkeras.npz import LARGEST_BYTES, names_in, read_npz
+from fmkeras.readers import open_regular, reason_of
 
 NAMES = ("x_train", "y_train", "x_test", "y_test")
 
 
-def read_npz(path: Path) -> dict[str, np.ndarray]:
+def read_npz_file(path: Path) -> dict[str, np.ndarray]:
     """Return the arrays of `NAMES` that the file holds; the first two it must.
 
     Raises `UserError` where it cannot be read, lacks one of a pair, holds objects
     (which could run code), or has other numbers of images and labels.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in NAMES if name in file.files}
-            held = list(file.files)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        reason = " ".join(str(error).split())
+        with open_regular(path, LARGEST_BYTES) as file:
+            arrays = read_npz(file, lambda name: name in NAMES)
+            held = names_in(file)
+    except (OSError, ValueError) as error:
         raise UserError(
-            f"The file '{path}' cannot be read ({reason}); expected an .npz file of "
-            "plain arrays, as numpy.savez writes: save it anew."
+            f"The file '{path}' cannot be read ({reason_of(error)}); expected an .npz "
+            "file of plain arrays, as numpy.savez writes: save it anew."
         ) from error
     lacking = [name for name in NAMES[:2] if name not in arrays]
     if len({"x_test", "y_test"} & set(arrays)) == 1:
@@ -59,5 +58,5 @@ def _check_labels(path: Path, part: str, arrays: dict[str, np.ndarray]) -> None:
             f"{len(arrays[f'x_{part}'])} images"
         )
     if labels.dtype.kind == "S":
-        labels = labels.astype("U")
+        labels = np.char.decode(labels, "utf-8", "replace")
     arrays[f"y_{part}"] = labels

@@ -72,6 +72,16 @@ class TorchEngine(Engine):
         step = partial(self._train_step, training=not self.frozen)
         return self._run(step, kind, data, batches, params)
 
+    def _gradients_of(self, data, indices, params):
+        chosen = torch.from_numpy(indices).to(data.images.device)
+        batch = [x.index_select(0, chosen) for x in (data.images, data.one_hot)]
+        batch.append(torch.from_numpy(params).to(data.images.device))
+        trainable, non_trainable, _, teacher = self._state()
+        with torch.enable_grad():
+            return self._gradients(
+                trainable, non_trainable, teacher, batch, not self.frozen
+            )[0]
+
     def _evaluate_steps(self, data, batches):
         return self._run(self._evaluate_step, "evaluate", data, batches)
 
@@ -185,20 +195,14 @@ class TorchEngine(Engine):
     def _train_step(
         self, trainable, non_trainable, slots, teacher, batch, outputs, training=True
     ):
-        images, targets, params = batch
         loss_sum, predicted = outputs
-        leaves = [t.detach().requires_grad_(True) for t in trainable]
-        changed, targets = self.augmented(images, targets, params)
-        logits, updated = self._logits(leaves, non_trainable, changed, training)
-        loss = self._training_loss(targets, logits)
-        if self.teacher:
-            teacher_outputs = self._teacher_outputs(teacher, changed)
-            loss = self.teacher.loss(loss, logits, teacher_outputs)
-        gradients = torch.autograd.grad(loss, leaves)
+        gradients, loss, logits, updated = self._gradients(
+            trainable, non_trainable, teacher, batch, training
+        )
         with torch.no_grad():
             gradients = self.gradient_rules.apply(gradients, self.model)
             write_values(non_trainable, updated)
-            loss_sum.copy_(loss.detach() * len(images))
+            loss_sum.copy_(loss.detach() * len(batch[0]))
             predicted.copy_(logits.detach().argmax(-1))
             if self._fused:
                 return gradients
@@ -210,6 +214,18 @@ class TorchEngine(Engine):
             write_values(trainable, new_trainable)
             write_values(slots, new_slots)
         return ()
+
+    def _gradients(self, trainable, non_trainable, teacher, batch, training):
+        """Return gradients, loss, logits and new non-trainable values of a batch."""
+        images, targets, params = batch
+        leaves = [t.detach().requires_grad_(True) for t in trainable]
+        changed, targets = self.augmented(images, targets, params)
+        logits, updated = self._logits(leaves, non_trainable, changed, training)
+        loss = self._training_loss(targets, logits)
+        if self.teacher:
+            teacher_outputs = self._teacher_outputs(teacher, changed)
+            loss = self.teacher.loss(loss, logits, teacher_outputs)
+        return torch.autograd.grad(loss, leaves), loss, logits, updated
 
     def _teacher_outputs(self, values, images):
         images = images.to(torch.float32).unsqueeze(-1)

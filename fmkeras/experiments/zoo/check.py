@@ -12,7 +12,7 @@ import numpy as np
 from fmkeras.artifacts.pair import card_path
 from fmkeras.datasets import Dataset
 from fmkeras.errors import UserError
-from fmkeras.files import read_json
+from fmkeras.readers import read_json
 from fmkeras.signals import run_child
 
 BARE = Path(__file__).with_name("bare.py")

@@ -9,10 +9,11 @@ from fmkeras.datasets import Dataset
 from fmkeras.evaluation.compare import compare, over_seeds
 from fmkeras.files import replacing_folder
 from fmkeras.records import RECORDS
+from fmkeras.report.site.audit_file import read_audit
 from fmkeras.report.site.entries import ReportEntry, run_entry, saved_entries
 from fmkeras.report.site.leaderboard import leaderboard
 from fmkeras.report.site.page_info import check_image, collect_page_info
-from fmkeras.report.site.pages import Site, navigation, read_audit
+from fmkeras.report.site.pages import Site, navigation
 from fmkeras.report.site.search_info import read_searches
 
 

@@ -3,11 +3,8 @@
 import csv
 import dataclasses
 import hashlib
-import json
 import math
-import re
 import sys
-import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from fmkeras.artifacts import keras_file
+from fmkeras.artifacts.card import TRAINING
 from fmkeras.artifacts.lookup import (
     card_or_empty,
     load_for_dataset,
@@ -30,7 +28,16 @@ from fmkeras.evaluation.evaluate import (
     fit_on_validation,
 )
 from fmkeras.evaluation.rate import BatchRate
-from fmkeras.files import replacing
+from fmkeras.files import plain_name, replacing
+from fmkeras.npz import read_npz
+from fmkeras.readers import read_json, read_text, reason_of
+from fmkeras.training.checkpoint_file import DamagedCheckpoint, kept_weights
+
+RUN = TRAINING | {
+    "model": str,
+    "options": dict,
+    "recipe": {"preprocessing": str, "init": str},
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,10 +128,8 @@ def run_entry(folder: str | Path, dataset: Dataset, cache: str | Path) -> Report
 
     folder = Path(folder)
     try:
-        record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
-        with open(folder / "checkpoint.npz", "rb") as file, np.load(file) as arrays:
-            count = sum(name.startswith("kept_") for name in arrays.files)
-            weights = [arrays[f"kept_{number}"] for number in range(count)]
+        record = read_json(folder / "record.json", RUN)
+        weights = kept_weights(folder / "checkpoint.npz")
         recipe = record["recipe"]
         model = build_model(
             record["model"],
@@ -134,11 +139,11 @@ def run_entry(folder: str | Path, dataset: Dataset, cache: str | Path) -> Report
             **record["options"],
         )
         model.set_weights(weights)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, DamagedCheckpoint) as error:
         raise UserError(
             "There is no finished run to report on; expected a folder with record.json "
             "and the checkpoint.npz of its network, as runs/ has. "
-            f"Received: {str(folder)!r}"
+            f"Received: {str(folder)!r} ({reason_of(error)})"
         ) from error
     digest = hashlib.sha256()
     for weight in weights:
@@ -178,12 +183,11 @@ def _outputs(cache, digest, checksum, part, model, images):
     """Return float64 outputs and images per second, from the cache if there."""
     path = cache / f"{digest[:16]}-{checksum[:8]}-{part}.npz"
     try:
-        with open(path, "rb") as file, np.load(file) as arrays:
-            if str(arrays["digest"]) == digest and len(arrays["outputs"]) == len(
-                images
-            ):
-                return arrays["outputs"].astype(np.float64), float(arrays["rate"])
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        arrays = read_npz(path)
+        known = arrays["outputs"], float(arrays["rate"])
+        if str(arrays["digest"]) == digest and len(known[0]) == len(images):
+            return known[0].astype(np.float64), known[1]
+    except (OSError, ValueError, KeyError, TypeError):
         # Missing or unreadable: it is computed again.
         pass
     measure = BatchRate()
@@ -206,10 +210,8 @@ def _run_folders(runs: Iterable[str | Path]) -> dict[tuple, Path]:
     for root in runs:
         for path in sorted(Path(root).glob("**/record.json")):
             try:
-                folders[_identity(json.loads(path.read_text(encoding="utf-8")))] = (
-                    path.parent
-                )
-            except (OSError, ValueError, AttributeError):
+                folders[_identity(read_json(path, TRAINING))] = path.parent
+            except (OSError, ValueError):
                 # Not the record of a run.
                 continue
     folders.pop(_identity({}), None)
@@ -240,12 +242,22 @@ def _rows(columns: dict | None) -> list[dict]:
 
 
 def _read_csv(path: Path) -> list[dict]:
+    """Return the rows of a run's figures; none where they cannot be read."""
     if not path.exists():
         return []
-    with open(path, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    try:
+        text = read_text(path)
+        rows = list(csv.DictReader(text.splitlines()))
+        for row in rows:
+            for name, value in row.items():
+                if name != "class":
+                    float(value)
+    except (OSError, ValueError, TypeError, csv.Error) as error:
+        print(f"'{path}' cannot be read: {reason_of(error)}", file=sys.stderr)
+        return []
+    return rows
 
 
 def page_name(name: str) -> str:
     """Return the file name of a model's page."""
-    return f"net-{re.sub(r'[^A-Za-z0-9_.-]', '-', name)}.html"
+    return f"net-{plain_name(name)}.html"

@@ -1,5 +1,6 @@
 """The rows of the report's leaderboard."""
 
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -77,11 +78,12 @@ def _studies(records: str | Path, data: str) -> dict[tuple, dict]:
     folder = Path(records)
     found = {}
     for name in sorted(path.name for path in folder.glob("*") if path.is_dir()):
-        kept = [
-            record
-            for record in read_records(name, folder)
-            if record.get("dataset", {}).get("name") == data and "test" in record
-        ]
+        try:
+            records = read_records(name, folder)
+        except UserError as error:
+            print(f"fmkeras: Left out of the report: {error}", file=sys.stderr)
+            continue
+        kept = [r for r in records if r["dataset"]["name"] == data and "test" in r]
         for row in summarise(kept):
             if row["spread"] is not None:
                 key = (row["model"], row["recipe"], row["epochs"], row["backend"])

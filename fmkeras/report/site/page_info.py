@@ -182,14 +182,14 @@ def _facts(entry: ReportEntry) -> list[tuple[str, str]]:
     versions = card.get("versions", {})
     backend = card.get("backend", "")
     for name, value in (
-        ("Trained on", told and f"{told['name']}, {told['train']:,} images"),
+        ("Trained on", _trained_on(told)),
         ("Backend", backend and f"{backend} {versions.get(backend, '')}"),
         ("Device", card.get("device")),
         ("Seed", card.get("seed")),
         (
             "Weights kept",
             card.get("kept_epoch")
-            and f"of epoch {card['kept_epoch']} of {card['epochs']}",
+            and f"of epoch {card['kept_epoch']} of {card.get('epochs', 'some')}",
         ),
         ("Code", (card.get("commit") or "")[:12]),
         ("SHA-256", card.get("sha256")),
@@ -197,6 +197,11 @@ def _facts(entry: ReportEntry) -> list[tuple[str, str]]:
         if value not in (None, ""):
             facts.append((name, str(value)))
     return facts
+
+
+def _trained_on(dataset: dict) -> str:
+    name, count = dataset.get("name", ""), dataset.get("train")
+    return f"{name}, {count:,} images" if name and count else name
 
 
 def _classes(evaluation) -> list[dict]:

@@ -1,16 +1,14 @@
 """The report: a folder of pages that open from the disk, without server or network."""
 
 import importlib.resources
-import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from fmkeras.analysis.label_issues import AGREEMENT, WEAK_MODELS
 from fmkeras.datasets import Dataset
-from fmkeras.errors import UserError
 from fmkeras.evaluation.compare import Comparison
-from fmkeras.files import make_folder, replacing, write_csv
+from fmkeras.files import make_folder, replacing, write_csv, write_text
 from fmkeras.provenance import provenance
 from fmkeras.report.plots.leaderboard import leaderboard_charts
 from fmkeras.report.site.entries import ReportEntry, page_name
@@ -183,8 +181,7 @@ class Site:
         self._write(name, source.read_text(encoding="utf-8"))
 
     def _write(self, name: str, text: str) -> None:
-        with replacing(self.folder / name) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+        write_text(self.folder / name, text)
 
 
 def navigation(
@@ -197,17 +194,3 @@ def navigation(
     pages += [("audit.html", "Label audit")] if audit else []
     pages += [(page_name(entry.name), entry.name) for entry in entries]
     return [{"file": file, "title": title} for file, title in pages]
-
-
-def read_audit(path: str | Path, dataset: Dataset) -> dict | None:
-    """Return an audit's result; None where there is none of this data set."""
-    try:
-        audit = json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except ValueError as error:
-        raise UserError(
-            f"The audit '{path}' is damaged ({error}); expected JSON: run it again, or "
-            "move the file away."
-        ) from error
-    return audit if audit["dataset"]["checksum"] == dataset.checksum else None

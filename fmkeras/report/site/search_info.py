@@ -1,6 +1,5 @@
 """What the page of one search tells, computed before anything is drawn."""
 
-import json
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,11 +8,37 @@ from pathlib import Path
 import numpy as np
 
 from fmkeras.errors import UserError
+from fmkeras.readers import read_json, reason_of
+from fmkeras.schema import NUMBER
 from fmkeras.values import value_text
 
 # With fewer trials a forest explains chance.
 FEWEST_TRIALS = 5
 TREES = 200
+_NONE = type(None)
+_DAMAGE = (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError)
+# Of a search's record, as far as pages and tables read it.
+SEARCH = {
+    "model": str,
+    "backend": str,
+    "search": str,
+    "space": {"name": str, "hyperparameters": dict},
+    "planned": int,
+    "best?": (str, _NONE),
+    "trials": [
+        {
+            "trial": str,
+            "state": str,
+            "values": dict,
+            "val_accuracy": (NUMBER, _NONE),
+            "val_accuracies?": [NUMBER],
+            "kept_epoch?": (int, _NONE),
+            "epochs": int,
+            "seconds?": (NUMBER, _NONE),
+            "examples_per_second": (NUMBER, _NONE),
+        }
+    ],
+}
 
 
 @dataclass(frozen=True)
@@ -112,19 +137,20 @@ def read_searches(
 def read_search(name: str, path: Path) -> SearchInfo:
     """Return what one record, or the trials.json of one search, tells."""
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = read_json(path, SEARCH)
         trials = [_trial(row) for row in record["trials"]]
         space = record["space"]["hyperparameters"]
         choices = [_choice(key, told, trials) for key, told in space.items()]
         facts = _facts(record, trials)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        finished = [trial for trial in trials if trial.accuracy is not None]
+        shares = importances(choices, finished)
+    except _DAMAGE as error:
         raise UserError(
-            f"The search '{path}' is damaged ({type(error).__name__}: {error}); "
+            f"The search '{path}' is damaged ({reason_of(error)}); "
             "expected what make tune wrote: restore it, or move it away."
         ) from error
     in_runs = path.name == "trials.json"
     picture = path.with_name("heat-map.png") if in_runs else path.with_suffix(".png")
-    finished = [trial for trial in trials if trial.accuracy is not None]
     best = max(finished, key=lambda trial: trial.accuracy, default=None)
     return SearchInfo(
         name=name,
@@ -132,7 +158,7 @@ def read_search(name: str, path: Path) -> SearchInfo:
         choices=choices,
         trials=trials,
         best=record.get("best") or (best and best.name),
-        importances=importances(choices, finished),
+        importances=shares,
         heat_map=picture if picture.exists() else None,
     )
 

@@ -1,8 +1,8 @@
 """The page of one search drawn: figures for plotly, rows and filters of its table."""
 
 import importlib.resources
-import re
 
+from fmkeras.files import plain_name
 from fmkeras.report.plots.search import (
     coordinates_figure,
     epochs_figure,
@@ -20,7 +20,7 @@ AXIS_REM = 6.5
 
 def search_page_name(name: str) -> str:
     """Return the file name of a search's page."""
-    return f"search-{re.sub(r'[^A-Za-z0-9_.-]', '-', name)}.html"
+    return f"search-{plain_name(name)}.html"
 
 
 def plotly_script() -> str:

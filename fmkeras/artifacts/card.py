@@ -1,0 +1,68 @@
+"""What a model's card must look like; every field may be missing."""
+
+from fmkeras.readers import parse_json
+from fmkeras.schema import NUMBER, Map
+
+_TEXT_OR_NONE = (str, type(None))
+_FIGURES = {"loss?": NUMBER, "accuracy?": NUMBER, "count?": int}
+DATASET = {
+    "name?": str,
+    "checksum?": str,
+    "source?": str,
+    "train?": int,
+    "validation?": int,
+    "test?": int,
+    "classes?": [str],
+}
+# A training in words and numbers: what cards, runs and records share.
+TRAINING = {
+    "model?": str,
+    "options?": dict,
+    "recipe?": {
+        "name?": str,
+        "epochs?": int,
+        "batch_size?": int,
+        "data_split?": str,
+    },
+    "preprocessing?": str,
+    "seed?": int,
+    "streams?": int,
+    "backend?": str,
+    "precision?": str,
+    "dataset?": DATASET,
+    "device?": _TEXT_OR_NONE,
+    "parameters?": int,
+    "epochs?": int,
+    "kept_epoch?": int,
+    "seconds?": NUMBER,
+    "history?": Map([(int, float)]),
+    "train?": _FIGURES,
+    "validation?": _FIGURES,
+    "test?": _FIGURES | {"per_class?": Map(Map((int, float, type(None))))},
+    "versions?": Map(_TEXT_OR_NONE),
+    "commit?": _TEXT_OR_NONE,
+    "command?": _TEXT_OR_NONE,
+    "time?": _TEXT_OR_NONE,
+    "platform?": _TEXT_OR_NONE,
+}
+CARD = TRAINING | {
+    "name?": str,
+    "pixels?": str,
+    "classes?": [str],
+    "input?": str,
+    "output?": str,
+    "file?": str,
+    "bytes?": int,
+    "sha256?": str,
+}
+
+
+def parse_card(content: bytes) -> dict:
+    """Return a card; raise `ValueError` where it is none, or a field is of no use."""
+    card = parse_json(content, CARD)
+    columns = card.get("history", {}).values()
+    if len({len(column) for column in columns}) > 1:
+        raise ValueError("its history has columns of other lengths")
+    if card.get("seed", 0) < 0:
+        raise ValueError(f"its seed is {card['seed']}; expected one of at least 0")
+    return card
