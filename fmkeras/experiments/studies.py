@@ -5,11 +5,13 @@ images are not read, so that what is chosen by a study can be measured on them l
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from fmkeras.datasets import Dataset
 from fmkeras.durations import Countdown
-from fmkeras.errors import UserError
+from fmkeras.errors import Diverged, UserError
+from fmkeras.experiments.divide import divide
 from fmkeras.experiments.study_cases import STUDIES, Case, Study
 from fmkeras.files import write_json
 from fmkeras.records import RECORDS, read_record
@@ -38,7 +40,8 @@ def run_study(
     """Train the cases of a study, each seed in turn; return their records.
 
     Each is kept as `records/study-NAME/LABEL-seedN.json`. Cases whose record is there
-    are not trained again, interrupted ones go on. Fewer or more `epochs` than the
+    are not trained again, interrupted ones go on, those that diverge are passed over.
+    Several processes divide the cases (see `divide`). Fewer or more `epochs` than the
     study's have a folder of their own; `labels` takes some cases only. Raises
     `UserError` for an unknown name, and for a case that cannot be trained.
     """
@@ -51,35 +54,63 @@ def run_study(
     if epochs is not None and epochs != recipe.epochs:
         recipe = recipe.replace(epochs=epochs)
         folder += f"-{epochs}-epochs"
-    cases = _chosen(study, labels)
-    found = []
-    seeds = list(seeds)
-    countdown = Countdown(len(seeds) * len(cases), "cases", log)
-    for seed in seeds:
-        for label, case in cases.items():
-            file = f"{_file_name(label)}-seed{seed}"
-            record = records / folder / f"{file}.json"
-            if record.exists():
-                log(f"{label}, seed {seed}: kept from before, {record}")
-                found.append(read_record(record))
-                countdown.skip()
-                continue
-            log(f"{label}, seed {seed}")
+    tasks = [
+        _Task(label, case, seed, f"{_file_name(label)}-seed{seed}")
+        for seed in seeds
+        for label, case in _chosen(study, labels).items()
+    ]
+
+    def record_of(task: _Task) -> Path:
+        return records / folder / f"{task.file}.json"
+
+    countdown = Countdown(len(tasks), "cases", log)
+    for task in tasks:
+        if record_of(task).exists():
+            log(f"{task}: kept from before, {record_of(task)}")
+            countdown.skip()
+
+    def work(task: _Task) -> None:
+        log(str(task))
+        estimate = TimeEstimate(recipe.batch_size, log, countdown.left, advise=False)
+        try:
             fitted = fit(
-                case.model,
-                recipe.replace(**case.changes),
+                task.case.model,
+                recipe.replace(**task.case.changes),
                 dataset,
-                folder=runs / folder / file,
-                seed=seed,
-                model_options=case.options,
-                callbacks=[
-                    TimeEstimate(recipe.batch_size, log, countdown.left, advise=False)
-                ],
+                folder=runs / folder / task.file,
+                seed=task.seed,
+                model_options=task.case.options,
+                callbacks=[estimate],
             )
-            found.append({"study": name, "case": label, **fitted.record})
-            write_json(record, found[-1])
-            countdown.done()
-    return found
+        except Diverged as error:
+            log(f"{task}: passed over. {error}")
+        else:
+            content = {"study": name, "case": task.label, **fitted.record}
+            write_json(record_of(task), content)
+        countdown.done()
+
+    divide(
+        tasks,
+        is_done=lambda task: record_of(task).exists(),
+        # Not that of the run, which training locks.
+        folder_of=lambda task: runs / folder / "locks" / task.file,
+        work=work,
+        what=f"the study {name}",
+        log=log,
+    )
+    found = [record_of(task) for task in tasks if record_of(task).exists()]
+    return [read_record(path) for path in found]
+
+
+@dataclass(frozen=True)
+class _Task:
+    label: str
+    case: Case
+    seed: int
+    file: str
+
+    def __str__(self) -> str:
+        return f"{self.label}, seed {self.seed}"
 
 
 def _chosen(study: Study, labels: Iterable[str]) -> dict[str, Case]:

@@ -21,6 +21,7 @@ TINY = Study(
         "hidden, 8": Case("mlp", {"hidden_units": (8,)}, {"label_smoothing": 0.1}),
     },
 )
+DIVERGING = {"optimizer": "sgd", "learning_rate": 1e30}
 
 
 @pytest.mark.parametrize("name", STUDIES)
@@ -68,6 +69,18 @@ def test_a_study_keeps_records_without_the_test_images(tmp_path, monkeypatch):
     assert "to 'as it is'" in table
     run(epochs=2, labels=["as it is"])
     assert (tmp_path / "saved_models/records/study-tiny-2-epochs").exists()
+
+
+def test_a_case_that_diverges_is_passed_over(tmp_path, monkeypatch):
+    cases = {"wild": Case("linear", {}, DIVERGING), **TINY.cases}
+    monkeypatch.setitem(STUDIES, "tiny", Study("Which?", TINY.recipe, cases))
+    dataset = load_dataset("garments", train_size=200, test_size=20)
+    lines = []
+    records = run_study(
+        "tiny", dataset, records=tmp_path, runs=tmp_path / "runs", log=lines.append
+    )
+    assert [record["case"] for record in records] == list(TINY.cases)
+    assert any(line.startswith("wild, seed 0: passed over.") for line in lines)
 
 
 def test_unknown_studies_and_cases():
