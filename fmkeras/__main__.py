@@ -29,6 +29,11 @@ def _run(arguments: list[str]) -> int:
             for word in arguments
         ]
         parser = build_parser()
+    if words[:1] == ["tune"]:
+        from fmkeras.cli.tune import tune
+
+        # Its words are the tuner's own.
+        return tune(words[1:])
     args, unknown = parser.parse_known_args(words)
     if unknown:
         args.parser.error(f"unknown arguments: {' '.join(unknown)}")

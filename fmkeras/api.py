@@ -24,14 +24,12 @@ from fmkeras.prediction.predict import (
     read_all,
 )
 from fmkeras.recipes import Recipe, complete_changes, find_options, find_recipe
-from fmkeras.records import SAVED_MODELS
+from fmkeras.records import SAVED_MODELS, model_folders
 from fmkeras.training.run import RunResult
 from fmkeras.training.run import train as train_run
 from fmkeras.training.run_dir import RUNS
 
 Model = str | os.PathLike | keras.Model
-# Where the project was installed from, if it was from its checkout.
-CHECKOUT = Path(__file__).parents[1]
 
 
 def load_model(
@@ -40,8 +38,8 @@ def load_model(
     """Open a trained model by its name or its path, uncompiled.
 
     A name is looked for in `folder`, or without one in `saved_models` of the working
-    folder, then among the files that the project ships, which are found where the
-    package was installed from its checkout. The model takes pixels 0..255,
+    folder, then among the files that the project ships: the small ones in an installed
+    package, all of them in a checkout. The model takes pixels 0..255,
     (n, 28, 28, 1) or (n, 28, 28), and gives a probability a class. Raises `UserError`
     for a file that is nowhere, damaged, or altered since its card was written.
     """
@@ -50,7 +48,7 @@ def load_model(
     path = Path(name_or_path)
     if path.suffix == ".keras" or len(path.parts) > 1:
         return load_artifact(path)
-    folders = dict.fromkeys([SAVED_MODELS.resolve(), CHECKOUT / SAVED_MODELS])
+    folders = dict.fromkeys(place.resolve() for place in model_folders())
     for place in folders:
         if (place / f"{path}.keras").exists():
             return load_artifact(path, place)

@@ -1,5 +1,6 @@
 """Where saved models and records lie; the records of runs, and their summary."""
 
+import os
 import statistics
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,6 +10,10 @@ from fmkeras.readers import read_json, reason_of
 from fmkeras.schema import NUMBER
 
 SAVED_MODELS = Path("saved_models")
+# Inside an installed package the small files lie beside this one, in a checkout all of
+# them above it.
+_PACKAGE = Path(__file__).resolve().parent
+_SHIPPED = (_PACKAGE / SAVED_MODELS, _PACKAGE.parent / SAVED_MODELS)
 PICTURES = Path("docs/images")
 RECORDS = SAVED_MODELS / "records"
 PARITY = RECORDS / "parity.json"
@@ -29,6 +34,20 @@ RECORD = {
     "commit": (str, type(None)),
     "test?": {"accuracy": NUMBER},
 }
+
+
+def model_folders(folder: str | os.PathLike = SAVED_MODELS) -> list[Path]:
+    """Return the folders in which a model is looked for by its name, the first first.
+
+    Beside the usual one, `saved_models` of the working folder, that is where the
+    models lie that the project ships; beside any other none.
+    """
+    folders = [Path(folder)]
+    if folders[0] == SAVED_MODELS:
+        checkout = (_PACKAGE.parent / "pyproject.toml").exists()
+        shipped = _SHIPPED if checkout else _SHIPPED[:1]
+        folders += [path for path in shipped if path.is_dir()]
+    return folders
 
 
 def speed_record(

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from fmkeras.backends import set_backend
 from fmkeras.cli import flags
+from fmkeras.cli.make_words import in_own_words
 from fmkeras.cli.parser import Parser
 from fmkeras.cli.session import import_keras, load_data, print_device
 from fmkeras.errors import UserError
@@ -284,7 +285,7 @@ def _end(args, settings: Settings, folder: Path, rows: list[dict]) -> None:
         best = json.loads((folder / "best.json").read_text(encoding="utf-8"))
         # Where the images lie is a matter of this machine, not of the search's file.
         place = f" DATA_DIR={shlex.quote(args.data_dir)}" if args.data_dir else ""
-        print(f"Again: {best['again']}{place}")
+        print(f"Again: {in_own_words(best['again'] + place)}")
     print(f"All of it: {folder} ({', '.join(['trials.csv', 'trials.json', *names])})")
     if args.record:
         from tuner.results.record import keep_record

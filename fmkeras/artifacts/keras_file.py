@@ -22,7 +22,7 @@ from fmkeras.keras_internals import functional_graph
 from fmkeras.labels import CLASS_NAMES, IMAGE_SHAPE
 from fmkeras.models.limits import limited_parameters
 from fmkeras.readers import parse_json, read_bytes, reason_of
-from fmkeras.records import SAVED_MODELS
+from fmkeras.records import SAVED_MODELS, model_folders
 
 FOLDER = str(SAVED_MODELS)
 # Keras's formats: one is read, the others are told from names.
@@ -117,7 +117,9 @@ def find_artifact(path_or_name: str | os.PathLike, folder: str | os.PathLike) ->
             f"There is no model file '{path}', its card alone is stored: the file is "
             f"too large; expected one that you make: {remake}. Received: {path_or_name}"
         )
-    names = sorted(file.stem for file in Path(folder).glob("[!.]*.keras"))
+    names = sorted(
+        {f.stem for p in model_folders(folder) for f in p.glob("[!.]*.keras")}
+    )
     raise UserError(
         f"There is no model file '{path}'; expected one that ends in .keras, or a name "
         f"from '{folder}' (there: {', '.join(names) or 'none, train one first'}). "
@@ -192,7 +194,9 @@ def _path_of(path_or_name: str | os.PathLike, folder: str | os.PathLike) -> Path
     path = Path(path_or_name)
     if path.suffix in _SUFFIXES or len(path.parts) > 1 or path.is_file():
         return path
-    return Path(folder) / f"{path_or_name}.keras"
+    places = [place / f"{path_or_name}.keras" for place in model_folders(folder)]
+    there = (path for path in places if path.exists() or card_path(path).exists())
+    return next(there, places[0])
 
 
 def _check_against_card(path: Path, content: bytes) -> None:

@@ -17,6 +17,7 @@ from fmkeras.datasets import Dataset
 from fmkeras.datasets.splits import Subset, split_dataset
 from fmkeras.errors import UserError
 from fmkeras.labels import CLASS_NAMES
+from fmkeras.records import model_folders
 
 
 def find_models(
@@ -32,7 +33,7 @@ def find_models(
         if not words:
             raise UserError("No model is named; give names, paths, or all.")
         return words
-    paths = sorted(Path(folder).glob("[!.]*.keras"))
+    paths = model_files(folder)
     names = [path.stem for path in paths if _data_of(path, data) == data]
     if not names:
         raise UserError(
@@ -42,13 +43,21 @@ def find_models(
     return names
 
 
+def model_files(folder: str | os.PathLike) -> list[Path]:
+    """Return the `.keras` files of a folder; of the shipped ones, where it has none."""
+    for place in model_folders(folder):
+        if found := sorted(place.glob("[!.]*.keras")):
+            return found
+    return []
+
+
 def best_model(folder: str | os.PathLike, data: str = "fashion-mnist") -> str:
     """Return the name of the saved model that is best on its validation images.
 
     Raises `UserError` where no model of the data set named `data` tells of any.
     """
     found = {}
-    for path in sorted(Path(folder).glob("[!.]*.keras")):
+    for path in model_files(folder):
         card = card_or_empty(path)
         accuracy = card.get("validation", {}).get("accuracy")
         if card.get("dataset", {}).get("name") == data and accuracy:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 
 # The Makefile's variable of each flag.
 VARIABLES = {
@@ -38,6 +39,23 @@ VARIABLES = {
 def used_by_make() -> bool:
     """Whether the Makefile started this process."""
     return os.environ.get("FMKERAS_USED_BY") == "make"
+
+
+def in_own_words(command: str) -> str:
+    """Return a command of make as one of fmkeras, where make is not used."""
+    if used_by_make() or not command.startswith("make "):
+        return command
+    flags = {variable: f"--{flag}" for flag, variable in VARIABLES.items()}
+    words = ["fmkeras"]
+    for word in shlex.split(command)[1:]:
+        variable, equals, value = word.partition("=")
+        if variable == "ARGS":
+            words += shlex.split(value)
+        elif equals and variable in flags:
+            words += [flags[variable], value]
+        else:
+            words.append(word)
+    return shlex.join(words)
 
 
 def in_make_words(message: str) -> str:

@@ -2,6 +2,7 @@
 
 import argparse
 
+import fmkeras
 from fmkeras.cli import (
     benchmark,
     evaluate,
@@ -17,9 +18,11 @@ from fmkeras.cli import (
     speedrun,
     train,
     try_page,
+    tune,
     zoo,
 )
 from fmkeras.cli.make_words import in_make_words
+from fmkeras.provenance import versions
 
 
 class Parser(argparse.ArgumentParser):
@@ -31,6 +34,12 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, in_make_words(message) + "\n")
 
 
+def version_text() -> str:
+    """Return the version of this package, and of those that figures depend on."""
+    found = ", ".join(f"{name} {version}" for name, version in versions().items())
+    return f"fmkeras {fmkeras.__version__} ({found})"
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands; `run` in its result is the function."""
     parser = Parser(
@@ -39,6 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
         "tensorflow or jax.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version=version_text())
     parser.set_defaults(run=lambda args: parser.print_help(), parser=parser)
     subparsers = parser.add_subparsers(metavar="COMMAND", help="one of those below")
 
@@ -50,6 +60,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     for group in (
         train,
+        tune,
         evaluate,
         predict,
         try_page,
