@@ -50,7 +50,7 @@ export FMKERAS_USED_BY := make
 
 .DEFAULT_GOAL := help
 .PHONY: help venv quickstart train evaluate compare predict export try publish import-torch audit report data models show parity \
-	benchmark benchmark-fit speedrun tensorboard gpu-check repeat reproduce finetune zoo zoo-check study campaign tune tune-chief tune-worker tune-export results pictures notebooks lint lock audit-deps bom format test test-slow test-faults test-export test-browser clean
+	benchmark benchmark-fit speedrun tensorboard gpu-check repeat reproduce finetune zoo zoo-check study campaign tune tune-chief tune-worker tune-export results pictures notebooks lint lock audit-deps bom format test test-slow test-faults fuzz test-export test-browser clean
 
 help: ## print this help
 	@echo 'make TARGET [VARIABLE=value ...]'
@@ -102,6 +102,7 @@ help: ## print this help
 	@echo '  HASHES        venv: take files of known SHA-256 alone  HASHES=1'
 	@echo '  PYTHON        the Python, 3.11 to 3.13, of .venv       PYTHON=python3.12'
 	@echo '  FAULTS        test-faults: long kills more often       FAULTS=long'
+	@echo '  FUZZ          fuzz: how many files for each parser     FUZZ=1000'
 	@echo '  TEST_BACKENDS those to run the tests on                TEST_BACKENDS=torch'
 	@echo
 	@echo 'Example: make train MODEL=cnn EPOCHS=5 BACKEND=jax'
@@ -275,6 +276,9 @@ test-slow: $(READY_TO_TEST) ## run the minutes-long tests too
 
 test-faults: $(READY_TO_TEST) ## kill and race commands on every backend, for 20 minutes
 	@$(VENV)/bin/python tests/faults/run.py $(call flag,FAULTS,--length) $(ARGS)
+
+fuzz: $(READY_TO_TEST) ## feed every parser with changed files, FUZZ of them each
+	@PYTHONPATH=tests:. $(VENV)/bin/python -m fuzz.run $(call flag,FUZZ,--inputs) $(ARGS)
 
 test-export: $(READY_TO_TEST) $(READY_TO_EXPORT) ## test every format in its own runtime
 	@$(VENV)/bin/python -m pytest -q -m export

@@ -21,6 +21,7 @@ FINETUNE = RECORDS / "finetune.json"
 EXPORTS = RECORDS / "exports.json"
 AUDIT = RECORDS / "audit.json"
 FAULTS = RECORDS / "faults.json"
+FUZZ = RECORDS / "fuzz.json"
 
 # Of a run or a study, as far as tables and pages read it.
 RECORD = {

@@ -58,7 +58,11 @@ def best_model(folder: str | os.PathLike, data: str = "fashion-mnist") -> str:
     """
     found = {}
     for path in model_files(folder):
-        card = card_or_empty(path)
+        try:
+            card = card_or_empty(path)
+        except UserError:
+            # It is named where it is asked for.
+            continue
         accuracy = card.get("validation", {}).get("accuracy")
         if card.get("dataset", {}).get("name") == data and accuracy:
             found[path.stem] = accuracy
@@ -146,4 +150,9 @@ def _shortened(names: Sequence[str]) -> str:
 
 
 def _data_of(path: Path, default: str) -> str:
-    return card_or_empty(path).get("dataset", {}).get("name", default)
+    """Return the data that a model was trained on, by its card; else `default`."""
+    try:
+        return card_or_empty(path).get("dataset", {}).get("name", default)
+    except UserError:
+        # A damaged card: whoever opens the model says so.
+        return default

@@ -52,6 +52,7 @@ NOT_HERE = {
     "make test": "runs these tests",
     "make test-browser": "a target of its own in .ci/run",
     "make test-slow": "runs these tests",
+    "make fuzz": "hours; tests/fuzz/test_fuzz.py feeds each parser a little",
     "make test-faults": "kills commands for 20 minutes",
     "make test-export": "installs the runtimes of other formats",
     "make venv": "installs for minutes",

@@ -14,6 +14,7 @@ from fmkeras.files import replacing
 from fmkeras.models import list_models, model_info
 from fmkeras.records import (
     AUDIT,
+    FUZZ,
     PARITY,
     RECORDS,
     SAVED_MODELS,
@@ -27,6 +28,7 @@ from fmkeras.report.tables.audit import audit_table
 from fmkeras.report.tables.exports import exports_table
 from fmkeras.report.tables.finetune import finetune_table
 from fmkeras.report.tables.fit import fit_table
+from fmkeras.report.tables.fuzz import fuzz_table
 from fmkeras.report.tables.interruptions import interruptions_table
 from fmkeras.report.tables.markdown import markdown_table, mean_and_spread, percent
 from fmkeras.report.tables.overview import accuracy_table, speed_overview
@@ -258,6 +260,14 @@ def _both_ratios(record: dict) -> str:
     )
 
 
+def fuzz_record_table(root: Path, argument: str = "") -> str:
+    """The record of `make fuzz`."""
+    path = root / FUZZ
+    if not path.exists():
+        return f"Not recorded yet: `make fuzz ARGS='--json {FUZZ}'`."
+    return fuzz_table(json.loads(path.read_text(encoding="utf-8")))
+
+
 def suspects_table(root: Path, argument: str = "") -> str:
     """The record of `make audit`, and of a look at what it found first."""
     path = root / AUDIT
@@ -297,6 +307,7 @@ _TABLES: dict[str, Callable[[Path, str], str]] = {
     "parity": proof_table,
     "audit": suspects_table,
     "interruptions": interruptions_table,
+    "fuzz": fuzz_record_table,
     "finetune": lambda root, argument: finetune_table(root),
     "exports": exports_table,
     "search": search_table,
