@@ -7,6 +7,7 @@ unpickles objects, which runs code, where it is told to.
 import io
 import math
 import os
+import sys
 import zipfile
 from collections.abc import Callable
 from typing import BinaryIO
@@ -83,4 +84,8 @@ def _read_array(content: bytes, name: str) -> np.ndarray:
         )
     # Bytes that can be written to, without a copy.
     array = np.frombuffer(bytearray(content), dtype, offset=stream.tell())
+    if dtype.kind == "U" and len(array):
+        points = array.view(np.dtype(np.uint32).newbyteorder(dtype.byteorder))
+        if points.max() > sys.maxunicode:
+            raise ValueError(f"its array {name[:80]!r} holds numbers that are no text")
     return array.reshape(shape, order="F" if by_columns else "C")

@@ -132,6 +132,15 @@ def test_an_array_that_declares_more_than_it_holds_is_refused(header, words):
     assert words in reason(read_npz, npz_of(header))
 
 
+@pytest.mark.parametrize("order", "<>")
+def test_text_of_no_characters_is_refused(order):
+    content = np.array([0x110000], f"{order}u4").tobytes()
+    header = f"{{'descr': '{order}U1', 'fortran_order': False, 'shape': (1,)}}"
+    assert "no text" in reason(read_npz, npz_of(header, content))
+    whole = np.array([0x10FFFF], f"{order}u4").tobytes()
+    assert read_npz(npz_of(header, whole))["x"][0] == chr(0x10FFFF)
+
+
 def test_archives_are_bounded():
     bomb = io.BytesIO(npz(x=np.zeros(1 << 22, np.uint8)))
     assert "at most" in reason(read_npz, bomb, lambda name: True, 1 << 20)

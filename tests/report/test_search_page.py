@@ -63,7 +63,7 @@ def test_coordinates_hold_every_kind_of_choice(info):
     assert max(rate["values"]) == pytest.approx(-1)
     # Those without the choice lie below those with it, and the mark says so.
     momentum = axes["momentum"]
-    assert momentum["ticktext"] == ["none", "0.0", "0.9"]
+    assert momentum["ticktext"] == ["none", "0", "0.9"]
     assert min(momentum["values"]) < 0 and set(momentum["values"]) > {0.0, 1.0}
     assert all(len(axis["values"]) == 12 for axis in axes.values())
 
