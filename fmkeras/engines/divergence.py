@@ -13,8 +13,10 @@ from keras import ops
 
 from fmkeras.errors import Diverged
 
-# A copy of all variables takes a tenth of a second or less.
+# A copy of all variables takes a tenth of a second or less, and a hundredth of the time
+# at most.
 SECONDS_BETWEEN = 10.0
+MOST_COPIES = 100
 
 
 class RecentState:
@@ -24,12 +26,16 @@ class RecentState:
         self.place: tuple[int, int] | None = None
         self._values: list[np.ndarray] = []
         self._random_state = np.zeros(0, np.uint8)
-        self._time = 0.0
+        self._time = self._seconds = 0.0
 
     def keep_if_due(self, engine, epoch: int, step: int) -> None:
         """Copy the state before a step, unless the copy there is of late."""
-        late = time.monotonic() - self._time > SECONDS_BETWEEN
-        if late or self.place is None or self.place[0] != epoch:
+        since = time.monotonic() - self._time
+        if self.place is not None and since < MOST_COPIES * self._seconds:
+            # Of a large model on a GPU, whose epochs are short.
+            return
+        if self.place is None or self.place[0] != epoch or since > SECONDS_BETWEEN:
+            began = time.monotonic()
             self.place = epoch, step
             self._values = [
                 np.array(ops.convert_to_numpy(variable.value))
@@ -38,6 +44,7 @@ class RecentState:
             ]
             self._random_state = engine.random_state()
             self._time = time.monotonic()
+            self._seconds = self._time - began
 
     def restore(self, engine) -> None:
         """Give the engine back the state that was kept."""
@@ -46,19 +53,21 @@ class RecentState:
             variable.assign(value)
         engine.set_random_state(self._random_state)
 
-    def gradient_norm_before(self, engine, data, row, bad: int) -> str:
+    def gradient_norm_before(self, engine, data, row, epoch: int, bad: int) -> str:
         """Say the norm of all gradients at the step before `bad`, or at `bad`.
 
         `row(step)` returns the indices and the augmentation's parameters of a step. The
         gradient of a loss that is no number is none either, so the one before tells
         more, where the state of before is kept.
         """
-        _, first = self.place
-        self.restore(engine)
-        last = max(bad - 1, first)
-        for step in range(first, last):
-            indices, params = row(step)
-            engine._train_steps(data, indices[None], params[None])
+        kept_epoch, first = self.place
+        last = bad
+        if kept_epoch == epoch:
+            self.restore(engine)
+            last = max(bad - 1, first)
+            for step in range(first, last):
+                indices, params = row(step)
+                engine._train_steps(data, indices[None], params[None])
         norm = gradient_norm(engine._gradients_of(data, *row(last)))
         where = " at the step before" if last < bad else ""
         return f"gradient norm {norm:.4g}{where}"

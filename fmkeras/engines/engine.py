@@ -396,7 +396,7 @@ class Engine(ABC):
             first = step * batch_size
             return indices, params[first : first + len(indices)]
 
-        norm = self._recent.gradient_norm_before(self, data, row, step + bad)
+        norm = self._recent.gradient_norm_before(self, data, row, epoch, step + bad)
         raise Diverged(
             "The loss is no longer finite: training diverged; expected a finite "
             "loss: lower the learning rate or clip the gradients. Received: "

@@ -11,11 +11,13 @@ import numpy as np
 
 from fmkeras.errors import OutOfMemory, is_out_of_memory
 
-_LIMITS = (
-    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+# Of a container: its limit, what is used, and what of that are cached files, which
+# give way; in the second and the first version of control groups.
+_CGROUPS = (
+    ("/sys/fs/cgroup", "memory.max", "memory.current", "file"),
     (
-        "/sys/fs/cgroup/memory/memory.limit_in_bytes",
-        "/sys/fs/cgroup/memory/memory.usage_in_bytes",
+        *("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
+        "total_cache",
     ),
 )
 
@@ -89,10 +91,16 @@ def free_memory() -> float:
         text = Path("/proc/meminfo").read_text(encoding="ascii")
         sizes = dict(line.split(":", 1) for line in text.splitlines())
         found.append(1024.0 * int(sizes["MemAvailable"].split()[0]))
-    for limit, used in _LIMITS:
-        with contextlib.suppress(OSError, ValueError):
-            most = int(Path(limit).read_text(encoding="ascii"))
-            found.append(float(most - int(Path(used).read_text(encoding="ascii"))))
+    for folder, limit, used, cached in _CGROUPS:
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            place = Path(folder)
+            most, taken = (
+                int((place / name).read_text(encoding="ascii"))
+                for name in (limit, used)
+            )
+            lines = (place / "memory.stat").read_text(encoding="ascii").splitlines()
+            stat = dict(line.split() for line in lines)
+            found.append(float(most - taken + int(stat[cached])))
     most = resource.getrlimit(resource.RLIMIT_AS)[0]
     if most != resource.RLIM_INFINITY:
         with contextlib.suppress(OSError, ValueError, IndexError):

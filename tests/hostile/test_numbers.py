@@ -83,6 +83,25 @@ def test_the_first_bad_step_is_named_whatever_the_size_of_a_call(part, changes):
     assert step >= 3 and place[6] and norm > 1e3
 
 
+def test_the_copies_of_the_state_cost_a_hundredth_at_most(part, monkeypatch):
+    engine = engine_of(1)
+    clock = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    own = engine._variables
+
+    def variables():
+        clock[0] += 0.5  # as a large model's do
+        return own()
+
+    monkeypatch.setattr(engine, "_variables", variables)
+    places = []
+    for epoch in range(200):
+        engine._recent.keep_if_due(engine, epoch, 0)
+        places.append(engine._recent.place[0])
+        clock[0] += 1.0
+    assert 3 <= len(set(places)) <= 5
+
+
 @pytest.mark.every_backend
 def test_the_gradient_norm_is_that_of_the_gradients(part):
     engine = engine_of()
