@@ -94,9 +94,20 @@ def test_a_bad_picture_is_named_or_left_out_and_listed(tmp_path, capsys):
     assert f"left out: '{bad}'" in capsys.readouterr().err
 
 
-def test_faults_of_folders_are_named(tmp_path):
+def test_a_folder_without_pictures_is_no_class_and_is_said(tmp_path, capsys):
+    folder = write_pictures(tmp_path)
+    (folder / "dog").mkdir()
+    assert load_dataset(str(folder)).class_names == NAMES
+    assert f"left out: '{folder / 'dog'}' holds no picture" in capsys.readouterr().err
+
+
+def test_faults_of_folders_are_named(tmp_path, monkeypatch):
     assert "There is no data" in refusal(str(tmp_path / "nowhere"))
     assert "There is no data set" in refusal(str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert "There is no data at 'nowhere'" in refusal("./nowhere")
+    write_pictures(tmp_path / "parts" / "test")
+    assert "has no training pictures beside it" in refusal("parts")
     one = write_pictures(tmp_path / "one", IMAGES[:3], [0, 0, 0])
     assert "holds 1 folders" in refusal(str(one))
     few = write_pictures(tmp_path / "few", IMAGES[:3], [0, 0, 1])

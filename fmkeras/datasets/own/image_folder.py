@@ -57,6 +57,12 @@ def load_image_folder(
     train_parts = _named(folder, TRAIN) + _named(folder, VALIDATION)
     test_parts = _named(folder, TEST)
     if not _named(folder, TRAIN):
+        if test_parts and any(map(_class_folders, [[part] for part in test_parts])):
+            raise UserError(
+                f"'{test_parts[0]}' has no training pictures beside it; expected a "
+                "folder train/ with a folder of pictures a class: add it, or rename "
+                "this one to divide its pictures here."
+            )
         train_parts, test_parts = [folder], []
     names = _class_names(folder, train_parts, test_parts)
 
@@ -111,6 +117,10 @@ def _read_parts(parts, names, read, skip_bad, progress, title) -> Pictures:
 def _class_names(folder, train_parts, test_parts) -> tuple[str, ...]:
     listed = read_class_names(folder)
     found = _class_folders(train_parts)
+    for part in train_parts:
+        for path in _folders(part):
+            if path.name not in found and path not in test_parts:
+                print(f"left out: '{path}' holds no picture", file=sys.stderr)
     if listed is not None and set(listed) != set(found):
         odd = sorted(set(listed) ^ set(found))[0]
         raise UserError(

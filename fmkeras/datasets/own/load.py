@@ -26,7 +26,11 @@ def is_path(name: str) -> bool:
     """Return whether the name of a data set is meant as a path."""
     path = Path(name).expanduser()
     return (
-        os.path.exists(path) or len(path.parts) > 1 or "," in name or bool(path.suffix)
+        os.path.exists(path)
+        or os.sep in name
+        or "," in name
+        or bool(path.suffix)
+        or name in (".", "..")
     )
 
 
