@@ -84,6 +84,7 @@ help: ## print this help
 	@echo '  SEARCH        grid, random, bayesian or hyperband      SEARCH=random'
 	@echo '  TRIALS        of tune: at most so many                 TRIALS=30'
 	@echo '  WORKERS       of tune: processes on this machine       WORKERS=2'
+	@echo '  DEVICES       of train: GPUs, or processes on a CPU    DEVICES=2'
 	@echo '  RESUME        the folder of a run or search, or last   RESUME=runs/tune-a'
 	@echo '  SAVE          over a model: better, always or never    SAVE=always'
 	@echo '  PORT          of tune-chief: where it listens          PORT=8765'
@@ -92,6 +93,7 @@ help: ## print this help
 	@echo '  QUICK         benchmark: two minutes of it             QUICK=1'
 	@echo '  GOAL          speedrun: 93, 94, 95, or several         GOAL=94'
 	@echo '  GROWTH        benchmark: over batch and image sizes    GROWTH=1'
+	@echo '  SCALING       benchmark: one process and two           SCALING=1'
 	@echo '  MINUTES       campaign, zoo: how long it may take      MINUTES=30'
 	@echo '  DATA          garments, kmnist ..., your own folder    DATA=~/shoes'
 	@echo '  DATA_DIR      the folder of the data                   DATA_DIR=~/fashion'
@@ -118,7 +120,7 @@ train: $(READY) ## train MODEL and save it in saved_models
 	$(call flag,LR,--learning-rate) $(call flag,OPTIMIZER,--optimizer) \
 	$(call flag,SEED,--seed) $(call flag,PRECISION,--precision) \
 	$(call flag,LIMIT,--limit) $(call path,OUT,--out) $(call path,RESUME,--resume) \
-	$(call flag,SAVE,--save) $(ARGS)
+	$(call flag,SAVE,--save) $(call flag,DEVICES,--devices) $(ARGS)
 
 evaluate: $(READY) ## evaluate MODEL, or several, on the test images
 	@$(FMKERAS) evaluate $(MODEL_FLAG) $(DATA_FLAGS) $(call path,OUT,--json) \
@@ -166,7 +168,7 @@ show: $(READY) ## print MODEL layer by layer
 benchmark: $(READY) ## measure speed beside PyTorch; QUICK=1 for two minutes of it
 	@$(FMKERAS) benchmark $(MODEL_FLAG) $(call flag,BACKENDS,--backends) \
 	$(call flag,DEVICE,--device) $(call flag,PRECISION,--precision) \
-	$(call flag,BATCH,--batch-size) $(if $(QUICK),--quick) $(if $(GROWTH),--growth) \
+	$(call flag,BATCH,--batch-size) $(if $(QUICK),--quick) $(if $(GROWTH),--growth) $(if $(SCALING),--scaling) \
 	$(call path,OUT,--json) $(ARGS)
 
 benchmark-fit: $(READY) ## measure fmkeras.fit beside model.fit on models of Keras

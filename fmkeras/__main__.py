@@ -37,6 +37,7 @@ def _run(arguments: list[str]) -> int:
     args, unknown = parser.parse_known_args(words)
     if unknown:
         args.parser.error(f"unknown arguments: {' '.join(unknown)}")
+    args.words = words
     if "backend" in args:
         set_backend(args.backend)
     return args.run(args) or 0

@@ -52,3 +52,17 @@ def is_out_of_memory(error: BaseException) -> bool:
         seen.add(id(error))
         error = error.__cause__ or error.__context__
     return False
+
+
+class PeerLost(UserError):
+    """A training on several devices, one of whose processes is gone."""
+
+    exit_code = 3
+
+    def __init__(self, reason: str) -> None:
+        reason = (reason.strip().splitlines() or ["no answer"])[0]
+        super().__init__(
+            "Another process of this training ended or cannot be reached; expected all "
+            "of them to run until its end: go on with --resume and the folder of the "
+            f"run. Received: {reason}"
+        )

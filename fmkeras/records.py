@@ -63,6 +63,11 @@ def speed_record(
     return records / f"{name}-{device}{suffix}.json"
 
 
+def devices_record(device: str, records: Path = RECORDS) -> Path:
+    """Return the record of `fmkeras benchmark --scaling`, of one device and two."""
+    return records / f"benchmark-devices-{device}.json"
+
+
 def fit_record(device: str, backend: str = "torch", records: Path = RECORDS) -> Path:
     """Return the record of `fmkeras benchmark-fit` on a device, cpu or gpu."""
     return records / f"benchmark-fit-{backend}-{device}.json"

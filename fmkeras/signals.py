@@ -54,6 +54,12 @@ class _State:
         self.first_time = 0.0
         # Signals that `_send_again` has sent and `_watch` has not yet seen.
         self.resent = 0
+        # With `agreeing`: only a signal that all processes know of is heeded.
+        self.agreeing = False
+        self.agreed: int | None = None
+
+    def heeded(self) -> int | None:
+        return self.agreed if self.agreeing else self.number
 
 
 _state = _State()
@@ -67,7 +73,30 @@ def exit_code(error: KeyboardInterrupt) -> int:
 
 def pending() -> int | None:
     """Return the signal that arrived and is to be heeded; None where none did."""
+    return _state.heeded() if _state.modes else None
+
+
+def arrived() -> int | None:
+    """Return the signal that arrived here, whether or not it is to be heeded."""
     return _state.number if _state.modes else None
+
+
+@contextlib.contextmanager
+def agreeing() -> Iterator[None]:
+    """Let a signal that waits be heeded only once `agree` was told of it.
+
+    Processes that train together thereby stop after the same step.
+    """
+    _state.agreeing, _state.agreed = True, None
+    try:
+        yield
+    finally:
+        _state.agreeing = False
+
+
+def agree(number: int) -> None:
+    """Heed a signal that arrived here or in another process."""
+    _state.agreed = number
 
 
 @contextlib.contextmanager
@@ -137,7 +166,7 @@ def check() -> None:
     """Raise `Interrupted` where a signal is waiting."""
     if pending() is not None:
         _state.raised = True
-        raise Interrupted(_state.number)
+        raise Interrupted(pending())
 
 
 def run_child(command: Sequence[str], seconds: float | None = None, **kwargs) -> int:

@@ -20,6 +20,7 @@ ORDER = (
     "files",
     "labels",
     "backends",
+    "launched",
     "seeds",
     "records",
     "provenance",

@@ -62,6 +62,11 @@ def add_commands(add) -> None:
         help="training over batches of 32 to 4,096 and images of 28 to 224 pixels",
     )
     benchmark_parser.add_argument(
+        "--scaling",
+        action="store_true",
+        help="training in one process and in two, each on a core of its own",
+    )
+    benchmark_parser.add_argument(
         "--json", metavar="FILE", help="write the record to a file"
     )
 
@@ -166,6 +171,8 @@ def benchmark(args) -> None:
             "--growth sets batch sizes and float32 itself; expected it without "
             "--quick, --precision and --batch-size: leave them out."
         )
+    if args.scaling:
+        return _measure_devices(args, names)
     import_keras()
     from fmkeras.report.doc_images import stamp
 
@@ -249,6 +256,36 @@ def _measure_scaling(args, names, out) -> None:
     print(f"\nTraining, images per second:\n{scaling_table(record)}")
     print(f"\nCost of augmentation per step:\n{augmentation_table(record)}")
     plot_scaling(record, Path(out).with_suffix(".png"))
+
+
+def _measure_devices(args, names) -> None:
+    others = args.growth or args.quick or args.precision or args.device != "cpu"
+    if others:
+        raise UserError(
+            "--scaling measures processes on cores in float32; expected it without "
+            "--growth, --quick, --precision and --device gpu: leave them out."
+        )
+    import_keras()
+    from fmkeras.benchmark.speed.devices import BATCH, run_device_scaling
+    from fmkeras.records import devices_record
+    from fmkeras.report.tables.devices import devices_table
+
+    custom = args.backends or args.batch_size or names
+    out = args.json or (None if custom else devices_record(args.device))
+    if out is None:
+        raise UserError(
+            "A part of the measurement must not replace the record of all; expected "
+            "--json FILE (make: OUT=FILE) beside --model, --backends or --batch-size."
+        )
+    record = run_device_scaling(
+        names,
+        out=out,
+        backends=args.backends or BACKENDS,
+        batch=args.batch_size or BATCH,
+        log=lambda line: print(line, flush=True),
+    )
+    print(f"\n{devices_table(record)}")
+    print(f"Record: {out}")
 
 
 def _benchmark_record(args) -> Path:

@@ -29,6 +29,7 @@ VARIABLES = {
     "workers": "WORKERS",
     "resume": "RESUME",
     "device": "DEVICE",
+    "devices": "DEVICES",
     "figure": "FIGURE",
     "minutes": "MINUTES",
     "run": "RUN",

@@ -42,8 +42,8 @@ def import_keras() -> None:
     keras.config.set_image_data_format("channels_last")
 
 
-def print_device() -> None:
-    """Print the backend and device, and why a GPU that is present is not used."""
+def print_device(count: int = 1) -> None:
+    """Print the backend and its devices, and why a GPU that is present is not used."""
     import_keras()
     import keras
 
@@ -51,7 +51,8 @@ def print_device() -> None:
     from fmkeras.engines.device import describe_device, unusable_gpu
 
     keep_compiled_steps()
-    print(f"Backend {keras.backend.backend()}, {describe_device()}", flush=True)
+    times = f"{count} devices, each " if count > 1 else ""
+    print(f"Backend {keras.backend.backend()}, {times}{describe_device()}", flush=True)
     reason = unusable_gpu()
     if reason:
         print(reason, file=sys.stderr)

@@ -3,12 +3,14 @@
 import argparse
 import dataclasses
 import inspect
+import os
 import re
 import sys
 from pathlib import Path
 
 from fmkeras.backends import set_backend
 from fmkeras.cli import flags
+from fmkeras.cli.devices import count_devices, one_of_several, train_on_devices
 from fmkeras.cli.session import (
     import_keras,
     load_data,
@@ -78,8 +80,33 @@ def add_commands(add) -> None:
     train_parser.set_defaults(seed=None, data=None, data_seed=None)
 
 
-def train(args) -> None:
+def train(args) -> int | None:
+    folder = None
     if args.resume is not None:
+        folder = _find_run(args)
+    count, on_gpus = count_devices(os.environ["KERAS_BACKEND"], args.devices)
+    if count > 1:
+        words = args.words
+        if folder is not None:
+            # By its name: `last` would be another run once this one has begun.
+            words = [*words, "--resume", str(folder)]
+        return train_on_devices(words, os.environ["KERAS_BACKEND"], count, on_gpus)
+    with one_of_several(os.environ["KERAS_BACKEND"]):
+        return _train_here(args, folder)
+
+
+def _find_run(args) -> Path:
+    """Return the folder of the run to go on with, and set its backend."""
+    from fmkeras.training.run_dir import read_config, resume_dir
+
+    folder = resume_dir(args.resume, args.runs or RUNS)
+    set_backend(read_config(folder).get("backend", os.environ["KERAS_BACKEND"]))
+    return folder
+
+
+def _train_here(args, folder: Path | None) -> int | None:
+    """Train in this process, alone or as one of several."""
+    if folder is not None:
         return _resume(args)
     _fill_defaults(args)
     # Before the data, whose loading may take a while.
@@ -231,7 +258,10 @@ def quickstart(args) -> None:
 
 
 def _run_training(args, recipe: Recipe, dataset, model_options: dict):
-    print_device()
+    import_keras()
+    from fmkeras.engines import parallel
+
+    print_device(parallel.current().count)
     kept = {name: getattr(args, name, None) for name in KEPT_ARGUMENTS}
     from fmkeras.datasets.splits import split_dataset
     from fmkeras.evaluation.text import evaluation_text
@@ -285,6 +315,8 @@ def _run_training(args, recipe: Recipe, dataset, model_options: dict):
     except TrainingInterrupted as interrupt:
         print(f"\n{interrupt}", flush=True)
         raise
+    if run is None:
+        return None
     print(f"\nTest images, weights of epoch {run.record['kept_epoch']}:")
     print(evaluation_text(run.evaluation))
     if run.artifact is not None:
@@ -322,6 +354,13 @@ def _add_training(parser) -> None:
         type=flags.whole_number,
         metavar="N",
         help="train on this many training images, of each class its share",
+    )
+    parser.add_argument(
+        "--devices",
+        type=flags.whole_number,
+        metavar="N",
+        help="train on so many GPUs of this machine, or in so many processes on a CPU, "
+        "each with its share of every batch (default: all GPUs, or one process)",
     )
     flags.add_backend(parser)
     flags.add_seed(parser)

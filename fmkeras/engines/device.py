@@ -50,6 +50,12 @@ def device_kind() -> str:
     return "gpu" if _DEVICES[keras.backend.backend()]() else "cpu"
 
 
+def num_gpus() -> int:
+    """Return how many GPUs the backend can use."""
+    backend = keras.backend.backend()
+    return _COUNTS[backend]() if _DEVICES[backend]() else 0
+
+
 def multiplies_bfloat16() -> bool:
     """Return whether the device has hardware for matrix products in bfloat16.
 
@@ -91,6 +97,12 @@ def _torch_reason() -> str:
     return "CUDA finds no device"
 
 
+def _torch_count() -> int:
+    import torch
+
+    return torch.cuda.device_count()
+
+
 def _tensorflow_device() -> str | None:
     import tensorflow as tf
 
@@ -98,6 +110,12 @@ def _tensorflow_device() -> str | None:
     if not devices:
         return None
     return tf.config.experimental.get_device_details(devices[0]).get("device_name")
+
+
+def _tensorflow_count() -> int:
+    import tensorflow as tf
+
+    return len(tf.config.list_physical_devices("GPU"))
 
 
 def _tensorflow_reason() -> str:
@@ -115,6 +133,12 @@ def _jax_device() -> str | None:
     return None if device.platform == "cpu" else device.device_kind
 
 
+def _jax_count() -> int:
+    import jax
+
+    return jax.local_device_count()
+
+
 def _jax_reason() -> str:
     return "jax finds no CUDA plugin, or the plugin finds no device"
 
@@ -123,6 +147,11 @@ _DEVICES = {
     "torch": _torch_device,
     "tensorflow": _tensorflow_device,
     "jax": _jax_device,
+}
+_COUNTS = {
+    "torch": _torch_count,
+    "tensorflow": _tensorflow_count,
+    "jax": _jax_count,
 }
 _REASONS = {
     "torch": _torch_reason,

@@ -19,8 +19,9 @@ from fmkeras.engines.divergence import RecentState, all_finite, diverged_after
 from fmkeras.engines.gradient_rules import GradientRules
 from fmkeras.engines.mean_weights import MeanWeights
 from fmkeras.engines.memory import fitting_batch, no_memory
+from fmkeras.engines.parallel import SINGLE, Processes
 from fmkeras.engines.structure import output_index
-from fmkeras.errors import Diverged, is_out_of_memory
+from fmkeras.errors import Diverged, OutOfMemory, is_out_of_memory
 from fmkeras.evaluation.confusion import ConfusionMatrix
 from fmkeras.keras_internals import seed_states
 from fmkeras.optimizers.learning_rates import learning_rate_function
@@ -111,6 +112,7 @@ class Engine(ABC):
         gradient_rules: GradientRules | None = None,
         teacher: Teacher | None = None,
         class_weights: Sequence[float] | None = None,
+        processes: Processes = SINGLE,
     ) -> None:
         """Prepare to evaluate a model, and given an optimizer and a loss to train it.
 
@@ -129,7 +131,10 @@ class Engine(ABC):
             class_weights: a factor a class for the loss of its images in training, as
                 the `class_weight` of `model.fit`; a mixed image has the mean of its
                 classes' by their shares. None for 1.
+            processes: those that train together, each on a share of every batch; all
+                hold the same model, optimizer and images.
         """
+        self.processes = processes
         self.model = model
         self.optimizer = optimizer
         self.loss = loss
@@ -360,7 +365,8 @@ class Engine(ABC):
             first = step * batch_size
             drawn = params[first : first + batches.size]
             drawn = drawn.reshape(*batches.shape, params.shape[1])
-            self._recent.keep_if_due(self, progress.epoch, step)
+            if self.processes.count == 1:
+                self._recent.keep_if_due(self, progress.epoch, step)
             losses, confusion = self._train_or_stop(data, batches, drawn)
             if not np.isfinite(losses).all():
                 self._stop_diverged(data, order, params, step, losses)
@@ -379,6 +385,13 @@ class Engine(ABC):
             if not is_out_of_memory(error):
                 raise
             reason = " ".join(str(error).split())
+        if self.processes.count > 1:
+            # To look for a batch that fits would take the other processes too.
+            raise OutOfMemory(
+                "The memory of a device is too small for its share of a step of "
+                f"{batches.shape[1]} images; expected one that fits: give a smaller "
+                f"batch_size, or more devices. Received: {reason[:160]}"
+            )
         # Not within `except`: what the error refers to is free only now.
         raise no_memory(
             batches.shape[1], fitting_batch(self, data, batches, params), reason
@@ -396,7 +409,9 @@ class Engine(ABC):
             first = step * batch_size
             return indices, params[first : first + len(indices)]
 
-        norm = self._recent.gradient_norm_before(self, data, row, epoch, step + bad)
+        norm = f"{self.processes.count} devices"
+        if self.processes.count == 1:
+            norm = self._recent.gradient_norm_before(self, data, row, epoch, step + bad)
         raise Diverged(
             "The loss is no longer finite: training diverged; expected a finite "
             "loss: lower the learning rate or clip the gradients. Received: "
@@ -424,10 +439,21 @@ class Engine(ABC):
             began = time.perf_counter()
             yield step, batches.reshape(-1, batch_size)
             step = min(step + steps, whole)
-            ratio = SECONDS_PER_CALL / max(time.perf_counter() - began, 1e-9)
+            # All processes make calls of the same steps.
+            seconds = self.processes.mean(time.perf_counter() - began)
+            ratio = SECONDS_PER_CALL / max(seconds, 1e-9)
             steps = self.steps_per_call or max(int(steps * min(ratio, 8.0)), 1)
         if step == whole and whole * batch_size < len(order):
             yield whole, order[whole * batch_size :].reshape(1, -1)
+
+    def _sum_figures(self, losses: np.ndarray, confusion: np.ndarray):
+        """Return the losses of steps and the counts, summed over the processes."""
+        if self.processes.count == 1:
+            return losses, confusion
+        flat = np.concatenate([losses, np.ravel(confusion)])
+        total = self.processes.total(flat)
+        steps = len(losses)
+        return total[:steps], total[steps:].reshape(confusion.shape)
 
     def _variables(self) -> list[list[keras.Variable]]:
         """Return the trainable, the non-trainable and the optimizer's variables."""

@@ -10,6 +10,9 @@ import numpy as np
 from fmkeras.datasets.augmentation import sample_images
 from fmkeras.datasets.splits import Subset
 from fmkeras.engines.engine import Engine, count_confusion, one_hot_labels
+from fmkeras.engines.parallel.jax import pack, unpack
+from fmkeras.engines.parallel.random_layers import drawing_for_whole_batch
+from fmkeras.engines.parallel.share import Share
 from fmkeras.engines.structure import class_scores, pack_images
 from fmkeras.files import cache_folder
 
@@ -42,6 +45,14 @@ class JaxEngine(Engine):
             partial(self._train_step, training=False), donate_argnums=(0, 1)
         )
         self._evaluate = jax.jit(self._evaluate_step, donate_argnums=0)
+        self._pack = jax.jit(
+            self._pack_step, donate_argnums=1, static_argnames=("share", "training")
+        )
+        self._apply = jax.jit(
+            self._apply_step, donate_argnums=0, static_argnames="training"
+        )
+        # Whether a step trains: the non-trainable variables that it averages.
+        self._averaged: dict[bool, list[int]] = {}
         self._pick = jax.jit(self._pick_batch)
         self._predict = jax.jit(self._predict_batch)
 
@@ -57,17 +68,35 @@ class JaxEngine(Engine):
         teacher = [v.value for v in self.teacher.variables()] if self.teacher else []
         losses, confusion = [], self._no_confusion()
         train = self._train_frozen if self.frozen else self._train
+        if self.processes.count > 1:
+            share = self.processes.share(batches.shape[1])
+            train = partial(self._train_share, share=share)
+            if not self.augmentation.mixes:
+                # An image is mixed with another, which another process may have.
+                batches, params = batches[:, share.rows], params[:, share.rows]
         # No `lax.scan`: XLA runs a convolution inside a loop on one CPU core only.
-        for indices, drawn in zip(batches, params, strict=True):
-            state, confusion, loss = train(
-                state, confusion, data.images, data.one_hot, indices, drawn, teacher
-            )
-            losses.append(loss)
+        with self.processes.watch():
+            for indices, drawn in zip(batches, params, strict=True):
+                state, confusion, loss = train(
+                    state, confusion, data.images, data.one_hot, indices, drawn, teacher
+                )
+                losses.append(loss)
+            losses = np.asarray(losses)
         # The step has consumed the donated arrays; the variables take the new ones.
         for group, values in zip(variables, state, strict=True):
             for variable, value in zip(group, values, strict=True):
                 variable.assign(value)
-        return np.asarray(losses), np.asarray(confusion)
+        return self._sum_figures(losses, np.asarray(confusion))
+
+    def _train_share(self, state, confusion, *batch, share):
+        """Train a step of which other processes compute the other images."""
+        training = not self.frozen
+        non_trainable, confusion, loss, bucket = self._pack(
+            state, confusion, *batch, share=share, training=training
+        )
+        state = [state[0], non_trainable, state[2]]
+        bucket = self.processes.sum(bucket)
+        return self._apply(state, bucket, training=training), confusion, loss
 
     def _gradients_of(self, data, indices, params):
         trainable, non_trainable = ([v.value for v in g] for g in self._variables()[:2])
@@ -75,10 +104,18 @@ class JaxEngine(Engine):
         batch = self._pick(data.images, data.one_hot, indices)
         images, targets = self.augmented(*batch, jnp.asarray(params))
         return jax.grad(self._loss, has_aux=True)(
-            trainable, non_trainable, images, targets, teacher, not self.frozen
+            trainable,
+            non_trainable,
+            images,
+            targets,
+            teacher,
+            not self.frozen,
+            Share.whole(len(indices)),
         )[0]
 
     def _evaluate_steps(self, data, batches):
+        share = self.processes.share(batches.shape[1])
+        batches = batches[:, share.rows]
         weights = [[v.value for v in group] for group in self._variables()[:2]]
         losses, confusion = [], self._no_confusion()
         for indices in batches:
@@ -86,7 +123,10 @@ class JaxEngine(Engine):
             batch = self._pick(data.images, data.one_hot, indices)
             confusion, loss = self._evaluate(confusion, weights, *batch)
             losses.append(loss)
-        return np.asarray(losses), np.asarray(confusion)
+        part = float(share.weight > 0)
+        return self._sum_figures(
+            part * np.asarray(losses), part * np.asarray(confusion)
+        )
 
     def _forward(self, images):
         weights = [[v.value for v in group] for group in self._variables()[:2]]
@@ -101,9 +141,30 @@ class JaxEngine(Engine):
     def _train_step(
         self, state, confusion, images, one_hot, indices, params, teacher, training=True
     ):
-        trainable, non_trainable, slots = state
+        gradients, non_trainable, confusion, loss = self._gradients(
+            state[:2], confusion, images, one_hot, indices, params, teacher, training
+        )
+        trainable, slots = self._update(state[0], state[2], gradients)
+        return [trainable, non_trainable, slots], confusion, loss
+
+    def _gradients(
+        self,
+        weights,
+        confusion,
+        images,
+        one_hot,
+        indices,
+        params,
+        teacher,
+        training,
+        share=None,
+    ):
+        """Return gradients, new non-trainable values, the counts and the loss's sum."""
+        share = share or Share.whole(len(indices))
         labels = one_hot[indices]
         batch, targets = self.augmented(images[indices], labels, params)
+        if len(indices) > share.stop - share.start:
+            labels, batch, targets = (x[share.rows] for x in (labels, batch, targets))
         differentiate = jax.value_and_grad(
             partial(
                 self._loss,
@@ -111,20 +172,45 @@ class JaxEngine(Engine):
                 targets=targets,
                 teacher=teacher,
                 training=training,
+                share=share,
             ),
             has_aux=True,
         )
-        (loss, (logits, non_trainable)), gradients = differentiate(
-            trainable, non_trainable
+        (loss, (logits, non_trainable)), gradients = differentiate(*weights)
+        if share.weight:
+            confusion += count_confusion(labels, logits)
+        return gradients, non_trainable, confusion, loss * share.count
+
+    def _pack_step(self, state, confusion, *batch, share, training):
+        """Return new non-trainable values, counts, loss, and what is to be summed.
+
+        That is the gradients and, weighted by their images, the moving averages of
+        batch normalization: each process normalizes with its own images' statistics.
+        """
+        gradients, updated, confusion, loss = self._gradients(
+            state[:2], confusion, *batch, training, share
         )
+        means = [updated[index] * share.weight for index in self._averaged[training]]
+        return updated, confusion, loss, pack([*gradients, *means])
+
+    def _apply_step(self, state, bucket, training):
+        trainable, non_trainable, slots = state
+        averaged = self._averaged[training]
+        like = [*trainable, *(non_trainable[index] for index in averaged)]
+        tensors = unpack(bucket, like)
+        gradients, means = tensors[: len(trainable)], tensors[len(trainable) :]
+        for index, mean in zip(averaged, means, strict=True):
+            non_trainable[index] = mean
+        trainable, slots = self._update(trainable, slots, gradients)
+        return [trainable, non_trainable, slots]
+
+    def _update(self, trainable, slots, gradients):
         gradients = self.gradient_rules.apply(gradients, self.model)
         if self.l2:
             gradients = [
                 g + self.l2 * v for g, v in zip(gradients, trainable, strict=True)
             ]
-        trainable, slots = self.optimizer.stateless_apply(slots, gradients, trainable)
-        confusion += count_confusion(labels, logits)
-        return [trainable, non_trainable, slots], confusion, loss * len(indices)
+        return self.optimizer.stateless_apply(slots, gradients, trainable)
 
     def _pick_batch(self, images, one_hot, indices):
         return images[indices], one_hot[indices]
@@ -137,8 +223,16 @@ class JaxEngine(Engine):
     def _predict_batch(self, weights, images):
         return self._logits(*weights, images, training=False)[0]
 
-    def _loss(self, trainable, non_trainable, images, targets, teacher, training):
-        logits, non_trainable = self._logits(trainable, non_trainable, images, training)
+    def _loss(
+        self, trainable, non_trainable, images, targets, teacher, training, share
+    ):
+        with drawing_for_whole_batch(self.model, share):
+            logits, updated = self._logits(trainable, non_trainable, images, training)
+        self._averaged[training] = [
+            index
+            for index, (old, new) in enumerate(zip(non_trainable, updated, strict=True))
+            if new is not old and jnp.issubdtype(new.dtype, jnp.floating)
+        ]
         loss = self.training_loss(targets, logits)
         if self.teacher:
             model = self.teacher.model
@@ -150,7 +244,10 @@ class JaxEngine(Engine):
                 training=False,
             )
             loss = self.teacher.loss(loss, logits, outputs)
-        return loss, (logits, non_trainable)
+        if not share.is_whole:
+            # The gradients of all shares add up to those of the mean over the batch.
+            loss = loss * share.weight
+        return loss, (logits, updated)
 
     def _logits(self, trainable, non_trainable, images, training):
         images = images.astype(jnp.float32)[..., None]

@@ -7,11 +7,13 @@ and an installed package choose alike. They hold for the processor that they wer
 on: on another kind the speed of a long training is measured here (`auto_measure`).
 """
 
+import dataclasses
 import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import keras
+import numpy as np
 
 from fmkeras.engines.device import (
     describe_device,
@@ -20,6 +22,7 @@ from fmkeras.engines.device import (
     multiplies_bfloat16,
     processor_name,
 )
+from fmkeras.engines.parallel import Processes
 from fmkeras.recipes.recipe import Recipe
 from fmkeras.training.auto_figures import load_figures
 from fmkeras.training.auto_measure import Way, measured
@@ -82,6 +85,16 @@ def resolve_execution(
         recipe, model_name, precision, train_size, backend, device, figures
     )
     return Execution(precision, compile_step, describe_device(), reason)
+
+
+def execution_of_first(execution: Execution, processes: Processes) -> Execution:
+    """Return what the first of several processes has resolved: it may have measured."""
+    if processes.count == 1:
+        return execution
+    chosen = np.array([execution.precision == "bfloat16", execution.compile])
+    low, compiled = processes.total(chosen * processes.leads).tolist()
+    precision = "bfloat16" if low else "float32"
+    return dataclasses.replace(execution, precision=precision, compile=bool(compiled))
 
 
 def _benchmarked_on(figures: dict, device: str) -> str | None:

@@ -4,8 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from fmkeras import signals
+from fmkeras.engines.parallel import Processes
 from fmkeras.files import write_csv
 from fmkeras.training.per_class import PerClassMetrics
 from fmkeras.training.run_dir import check_run_dir
@@ -29,6 +31,24 @@ class HeedSignals(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         self.mode.defer()
         signals.check()
+
+
+class AgreeOnSignals(keras.callbacks.Callback):
+    """Tells every process of a signal that one of them received.
+
+    It stands before the callbacks that ask for signals: the processes write their
+    checkpoint and stop after the same step.
+    """
+
+    def __init__(self, processes: Processes) -> None:
+        super().__init__()
+        self.processes = processes
+
+    def on_train_batch_end(self, batch, logs=None):
+        number = signals.arrived() or 0
+        total, count = self.processes.total(np.array([number, number > 0]))
+        if count:
+            signals.agree(int(total / count))
 
 
 class RunLog(keras.callbacks.Callback):

@@ -32,12 +32,21 @@ class Checkpoint(keras.callbacks.Callback):
     each epoch, every ten minutes inside one, and when a signal ends the run.
     """
 
-    def __init__(self, engine, log: RunLog, path: Path, keep: str = "best") -> None:
+    def __init__(
+        self,
+        engine,
+        log: RunLog,
+        path: Path,
+        keep: str = "best",
+        writes: bool = True,
+    ) -> None:
+        """Prepare to write; without `writes` another process writes the same."""
         super().__init__()
         self.engine = engine
         self.log = log
         self.path = path
         self.keep = keep
+        self.writes = writes
         self.epochs_done = 0
         self.steps_done = 0
         self.kept_epoch = 0
@@ -95,6 +104,8 @@ class Checkpoint(keras.callbacks.Callback):
         )
 
     def _write(self) -> None:
+        if not self.writes:
+            return
         state = {
             "epochs_done": self.epochs_done,
             "kept_epoch": self.kept_epoch,

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import math
+import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
@@ -14,7 +15,7 @@ from fmkeras import seeds, signals
 from fmkeras.artifacts import keras_file
 from fmkeras.datasets import Dataset
 from fmkeras.datasets.splits import DataSplits, split_dataset
-from fmkeras.engines import create_engine, predict
+from fmkeras.engines import create_engine, parallel, predict
 from fmkeras.engines.device import describe_device, device_kind, num_threads
 from fmkeras.engines.memory import check_batch
 from fmkeras.errors import Diverged, OutOfMemory
@@ -23,7 +24,11 @@ from fmkeras.files import check_room, make_folder, write_json
 from fmkeras.locks import locked
 from fmkeras.provenance import provenance
 from fmkeras.recipes import Recipe
-from fmkeras.training.auto import Execution, resolve_execution
+from fmkeras.training.auto import (
+    Execution,
+    execution_of_first,
+    resolve_execution,
+)
 from fmkeras.training.builders import (
     build_augmentation,
     build_class_weights,
@@ -34,6 +39,7 @@ from fmkeras.training.builders import (
     build_teacher,
 )
 from fmkeras.training.callbacks import (
+    AgreeOnSignals,
     EarlyStopping,
     HeedSignals,
     RunLog,
@@ -138,7 +144,7 @@ def train(
     freeze: str | None = None,
     compact: bool = False,
     log: Iterable[str] = (),
-) -> RunResult:
+) -> RunResult | None:
     """Train a network, choose the best epoch, evaluate the test set once, and save.
 
     Args:
@@ -167,8 +173,12 @@ def train(
 
     Raises `UserError` for settings that do not work, before any training, and
     `TrainingInterrupted`, a `KeyboardInterrupt`, where Ctrl-C ended it.
+
+    Of several processes that train together only the first evaluates, writes files and
+    returns a result; the others return None.
     """
-    if out is not None:
+    processes = parallel.current()
+    if out is not None and processes.leads:
         make_folder(out)
     if resume is None:
         folder = new_run_dir(runs, Path(model_name).stem, keras.backend.backend(), seed)
@@ -181,7 +191,9 @@ def train(
         execution = resolve_execution(recipe, model_name, images, measure=True)
     with contextlib.ExitStack() as stack:
         stack.enter_context(told_of_room(folder, folder / CHECKPOINT))
-        trackers = stack.enter_context(opened_trackers(log, folder))
+        trackers = stack.enter_context(
+            opened_trackers(log if processes.leads else (), folder)
+        )
         fitted = fit(
             model_name,
             recipe,
@@ -195,6 +207,9 @@ def train(
             init_from=init_from,
             freeze=freeze,
         )
+        processes.leave()
+        if not processes.leads:
+            return None
         stack.enter_context(naming_the_run(folder, len(fitted.history)))
         test = fitted.split.test
         with signals.at_once(lambda: resume_text(folder)):
@@ -261,12 +276,14 @@ def fit(
     does, and `UserError` for settings that are not those the run in `folder` began
     with.
     """
+    processes = parallel.current()
     folder, model_options = Path(folder), model_options or {}
     split = split_dataset(dataset, seed, recipe.data_split)
     count = len(split.train)
     if execution is None:
         execution = begun_execution(folder, recipe)
     execution = execution or resolve_execution(recipe, model_name, count)
+    execution = execution_of_first(execution, processes)
     model = build_network(
         model_name,
         recipe,
@@ -287,6 +304,7 @@ def fit(
         gradient_rules=build_gradient_rules(recipe),
         teacher=build_teacher(recipe, execution.precision),
         class_weights=build_class_weights(recipe, split.train.labels),
+        processes=processes,
     )
     config = {
         "model": model_name,
@@ -311,22 +329,28 @@ def fit(
     environment = {
         "threads": num_threads(),
         "device": execution.device,
+        "devices": processes.count,
         "versions": facts["versions"],
         "commit": facts["commit"],
     }
     size = 4 * sum(math.prod(v.shape) for group in engine._variables() for v in group)
     if device_kind() == "cpu":
-        check_batch(model, min(recipe.batch_size, count), execution.precision)
+        largest = processes.share(min(recipe.batch_size, count))
+        check_batch(model, largest.stop - largest.start, execution.precision)
     # Two checkpoints and the next one, each with the weights it keeps, and the model.
     check_room(make_folder(folder.parent), 5 * size + SPARE_BYTES)
     with contextlib.ExitStack() as stack:
+        kept = folder / CHECKPOINT
+        if not processes.leads:
+            # Of what the others write nothing is kept.
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         stack.enter_context(locked(folder, "training"))
         ensure_run_dir(folder, config, environment, arguments)
         per_class = PerClassMetrics(
             dataset.class_names, folder / "per_class.csv", metric=engine.confusion
         )
         log = RunLog(folder, per_class)
-        checkpoint = Checkpoint(engine, log, folder / CHECKPOINT, recipe.keep)
+        checkpoint = Checkpoint(engine, log, kept, recipe.keep, processes.leads)
         if checkpoint.exists():
             checkpoint.restore()
         bar = ProgressBar(count, recipe.batch_size)
@@ -338,6 +362,8 @@ def fit(
         board = TensorBoardLog(folder, hyperparameters, per_class)
         stack.callback(board.close)
         try:
+            if processes.count > 1:
+                stack.enter_context(signals.agreeing())
             with signals.at_once(lambda: interrupt_message(checkpoint)) as mode:
                 test_log = [TestLog(engine, split.test)]
                 own = [log, per_class, checkpoint, board, bar]
@@ -348,6 +374,8 @@ def fit(
                     if stopping.is_over():
                         # It was interrupted after its last epoch.
                         epochs = checkpoint.epochs_done
+                if processes.count > 1:
+                    own.insert(0, AgreeOnSignals(processes))
                 engine.fit(
                     split.train,
                     split.validation,

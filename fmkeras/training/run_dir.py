@@ -183,7 +183,9 @@ def ensure_run_dir(
             f"{_listed(changed, 0)}: start a new run for others. "
             f"Received: {_listed(changed, 1)}"
         )
-    changed = different_fields(before, environment) if isinstance(before, dict) else {}
+    changed = {}
+    if isinstance(before, dict):
+        changed = different_fields({"devices": 1, **before}, environment)
     if changed:
         print(
             f"The run began with {_listed(changed, 0)}, and goes on with "

@@ -58,7 +58,8 @@ NOT_HERE = {
     "make venv": "installs for minutes",
     "make audit-deps": "asks a service on the network",
     "fmkeras audit": "tests/cli/test_evaluate_cli.py",
-    "fmkeras benchmark": "minutes; tests/benchmark/test_speed.py runs small ones",
+    "fmkeras benchmark": "minutes; tests/benchmark/test_speed.py runs small ones, "
+    "test_devices.py those of --scaling",
     "fmkeras benchmark-fit": "minutes; tests/benchmark/test_fit.py runs a small one",
     "fmkeras finetune": "minutes; tests/experiments/test_finetune.py",
     "fmkeras publish": "tests/export/test_publish.py",

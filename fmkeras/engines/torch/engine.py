@@ -2,7 +2,7 @@
 
 import itertools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 
@@ -14,6 +14,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from fmkeras.datasets.splits import Subset
 from fmkeras.engines.engine import Engine, one_hot_labels
+from fmkeras.engines.parallel.share import Share
 from fmkeras.engines.structure import class_scores, pack_images
 from fmkeras.engines.torch.adam import fuse_adam
 from fmkeras.engines.torch.cuda_graph import RecordedStep
@@ -23,6 +24,7 @@ from fmkeras.engines.torch.layout import to_output_first
 from fmkeras.engines.torch.loss import lower_loss
 from fmkeras.engines.torch.sampling import sample_images
 from fmkeras.engines.torch.simplify import simplify
+from fmkeras.engines.torch.summed import SummedUpdate
 from fmkeras.errors import UserError
 
 _log = logging.getLogger(__name__)
@@ -52,6 +54,7 @@ class TorchEngine(Engine):
         self._loss = lower_loss(self.loss)
         self._training_loss = lower_loss(self.loss, self._class_weights())
         self._fused = None
+        self._summed = SummedUpdate(self)
         if self.optimizer is not None:
             self._fused = fuse_adam(self.optimizer, self.l2)
             for variable in self.model.trainable_variables + self.optimizer.variables:
@@ -69,8 +72,7 @@ class TorchEngine(Engine):
     def _train_steps(self, data, batches, params):
         params = torch.from_numpy(params).to(data.images.device)
         kind = "frozen" if self.frozen else "train"
-        step = partial(self._train_step, training=not self.frozen)
-        return self._run(step, kind, data, batches, params)
+        return self._run(self._train_step, kind, data, batches, params)
 
     def _gradients_of(self, data, indices, params):
         chosen = torch.from_numpy(indices).to(data.images.device)
@@ -78,8 +80,9 @@ class TorchEngine(Engine):
         batch.append(torch.from_numpy(params).to(data.images.device))
         trainable, non_trainable, _, teacher = self._state()
         with torch.enable_grad():
+            share = Share.whole(len(indices))
             return self._gradients(
-                trainable, non_trainable, teacher, batch, not self.frozen
+                trainable, non_trainable, teacher, batch, not self.frozen, share
             )[0]
 
     def _evaluate_steps(self, data, batches):
@@ -133,16 +136,24 @@ class TorchEngine(Engine):
         return torch.default_generator
 
     def _run(self, step, kind, data, batches, *further):
+        trains = kind != "evaluate"
+        share = self.processes.share(batches.shape[1])
+        own = batches[:, share.rows]
+        if not (trains and self.augmentation.mixes):
+            # An image is mixed with another, which another process may have.
+            batches, further = own, [values[:, share.rows] for values in further]
         indices = torch.from_numpy(batches).to(data.images.device)
         losses = torch.zeros(len(indices), device=indices.device)
-        predicted = torch.zeros(indices.shape, dtype=torch.int64, device=indices.device)
+        predicted = torch.zeros(own.shape, dtype=torch.int64, device=indices.device)
+        step = partial(step, share=share)
+        if kind == "frozen":
+            step = partial(step, training=False)
         with torch.no_grad():
-            trains = kind != "evaluate"
             state = self._state() if trains else self._state()[:2]
             flat = [tensor for group in state for tensor in group]
             updates = itertools.repeat(None)
-            if trains and self._fused:
-                updates = self._fused.updates(len(indices))
+            if trains:
+                updates = self._updates(state, len(indices))
             # Views of one value a step, which the graph writes its results into.
             results = zip(losses, predicted, strict=True)
             for chosen, outputs, update, *more in zip(
@@ -150,13 +161,33 @@ class TorchEngine(Engine):
             ):
                 batch = [x.index_select(0, chosen) for x in (data.images, data.one_hot)]
                 batch += more
-                graph = self._graph((kind, len(chosen)), step, *state, batch, outputs)
+                graph = self._graph((kind, share), step, *state, batch, outputs)
                 gradients = graph(*flat, *batch, *outputs)
                 if update:
                     update(gradients)
         confusion = np.zeros((self.num_classes, self.num_classes), np.int64)
-        np.add.at(confusion, (data.labels[batches], predicted.cpu().numpy()), 1)
-        return losses.cpu().numpy(), confusion
+        if share.weight:
+            np.add.at(confusion, (data.labels[own], predicted.cpu().numpy()), 1)
+        return self._sum_figures(losses.cpu().numpy(), confusion)
+
+    def _updates(self, state, count: int) -> Iterable[Callable | None]:
+        """Return what makes the update of each of `count` steps from their results.
+
+        None where a step's graph makes it itself.
+        """
+        if self.processes.count > 1:
+            return self._summed.updates(state, count)
+        return self.fused_updates(count)
+
+    def fused_updates(self, count: int) -> list[Callable | None]:
+        """Return the fused update of each of the next `count` steps, or None."""
+        return self._fused.updates(count) if self._fused else [None] * count
+
+    def apply_gradients(self, trainable, slots, gradients) -> None:
+        """Make the optimizer's update, as a graph of its own."""
+        groups = trainable, slots, gradients
+        graph = self._graph(("update", None), self._update_step, *groups)
+        graph(*trainable, *slots, *gradients)
 
     def _graph(self, key: tuple, step: Callable, *groups) -> Callable:
         """Return the graph of `step`, traced at the first call with this `key`.
@@ -166,10 +197,13 @@ class TorchEngine(Engine):
         if key not in self._graphs:
             run = None
             # Compiling another graph for the last, short batch takes too long.
-            if self.compile_step and key == ("train", self.batch_size):
+            if self.compile_step and key[0] == "train" and self._is_full(key[1]):
                 run = self._compile(step, groups)
             self._graphs[key] = run or trace_step(step, groups).forward
         return self._graphs[key]
+
+    def _is_full(self, share: Share) -> bool:
+        return share.count == self.batch_size
 
     def _compile(self, step: Callable, groups) -> Callable | None:
         """Compile the step, and on a GPU record it; return None where that fails."""
@@ -193,19 +227,35 @@ class TorchEngine(Engine):
         return [[v.value.detach() for v in group] for group in groups]
 
     def _train_step(
-        self, trainable, non_trainable, slots, teacher, batch, outputs, training=True
+        self,
+        trainable,
+        non_trainable,
+        slots,
+        teacher,
+        batch,
+        outputs,
+        share=None,
+        training=True,
     ):
+        share = share or Share.whole(len(batch[0]))
         loss_sum, predicted = outputs
         gradients, loss, logits, updated = self._gradients(
-            trainable, non_trainable, teacher, batch, training
+            trainable, non_trainable, teacher, batch, training, share
         )
         with torch.no_grad():
             gradients = self.gradient_rules.apply(gradients, self.model)
-            write_values(non_trainable, updated)
-            loss_sum.copy_(loss.detach() * len(batch[0]))
+            loss_sum.copy_(loss.detach() * share.count)
             predicted.copy_(logits.detach().argmax(-1))
+            if self.processes.count > 1:
+                return self._summed.pack(gradients, non_trainable, updated, share)
+            write_values(non_trainable, updated)
             if self._fused:
                 return gradients
+            self._update_step(trainable, slots, gradients)
+        return ()
+
+    def _update_step(self, trainable, slots, gradients):
+        with torch.no_grad():
             if self.l2:
                 gradients = torch._foreach_add(gradients, trainable, alpha=self.l2)
             new_trainable, new_slots = self.optimizer.stateless_apply(
@@ -215,16 +265,21 @@ class TorchEngine(Engine):
             write_values(slots, new_slots)
         return ()
 
-    def _gradients(self, trainable, non_trainable, teacher, batch, training):
-        """Return gradients, loss, logits and new non-trainable values of a batch."""
+    def _gradients(self, trainable, non_trainable, teacher, batch, training, share):
+        """Return gradients, loss, logits and new non-trainable values of a share."""
         images, targets, params = batch
         leaves = [t.detach().requires_grad_(True) for t in trainable]
         changed, targets = self.augmented(images, targets, params)
-        logits, updated = self._logits(leaves, non_trainable, changed, training)
+        if len(changed) > share.stop - share.start:
+            changed, targets = changed[share.rows], targets[share.rows]
+        logits, updated = self._logits(leaves, non_trainable, changed, training, share)
         loss = self._training_loss(targets, logits)
         if self.teacher:
             teacher_outputs = self._teacher_outputs(teacher, changed)
             loss = self.teacher.loss(loss, logits, teacher_outputs)
+        if not share.is_whole:
+            # The gradients of all shares add up to those of the mean over the batch.
+            loss = loss * share.weight
         return torch.autograd.grad(loss, leaves), loss, logits, updated
 
     def _teacher_outputs(self, values, images):
@@ -233,12 +288,13 @@ class TorchEngine(Engine):
         with torch.no_grad(), keras.StatelessScope(list(mapping)):
             return FusionPlan(self.teacher.model, training=False)(images)
 
-    def _evaluate_step(self, trainable, non_trainable, batch, outputs):
+    def _evaluate_step(self, trainable, non_trainable, batch, outputs, share):
         images, targets = batch
         loss_sum, predicted = outputs
         with torch.no_grad():
             logits, _ = self._logits(trainable, non_trainable, images, training=False)
-            loss_sum.copy_(self._loss(targets, logits) * len(images))
+            images_in_all = share.weight * share.count
+            loss_sum.copy_(self._loss(targets, logits) * images_in_all)
             predicted.copy_(logits.argmax(-1))
         return ()
 
@@ -246,15 +302,16 @@ class TorchEngine(Engine):
         with torch.no_grad():
             return self._logits(trainable, non_trainable, batch[0], training=False)[0]
 
-    def _logits(self, trainable, non_trainable, images, training):
+    def _logits(self, trainable, non_trainable, images, training, share=None):
         images = images.to(torch.float32).unsqueeze(-1)
         variables = self._variables()
         mapping = [
             *zip(variables[0], trainable, strict=True),
             *zip(variables[1], non_trainable, strict=True),
         ]
+        share = None if share is None or share.is_whole else share
         with keras.StatelessScope(mapping) as scope:
-            outputs = FusionPlan(self.model, training, self._fusible)(images)
+            outputs = FusionPlan(self.model, training, self._fusible, share)(images)
         logits = class_scores(self.model, outputs)
         non_trainable = [scope.get_current_value(v) for v in variables[1]]
         return logits.to(torch.float32), non_trainable

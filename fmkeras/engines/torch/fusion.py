@@ -14,6 +14,7 @@ import keras
 import torch
 from keras import activations, layers
 
+from fmkeras.engines.parallel.share import Share
 from fmkeras.engines.torch.layers import (
     Mode,
     activation,
@@ -68,16 +69,21 @@ class FusionPlan:
     """
 
     def __init__(
-        self, model: keras.Model, training: bool, fusible: bool = False
+        self,
+        model: keras.Model,
+        training: bool,
+        fusible: bool = False,
+        share: Share | None = None,
     ) -> None:
         """Plan a model's forward pass.
 
         Args:
             training: with batch statistics and dropout.
             fusible: in operations that Inductor fuses on a CPU; in training only.
+            share: the rows of the batch that are computed; None for all.
         """
         self.model = model
-        self.mode = Mode(training, training and fusible)
+        self.mode = Mode(training, training and fusible, share)
         self.lowered: dict[keras.Operation, LoweredLayer | FusionPlan] = {}
         self.by_keras: list[keras.Operation] = []
         functional = functional_graph(model)

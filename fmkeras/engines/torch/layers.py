@@ -16,6 +16,7 @@ import torch
 from keras import activations, layers
 from torch.nn import functional
 
+from fmkeras.engines.parallel.share import Share
 from fmkeras.engines.torch import pooling
 from fmkeras.engines.torch.batch_norm import NARROW, BatchNorm
 from fmkeras.engines.torch.depthwise import depthwise_conv2d, pad_same
@@ -28,11 +29,13 @@ class Mode(NamedTuple):
     """How a forward pass runs.
 
     training: with the batch's statistics and dropout. fusible: in operations that
-    Inductor fuses with those around them; for training on a CPU alone.
+    Inductor fuses with those around them; for training on a CPU alone. share: the rows
+    of the batch that are given, where another device computes others.
     """
 
     training: bool
     fusible: bool = False
+    share: Share | None = None
 
 
 _ACTIVATIONS = {
@@ -166,7 +169,11 @@ def _dropout(layer, x, mode):
     if layer.noise_shape is not None:
         sizes = zip(layer.noise_shape, x.shape, strict=True)
         like = x.new_empty([size if given is None else given for given, size in sizes])
-    return x * mask(like, layer.rate)
+    if mode.share is None or len(like) != len(x):
+        return x * mask(like, layer.rate)
+    # An image has the same mask however many devices there are.
+    like = x.new_empty([mode.share.count, *like.shape[1:]])
+    return x * mask(like, layer.rate)[mode.share.rows]
 
 
 def _relu(layer, x, mode):

@@ -18,6 +18,7 @@ from fmkeras.records import (
     PARITY,
     RECORDS,
     SAVED_MODELS,
+    devices_record,
     fit_record,
     read_records,
     search_record,
@@ -25,6 +26,7 @@ from fmkeras.records import (
     summarise,
 )
 from fmkeras.report.tables.audit import audit_table
+from fmkeras.report.tables.devices import computed_table, devices_table, links_table
 from fmkeras.report.tables.exports import exports_table
 from fmkeras.report.tables.finetune import finetune_table
 from fmkeras.report.tables.fit import fit_table
@@ -253,6 +255,19 @@ def fit_speed_table(root: Path, argument: str) -> str:
     return fit_table(json.loads(path.read_text(encoding="utf-8")))
 
 
+def scale_table(root: Path, argument: str) -> str:
+    """One process beside two, measured; published links; what follows from these.
+
+    The argument is a device, such as cpu, or links, or computed.
+    """
+    if argument in ("links", "computed"):
+        return {"links": links_table, "computed": computed_table}[argument]()
+    path = root / devices_record(argument)
+    if not path.exists():
+        return f"Not measured on a {argument.upper()} yet: `make benchmark SCALING=1`."
+    return devices_table(json.loads(path.read_text(encoding="utf-8")))
+
+
 def _both_ratios(record: dict) -> str:
     parts = (("Training", "train"), ("Inference", "predict"))
     return "\n\n".join(
@@ -313,6 +328,7 @@ _TABLES: dict[str, Callable[[Path, str], str]] = {
     "search": search_table,
     "speedruns": lambda root, argument: speedrun_table(root),
     "fit": fit_speed_table,
+    "scale": scale_table,
     "speed": speed_table,
     "pages": pages_table,
     "targets": targets_table,
