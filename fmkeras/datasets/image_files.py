@@ -22,6 +22,10 @@ DARK, WHITE = 20, 250
 # than this, of 255, and than this share of the largest difference.
 LEAST_DIFFERENCE = 20
 LEAST_SHARE = 0.12
+# A garment that differs less from its background, of 255, is faint; a part at least so
+# large beside the largest is an object of its own.
+LOW_CONTRAST = 60
+OBJECT_SHARE = 0.3
 # Above this mean a garment would be lost on white.
 PALE = 200
 # Rec. 601, as Pillow and ImageMagick make a picture grey.
@@ -36,11 +40,13 @@ class Picture:
         path: the file.
         pixels: uint8 (28, 28), 0 is the background, as in the data set.
         notes: what was done: inverted, composited on a background, and so on.
+        doubts: why what a model says of it may be wrong: low contrast, several objects.
     """
 
     path: Path
     pixels: np.ndarray
     notes: tuple[str, ...]
+    doubts: tuple[str, ...] = ()
 
 
 def read_picture(path: str | os.PathLike) -> Picture:
@@ -71,7 +77,33 @@ def read_picture(path: str | os.PathLike) -> Picture:
     intensity, note = _intensity(colours, background, distance, garment)
     notes.append(note)
     image = _shrunk(_trimmed(np.where(garment, intensity, 0), garment))
-    return Picture(path, _centred(image), tuple(notes))
+    doubts = _doubts(distance, garment)
+    return Picture(path, _centred(image), tuple(notes), doubts)
+
+
+def _doubts(distance: np.ndarray, garment: np.ndarray) -> tuple[str, ...]:
+    doubts = []
+    if distance.max() < LOW_CONTRAST:
+        doubts.append("low contrast")
+    if count_objects(garment) > 1:
+        doubts.append("several objects")
+    return tuple(doubts)
+
+
+def count_objects(garment: np.ndarray) -> int:
+    """Return how many separate objects a mask (h, w) shows.
+
+    Parts far smaller than the largest, such as a heel or a strap, count for nothing,
+    nor do gaps of a hundredth of the picture.
+    """
+    from scipy import ndimage
+
+    height, width = garment.shape
+    step = max(max(height, width) // 200, 1)
+    mask = ndimage.binary_dilation(garment[::step, ::step], iterations=1)
+    parts, count = ndimage.label(mask, structure=np.ones((3, 3)))
+    sizes = np.bincount(parts.ravel())[1:]
+    return int((sizes > OBJECT_SHARE * sizes.max()).sum()) if count else 0
 
 
 def _is_prepared(colours: np.ndarray, opacity: np.ndarray) -> bool:

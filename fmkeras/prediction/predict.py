@@ -15,18 +15,24 @@ from fmkeras.evaluation.evaluate import as_probabilities
 from fmkeras.evaluation.html import html_table
 from fmkeras.files import printable, replacing
 from fmkeras.labels import CLASS_NAMES
+from fmkeras.prediction.typical import are_far
 
 SHOWN = 3
+FAR = "unlike the training images"
 _PICTURES = (*SUFFIXES, *UNREAD_SUFFIXES)
 
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """A picture and the probability of each class, float64 (classes,)."""
+    """A picture and the probability of each class, float64 (classes,).
+
+    `doubts` are reasons why they may be wrong, however high.
+    """
 
     picture: Picture
     probabilities: np.ndarray
     class_names: tuple[str, ...] = CLASS_NAMES
+    doubts: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -38,7 +44,10 @@ class Prediction:
         order = np.argsort(-self.probabilities, kind="stable")[:SHOWN]
         classes = [f"{self.class_names[i]} {self.probabilities[i]:.1%}" for i in order]
         notes = ", ".join(self.picture.notes)
-        return f"{printable(self.picture.path)}: {', '.join(classes)} ({notes})"
+        text = f"{printable(self.picture.path)}: {', '.join(classes)} ({notes})"
+        if self.doubts:
+            text += f"; doubtful: {', '.join(self.doubts)}"
+        return text
 
 
 class Predictions(list):
@@ -55,8 +64,10 @@ class Predictions(list):
             order = np.argsort(-one.probabilities, kind="stable")[:SHOWN]
             shown = [f"{one.class_names[i]} {one.probabilities[i]:.1%}" for i in order]
             path = one.picture.path
-            rows.append((path, *shown, ", ".join(one.picture.notes)))
-        return html_table(("file", "likeliest", "then", "then", "notes"), rows)
+            notes, doubts = ", ".join(one.picture.notes), ", ".join(one.doubts)
+            rows.append((path, *shown, notes, doubts))
+        heads = ("file", "likeliest", "then", "then", "notes", "doubts")
+        return html_table(heads, rows)
 
 
 def find_pictures(paths: Iterable[str | os.PathLike]) -> list[Path]:
@@ -96,8 +107,14 @@ def predict_pictures(
     outputs = np.asarray(predict(model, images), np.float64)
     probabilities = as_probabilities(outputs)
     names = tuple(class_names)
+    doubts = [picture.doubts for picture in pictures]
+    if names == CLASS_NAMES:
+        # Of other classes there is nothing to be far from.
+        far = are_far(images)
+        doubts = [(*d, *((FAR,) * int(f))) for d, f in zip(doubts, far, strict=True)]
     return [
-        Prediction(*pair, names) for pair in zip(pictures, probabilities, strict=True)
+        Prediction(picture, shares, names, doubt)
+        for picture, shares, doubt in zip(pictures, probabilities, doubts, strict=True)
     ]
 
 
@@ -134,13 +151,14 @@ def write_predictions(
         open(temporary, "w", newline="", encoding="utf-8", errors="replace") as file,
     ):
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["file", "class", "probability", *names, "notes"])
+        writer.writerow(["file", "class", "probability", *names, "notes", "doubts"])
         for prediction in predictions:
             shares = prediction.probabilities
             cells = [f"{share:.6f}" for share in (shares.max(), *shares)]
             notes = "; ".join(prediction.picture.notes)
             path = prediction.picture.path
-            writer.writerow([path, prediction.label, *cells, notes])
+            doubts = "; ".join(prediction.doubts)
+            writer.writerow([path, prediction.label, *cells, notes, doubts])
 
 
 def read_all(

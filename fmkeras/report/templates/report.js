@@ -34,6 +34,20 @@ function sortRows(body, column, sign) {
   body.append(...rows);
 }
 
+// What is wider than the page: a line above says that it scrolls.
+for (const box of document.querySelectorAll(".scroll, .wide")) {
+  const hint = document.createElement("p");
+  hint.className = "hint";
+  hint.textContent = "Scroll sideways for the rest \u2192";
+  hint.hidden = true;
+  box.before(hint);
+  const check = () => {
+    hint.hidden = box.scrollWidth <= box.clientWidth + 1;
+  };
+  new ResizeObserver(check).observe(box);
+  check();
+}
+
 // The confusion matrix: counts or shares, and the pictures of a cell.
 const cells = document.getElementById("cells");
 if (cells) {
