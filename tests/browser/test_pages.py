@@ -65,6 +65,15 @@ def show(site, browser):
     return open_page
 
 
+def test_what_scrolls_says_so(show):
+    script = """return [...document.querySelectorAll(".scroll, .wide")].map(
+        (box) => [box.scrollWidth > box.clientWidth + 1,
+                  !box.previousElementSibling.hidden])"""
+    narrow = show("index", 390).execute_script(script)
+    assert narrow and all(wider == said for wider, said in narrow)
+    assert any(said for _, said in narrow)
+
+
 def all_of(browser, selector):
     from selenium.webdriver.common.by import By
 
