@@ -114,13 +114,17 @@ def comparison_text(comparison: Comparison, seeds: list[dict]) -> str:
         shares = "  ".join(f"{v:>{max(len(n), 5)}.3f}" for n, v in cells)
         lines.append(f"  {name:<{width}}  {shares}")
     lines += ["", "Recall, class by class: the first minus the second"]
+    heads = [
+        f"{Path(pair.first).stem} - {Path(pair.second).stem}"
+        for pair in comparison.pairs
+    ]
     classes = comparison.pairs[0].class_names
-    lines += [f"  {'':<{2 * width + 3}}  " + "  ".join(f"{n:>6}" for n in classes)]
-    for pair in comparison.pairs:
-        both = f"{Path(pair.first).stem} - {Path(pair.second).stem}"
-        recalls = zip(classes, pair.recalls, strict=True)
-        cells = "  ".join(f"{value:>+{max(len(n), 6)}.3f}" for n, value in recalls)
-        lines.append(f"  {both:<{2 * width + 3}}  {cells}")
+    width = max(map(len, classes))
+    lines.append(f"  {'':<{width}}  " + "  ".join(f"{head:>6}" for head in heads))
+    for number, name in enumerate(classes):
+        pairs = zip(heads, comparison.pairs, strict=True)
+        cells = (f"{p.recalls[number]:>+{max(len(h), 6)}.3f}" for h, p in pairs)
+        lines.append(f"  {name:<{width}}  " + "  ".join(cells))
     return "\n".join(lines) + "\n"
 
 

@@ -86,7 +86,7 @@ def test_several_models(words, capsys):
         assert content["model"] == "seed0-garments"
         return
     assert [one["model"] for one in content] == ["seed0-garments", "seed1-garments"]
-    assert "95 % interval      loss" in output and "other" not in output
+    assert "95 % interval     loss" in output and "other" not in output
 
 
 def test_a_file_without_a_card_has_no_temperature(capsys):

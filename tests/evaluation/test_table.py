@@ -50,8 +50,12 @@ def test_a_comparison_cuts_no_heading():
     assert table[0].split() == names and "a_long_name" in names
     assert len({len(line) for line in table}) == 1
     start = lines.index("Recall, class by class: the first minus the second")
-    table = lines[start + 1 : start + 5]
-    assert table[0].split() == " ".join(CLASS_NAMES).split()
+    table = lines[start + 1 : start + 12]
+    pairs = [f"{pair.first} - {pair.second}" for pair in found.pairs]
+    assert table[0].split("  ")[-3:] == [
+        pair.replace("saved_models/", "").replace(".keras", "") for pair in pairs
+    ]
+    assert [line[2:13].strip() for line in table[1:]] == list(CLASS_NAMES)
     assert len({len(line) for line in table}) == 1
     rows = comparison_rows(found)
     assert [(row["first"], row["second"]) for row in rows] == (
