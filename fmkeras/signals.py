@@ -137,6 +137,16 @@ def handled(program: bool = False) -> Iterator[None]:
         _state.modes.clear()
 
 
+def take_back() -> None:
+    """Heed the signals again that a library has set a handler of its own for.
+
+    TensorFlow's cluster takes SIGTERM for a notice that the machine is about to go.
+    """
+    for number in SIGNALS:
+        if signal.getsignal(number) is _heed:
+            signal.signal(number, _heed)
+
+
 @contextlib.contextmanager
 def at_once(say: Callable[[], str] = str) -> Iterator[Mode]:
     """Let a signal end the process at once: for imports and compilation.

@@ -43,9 +43,12 @@ class TensorflowProcesses(Processes):
 
     def total(self, values):
         values = np.asarray(values, np.float64)
-        flat = tf.constant(values.ravel())
+        # Of few lengths, since each is a graph of its own.
+        padded = np.zeros(max(256, 1 << (values.size - 1).bit_length()))
+        padded[: values.size] = values.ravel()
         with _peers():
-            return self._total(flat).numpy().reshape(values.shape)
+            total = self._total(tf.constant(padded)).numpy()
+        return total[: values.size].reshape(values.shape)
 
     @tf.autograph.experimental.do_not_convert
     def sum(self, values: tf.Tensor) -> tf.Tensor:
