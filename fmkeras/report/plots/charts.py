@@ -117,7 +117,7 @@ def scatter_figure(
 ):
     """Return accuracy, with 95 % intervals, against another figure of each model."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.ticker import FuncFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator
 
     figure = new_figure(7, 4.4)
     axes = figure.add_subplot()
@@ -127,6 +127,9 @@ def scatter_figure(
         values, heights, yerr=spread, fmt="o", color="black", capsize=3, elinewidth=0.8
     )
     axes.set_xscale("log")
+    if max(values) < 100 * min(values):
+        # Powers of ten alone might leave the axis without a number.
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.xaxis.set_minor_formatter("")
     axes.set_xlabel(label)
