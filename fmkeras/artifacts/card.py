@@ -51,9 +51,10 @@ CARD = TRAINING | {
     "classes?": [str],
     "input?": str,
     "output?": str,
-    "file?": str,
+    # None where the file is too large to be kept.
+    "file?": _TEXT_OR_NONE,
     "bytes?": int,
-    "sha256?": str,
+    "sha256?": _TEXT_OR_NONE,
 }
 
 

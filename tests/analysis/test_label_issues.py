@@ -58,8 +58,13 @@ def test_wrong_labels_are_found(result):
         and "1 exact duplicates, 1 near duplicates" in text
     )
     weak = {"count": 10, "accuracy": 0.79, "suspects": []}
-    content["parts"] = {"train": weak, "test": weak | {"accuracy": 0.8}}
-    assert audit_text(content).count("Under 80 %, the models err more often") == 1
+    parts = {"train": weak, "test": weak | {"accuracy": 0.8}}
+    assert (
+        audit_text(content | {"parts": parts}).count(
+            "Under 80 %, the models err more often"
+        )
+        == 1
+    )
 
 
 def test_no_image_is_judged_by_a_model_that_saw_it(dataset, monkeypatch, tmp_path):
@@ -68,7 +73,7 @@ def test_no_image_is_judged_by_a_model_that_saw_it(dataset, monkeypatch, tmp_pat
     class FitResult:
         model = "model"
 
-    def fit(name, recipe, part, folder, seed):
+    def fit(name, recipe, part, folder, seed, callbacks=()):
         assert recipe.data_split == "full" and recipe.keep == "last"
         trained.append({image.tobytes() for image in part.x_train})
         return FitResult

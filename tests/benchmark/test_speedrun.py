@@ -14,6 +14,7 @@ from fmkeras.datasets.augmentation import Augmentation
 from fmkeras.datasets.splits import Subset
 from fmkeras.errors import UserError
 from fmkeras.evaluation.views import VIEWS, seen
+from fmkeras.keras_internals import learning_rate_setting
 from fmkeras.optimizers.learning_rates import schedule_function
 from fmkeras.recipes import Recipe
 from fmkeras.report.tables.speedruns import speedrun_table
@@ -94,7 +95,7 @@ def test_the_plain_script_has_the_rates_of_the_recipe(schedule):
     from fmkeras.benchmark.speedrun.plain import rate_at
 
     recipe = RECIPE.replace(schedule=schedule)
-    rates = schedule_function(build_optimizer(recipe, 7)._learning_rate)
+    rates = schedule_function(learning_rate_setting(build_optimizer(recipe, 7)))
     for step in range(14):
         assert rate_at(recipe, step, 7) == pytest.approx(rates(step), rel=1e-6)
 

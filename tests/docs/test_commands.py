@@ -61,6 +61,7 @@ NOT_HERE = {
     "fmkeras benchmark": "minutes; tests/benchmark/test_speed.py runs small ones, "
     "test_devices.py those of --scaling",
     "fmkeras benchmark-fit": "minutes; tests/benchmark/test_fit.py runs a small one",
+    "fmkeras tune": "the tuner's search, which is run above",
     "fmkeras finetune": "minutes; tests/experiments/test_finetune.py",
     "fmkeras publish": "tests/export/test_publish.py",
     "fmkeras export": "minutes; tests/export/test_export.py runs a small model",

@@ -71,7 +71,7 @@ def _checkpoint_is_whole(path: Path) -> bool:
             state, arrays = read_checkpoint(candidate)
         except DamagedCheckpoint:
             continue
-        return (arrays["values"] == state["number"]).all()
+        return (arrays["values"] == state["epochs_done"]).all()
     return False
 
 
@@ -90,7 +90,9 @@ def _save_for_ever(kind: str, path: Path) -> None:
                 card.write_text(json.dumps({"sha256": digest, "number": number}))
         else:
             values = np.full(BYTES // 8, float(number))
-            write_checkpoint(path, {"number": number}, {"values": values})
+            state = {"epochs_done": number, "kept_epoch": 0}
+            state |= {"history": [], "per_class": []}
+            write_checkpoint(path, state, {"values": values})
         if number == 0:
             print("saved", flush=True)
 

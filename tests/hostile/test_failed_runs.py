@@ -82,7 +82,7 @@ def test_the_command_exits_with_3(capsys):
     ]
     assert main(words) == 3
     error = capsys.readouterr().err
-    assert re.search(r"^fmkeras: The loss is no longer finite", error, re.M)
+    assert re.search(r"(^|\r)fmkeras: The loss is no longer finite", error, re.M)
     assert "gradient norm" in error
 
 

@@ -129,12 +129,13 @@ def png(width, height, mode="L"):
 
 
 READ_LARGE = """
-import resource, sys
+import re, sys
 from pathlib import Path
 from fmkeras.datasets.image_files import read_grey
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 image = read_grey(sys.argv[1])
-print(image.size, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+# Not ru_maxrss, which begins with what the process that started this one has.
+peak = re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]
+print(image.size, int(peak) // 1024)
 """
 
 

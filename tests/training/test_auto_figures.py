@@ -28,7 +28,17 @@ def test_a_stale_file_is_made_anew(tmp_path):
     (tmp_path / "benchmark-cpu.json").write_text(json.dumps(record))
     study = tmp_path / "default"
     study.mkdir()
-    run = {"model": "mlp", "precision": "float32", "test": {"accuracy": 0.9}}
+    run = {
+        "model": "mlp",
+        "recipe": {"name": "default", "epochs": 20},
+        "backend": "jax",
+        "precision": "float32",
+        "seed": 0,
+        "dataset": {"name": "fashion-mnist"},
+        "device": "CPU",
+        "commit": None,
+        "test": {"accuracy": 0.9},
+    }
     (study / "mlp-jax-seed0.json").write_text(json.dumps(run))
     path = tmp_path / "figures.json"
     assert update_figures(tmp_path, path, write=False) and not path.exists()

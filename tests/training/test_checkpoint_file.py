@@ -11,18 +11,22 @@ from fmkeras.training.checkpoint_file import (
 ARRAYS = {"a": np.arange(300, dtype=np.float32), "b": np.eye(3)}
 
 
+def state_of(epoch):
+    return {"epochs_done": epoch, "kept_epoch": 1, "history": [], "per_class": []}
+
+
 @pytest.fixture
 def path(tmp_path):
     path = tmp_path / "checkpoint.npz"
-    write_checkpoint(path, {"epochs_done": 1}, ARRAYS)
+    write_checkpoint(path, state_of(1), ARRAYS)
     return path
 
 
 def test_a_checkpoint_comes_back_and_the_one_before_stays(path):
-    write_checkpoint(path, {"epochs_done": 2}, ARRAYS)
+    write_checkpoint(path, state_of(2), ARRAYS)
     for place, epoch in ((path, 2), (previous_path(path), 1)):
         state, arrays = read_checkpoint(place)
-        assert state == {"epochs_done": epoch}
+        assert state == state_of(epoch)
         assert all((arrays[name] == ARRAYS[name]).all() for name in ARRAYS)
     assert len(list(path.parent.iterdir())) == 2
     # Other programs can open it: it is an .npz archive.

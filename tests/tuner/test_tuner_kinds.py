@@ -36,7 +36,7 @@ def trained(monkeypatch):
     """Stand in for training; return the recipes it was asked for."""
     recipes = []
 
-    def fit(model, recipe, dataset, *, folder, seed, model_options):
+    def fit(model, recipe, dataset, *, folder, seed, model_options, callbacks=()):
         recipes.append(recipe)
         draws = random.Random(f"{recipe.learning_rate} {recipe.batch_size}")
         history = [
