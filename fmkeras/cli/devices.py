@@ -18,6 +18,7 @@ from typing import BinaryIO
 from fmkeras import signals
 from fmkeras.cli.make_words import in_make_words
 from fmkeras.cli.session import import_keras
+from fmkeras.cli.terminal import suppress_native_logs
 from fmkeras.errors import PeerLost, UserError
 from fmkeras.launched import (
     is_one_of_several,
@@ -84,7 +85,8 @@ def one_of_several(backend: str) -> Iterator[None]:
 
     try:
         with contextlib.ExitStack() as stack:
-            leads = parallel.join().leads
+            with signals.at_once(), suppress_native_logs():
+                leads = parallel.join().leads
             signals.take_back()
             if not leads:
                 nowhere = stack.enter_context(open(os.devnull, "w"))

@@ -13,8 +13,11 @@ from fmkeras.cli.printable import printable_output
 from fmkeras.errors import OutOfMemory, UserError, is_out_of_memory
 from fmkeras.files import printable
 
-# Notes of TensorFlow's C++ that come whatever TF_CPP_MIN_LOG_LEVEL says.
-CHATTER = re.compile(rb"I\d{4} |WARNING: All log messages before absl")
+# Notes of C++ libraries that come whatever TF_CPP_MIN_LOG_LEVEL says.
+CHATTER = re.compile(
+    rb"I\d{4} |E\d{4} .*failed call to cuInit|WARNING: All log messages before absl|"
+    rb"\[Gloo\] Rank"
+)
 
 
 def run_guarded(program: str, run: Callable[[], int]) -> int:

@@ -22,6 +22,11 @@ TRAIN += ["--train-size", "300", "--test-size", "100"]
 TRAIN += ["--batch-size", "7", "--flip", "--epochs", str(EPOCHS), "--save", "always"]
 
 
+def slow_but_on_torch(test):
+    """Mark a test that starts many processes: one backend is enough each day."""
+    return test if BACKEND == "torch" else pytest.mark.slow(test)
+
+
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -71,6 +76,7 @@ def losses_of_one(folder, monkeypatch) -> list[float]:
 
 
 @pytest.mark.every_backend
+@slow_but_on_torch
 def test_two_devices_are_interrupted_killed_and_gone_on_with_by_one(
     folder, monkeypatch, capsys
 ):

@@ -31,11 +31,13 @@ COUNT, BATCH = 125, 31
 STEPS = 5  # an epoch
 CASES = {
     "adam": Recipe(flip=True, crop_padding=2, erasing=0.5, ema=0.9, epochs=10),
-    "sgd": Recipe(
-        optimizer="sgd", clip_norm=0.5, l2=1e-3, mixup=0.5, momentum=0.9, epochs=10
-    ),
     "norm": Recipe(optimizer="sgd", learning_rate=0.05, momentum=0.0, epochs=2),
 }
+if keras.backend.backend() == "torch":
+    # Where Adam is fused, an update by a graph of its own is another case.
+    CASES["sgd"] = Recipe(
+        optimizer="sgd", clip_norm=0.5, l2=1e-3, mixup=0.5, momentum=0.9, epochs=10
+    )
 
 
 def make_model(normalized: bool) -> keras.Model:
