@@ -72,6 +72,9 @@ def test_tune_is_the_tuners(tmp_path):
 def test_a_command_is_said_as_it_can_be_typed(monkeypatch):
     command = "make train MODEL=mlp RECIPE='runs/a b/best.json' SEED=0 ARGS='--flip'"
     own = "fmkeras train --model mlp --recipe 'runs/a b/best.json' --seed 0 --flip"
+    # As `python -m` in the checkout, where the Makefile is.
+    assert in_own_words(command) == command
+    monkeypatch.setattr(sys, "argv", ["/usr/local/bin/fmkeras", "tune"])
     assert in_own_words(command) == own
     monkeypatch.setenv("FMKERAS_USED_BY", "make")
     assert in_own_words(command) == command

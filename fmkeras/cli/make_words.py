@@ -3,6 +3,8 @@
 import os
 import re
 import shlex
+import sys
+from pathlib import Path
 
 # The Makefile's variable of each flag.
 VARIABLES = {
@@ -43,8 +45,12 @@ def used_by_make() -> bool:
 
 
 def in_own_words(command: str) -> str:
-    """Return a command of make as one of fmkeras, where make is not used."""
-    if used_by_make() or not command.startswith("make "):
+    """Return a command of make as one of fmkeras, where that program was called.
+
+    It may stand where there is no Makefile; `python -m` stands in the checkout.
+    """
+    called = Path(sys.argv[0]).name == "fmkeras"
+    if used_by_make() or not called or not command.startswith("make "):
         return command
     flags = {variable: f"--{flag}" for flag, variable in VARIABLES.items()}
     words = ["fmkeras"]
