@@ -2,6 +2,8 @@
 
 import re
 
+# Characters of a value in a message.
+LONGEST = 160
 # How PyTorch, TensorFlow, JAX, their GPU libraries and NumPy say it.
 _NO_MEMORY = re.compile(
     "out of memory|can't allocate memory|cannot allocate memory|not enough memory|"
@@ -66,3 +68,9 @@ class PeerLost(UserError):
             "of them to run until its end: go on with --resume and the folder of the "
             f"run. Received: {reason}"
         )
+
+
+def shown_value(value: object) -> str:
+    """Return a value that was received as a message has it: a part of a long one."""
+    text = repr(value)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."

@@ -43,9 +43,13 @@ def read_bytes(path: str | os.PathLike, largest: int) -> bytes:
     Raises as `open_regular` does.
     """
     with open_regular(path, largest) as file:
-        size = os.fstat(file.fileno()).st_size
-        # Some files of the system itself, as in /proc, have no size of their own.
-        return file.read(size or largest)
+        content = bytearray()
+        # Piece by piece: files of the system, as in /proc, have no size of their own.
+        while block := file.read(_BLOCK):
+            content += block
+            if len(content) > largest:
+                raise ValueError(f"it has more than {largest:,} bytes")
+    return bytes(content)
 
 
 def read_unpacked(path: str | os.PathLike, largest: int) -> bytearray:

@@ -187,7 +187,7 @@ def _change(recipe, changes: dict):
     except TypeError as error:
         raise UserError(
             "The space's recipe holds unknown fields; expected those of a recipe. "
-            f"Received: {', '.join(changes)}"
+            f"Received: {', '.join(changes):.160}"
         ) from error
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from numbers import Integral, Real
 
-from fmkeras.errors import UserError
+from fmkeras.errors import UserError, shown_value
 from fmkeras.labels import IMAGE_SHAPE, NUM_CLASSES
 from fmkeras.models.catalogue import ModelInfo
 from fmkeras.models.initializers import INITIALIZERS
@@ -56,7 +56,8 @@ def check_options(info: ModelInfo, options: dict) -> None:
             allowed = ", ".join(info.options) or "none"
             raise UserError(
                 f"The network {info.name} has no such option; expected one of: "
-                f"{allowed}; leave others out. Received: {name}={value!r}"
+                f"{allowed}; leave others out. "
+                f"Received: {name:.80}={shown_value(value)}"
             )
         expected, holds = _OPTIONS[name]
         if not holds(value):
@@ -117,6 +118,6 @@ def _one_of(names) -> str:
 
 
 def _error(argument: str, expected: str, received) -> UserError:
-    shown = repr(received)
-    shown = shown if len(shown) <= 80 else f"{shown[:77]}..."
-    return UserError(f"Bad {argument}; expected {expected}. Received: {shown}")
+    return UserError(
+        f"Bad {argument}; expected {expected}. Received: {shown_value(received)}"
+    )

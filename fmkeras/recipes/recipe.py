@@ -3,7 +3,7 @@
 import dataclasses
 from dataclasses import dataclass
 
-from fmkeras.errors import UserError
+from fmkeras.errors import UserError, shown_value
 
 OPTIMIZERS = ("adam", "adamw", "muon", "ranger21", "rmsprop", "sgd")
 # Their weight decay is decoupled from the gradient.
@@ -256,6 +256,5 @@ class Recipe:
             raise self._error(name, f"a value of type {kind.__name__}")
 
     def _error(self, name: str, expected: str) -> UserError:
-        received = repr(getattr(self, name))
-        received = received if len(received) <= 80 else f"{received[:77]}..."
+        received = shown_value(getattr(self, name))
         return UserError(f"Bad {name}; expected {expected}. Received: {received}")

@@ -69,8 +69,8 @@ def main(name: str, count: int, number: int, folder: Path) -> None:
         counts["inputs"] += 1
         # Of the processor, whatever else the machine is at.
         began = time.process_time()
-        # For C code that no signal interrupts.
-        faulthandler.dump_traceback_later(20 * HANG_SECONDS, exit=True, file=report)
+        # For C code that no signal interrupts; the machine may be stopped for a while.
+        faulthandler.dump_traceback_later(360 * HANG_SECONDS, exit=True, file=report)
         signal.setitimer(signal.ITIMER_PROF, HANG_SECONDS)
         try:
             parser.read(path)

@@ -1,6 +1,7 @@
 """A training that fails keeps its best weights; what cannot end well does not begin."""
 
 import errno
+import json
 import os
 import re
 from collections import namedtuple
@@ -12,10 +13,11 @@ import pytest
 from fmkeras.__main__ import main
 from fmkeras.artifacts.keras_file import load_artifact, read_card
 from fmkeras.errors import Diverged, UserError
-from fmkeras.recipes import find_recipe
+from fmkeras.recipes import Recipe, find_recipe
 from fmkeras.training import run as runs
 from fmkeras.training.checkpoint import Checkpoint
 from tuner.spaces.files import find_space
+from tuner.spaces.space import check_space
 
 Usage = namedtuple("Usage", "total used free")
 
@@ -129,6 +131,25 @@ def test_a_program_is_run_where_it_is_the_users_own(whose, monkeypatch, capsys):
         find_space("space.py", "lenet", run_code=True)
     assert Path("ran").exists()
     assert "'space.py' is a program; it is run" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "when, values",
+    [
+        ({"optimizer": []}, ["adam"]),
+        ({"optimizer": [["adam"]]}, ["adam"]),
+        ({"optimizer": "x" * 5000}, ["adam"]),
+        ({"hidden_units": [8]}, [8, [[8]]]),
+    ],
+)
+def test_a_condition_of_no_value_is_refused_in_a_line(when, values):
+    name = next(iter(when))
+    content = {name: values, "momentum": {"min": 0.1, "max": 0.9, "when": when}}
+    Path("space.json").write_text(json.dumps({"hyperparameters": content}))
+    with pytest.raises(UserError) as caught:
+        check_space(find_space("space.json", "mlp"), "mlp", Recipe())
+    message = str(caught.value)
+    assert "\n" not in message and len(message) < 1_000
 
 
 def test_a_grid_of_millions_is_refused_at_once():

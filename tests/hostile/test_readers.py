@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import os
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -34,6 +35,17 @@ def test_what_has_no_end_is_not_read(tmp_path):
         assert "no regular file" in reason(read_bytes, tmp_path / name, 100)
     with pytest.raises(IsADirectoryError):
         read_bytes(tmp_path, 100)
+
+
+def test_an_empty_file_takes_no_memory(tmp_path):
+    (tmp_path / "empty").touch()
+    tracemalloc.start()
+    try:
+        assert read_bytes(tmp_path / "empty", 1 << 31) == b""
+        assert read_bytes("/proc/self/status", 1 << 31)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 23
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_file_beyond_its_limit_is_not_read(tmp_path):

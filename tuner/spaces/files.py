@@ -4,7 +4,7 @@ import os
 import stat
 from pathlib import Path
 
-from fmkeras.errors import UserError
+from fmkeras.errors import UserError, shown_value
 from fmkeras.readers import open_regular, read_json
 from tuner.spaces.builtin import NAMES, built_in_space
 from tuner.spaces.space import Hyperparameter, Space
@@ -97,15 +97,18 @@ def _hyperparameter(path: Path, name: str, content) -> Hyperparameter:
     if not isinstance(content, dict) or not set(content) <= _KEYS:
         raise _bad(
             path,
-            f"has a bad {name}; expected a list of values, or some of "
-            f"{', '.join(sorted(_KEYS))}. Received: {content!r}",
+            f"has a bad {name:.80}; expected a list of values, or some of "
+            f"{', '.join(sorted(_KEYS))}. Received: {shown_value(content)}",
         )
     values = content.get("values", ())
     when = content.get("when", {})
     if not isinstance(values, list | tuple) or not isinstance(when, dict):
-        raise _bad(path, f"has a bad {name}; expected lists. Received: {content!r}")
+        raise _bad(
+            path,
+            f"has a bad {name:.80}; expected lists. Received: {shown_value(content)}",
+        )
     if "values" in content and not values:
-        raise _bad(path, f"has no values for {name}; expected at least one")
+        raise _bad(path, f"has no values for {name:.80}; expected at least one")
     return Hyperparameter(
         name,
         tuple(tuple(v) if isinstance(v, list) else v for v in values),

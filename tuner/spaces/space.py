@@ -9,7 +9,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from fmkeras.errors import UserError
+from fmkeras.errors import UserError, shown_value
 from fmkeras.models import model_info
 from fmkeras.models.options import check_options
 from fmkeras.recipes import complete_changes
@@ -60,7 +60,7 @@ class Hyperparameter:
     def _error(self, expected: str, received) -> UserError:
         return UserError(
             f"Bad hyperparameter {self.name}; expected {expected}. "
-            f"Received: {received!r}"
+            f"Received: {shown_value(received)}"
         )
 
     def samples(self) -> tuple:
@@ -113,16 +113,18 @@ def check_space(space: Space, model_name: str, base: Recipe) -> None:
         if name not in known:
             raise UserError(
                 f"Unknown hyperparameter for {model_name}; expected one of: "
-                f"{', '.join(known)}. Received: {name!r}"
+                f"{', '.join(known)}. Received: {shown_value(name)}"
             )
         if name in before:
             raise UserError(f"A hyperparameter comes twice. Received: {name!r}")
         context = {}
         for parent, allowed in hyperparameter.when.items():
-            if parent not in before or not set(allowed) <= set(before[parent].values):
+            known_values = before[parent].values if parent in before else ()
+            if not allowed or not all(value in known_values for value in allowed):
                 raise UserError(
                     f"Bad condition of {name}; expected a hyperparameter listed before "
-                    f"it, and some of its values. Received: {parent} in {allowed}"
+                    "it, and some of its values. "
+                    f"Received: {parent:.80} in {shown_value(allowed)}"
                 )
             context[parent] = allowed[0]
         for value in hyperparameter.samples():
