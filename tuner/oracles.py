@@ -142,6 +142,9 @@ class DurableOracle(keras_tuner.Oracle):
             state = read_json(path, FORM)
             _check_trials(state)
             self.set_state(state)
+            for trial in self.trials.values():
+                # Its values are among those of the space.
+                self.plan(trial)
         except Exception as error:  # KerasTuner raises what its parts happen to.
             raise UserError(
                 f"The search's file '{path}' cannot be read ({reason_of(error)}); "

@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from fmkeras.errors import UserError
+from fmkeras.errors import UserError, shown_value
 from fmkeras.files import write_json
 from fmkeras.models import model_info
 from fmkeras.readers import read_json
@@ -196,7 +196,7 @@ def _check(name: str, value: str, known: tuple[str, ...]) -> None:
         why = " (the test images choose nothing)" if name == "objective" else ""
         raise UserError(
             f"Unknown {name}; expected one of: {', '.join(known)}{why}. "
-            f"Received: {value!r}"
+            f"Received: {shown_value(value)}"
         )
 
 

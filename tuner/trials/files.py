@@ -6,13 +6,14 @@ from pathlib import Path
 
 from fmkeras.errors import UserError
 from fmkeras.files import write_json
-from fmkeras.readers import read_json, reason_of
+from fmkeras.readers import read_json, read_text, reason_of
 from fmkeras.schema import NUMBER, check
 
 TRIALS = "trials"
 PLAN = "plan.json"
 OUTCOME = "outcome.json"
 FINISHED, FAILED, RUNNING = "finished", "failed", "running"
+HISTORY = {"val_accuracy", "seconds", "examples_per_second"}
 _NONE = type(None)
 PLAN_FORM = {"values": dict, "epochs?": int, "earlier?": (str, _NONE)}
 OUTCOME_FORM = {
@@ -64,13 +65,25 @@ def read_outcome(search: Path, trial_id: str) -> dict | None:
 
 
 def read_history(search: Path, trial_id: str) -> list[dict[str, float]]:
-    """Return the rows of a trial's history.csv so far, as numbers."""
+    """Return the rows of a trial's history.csv so far, as numbers.
+
+    Raises `UserError` as `read_outcome` does.
+    """
+    path = trial_folder(search, trial_id) / "history.csv"
     try:
-        with open(trial_folder(search, trial_id) / "history.csv", newline="") as file:
-            rows = list(csv.DictReader(file))
+        rows = list(csv.DictReader(read_text(path).splitlines()))
+        found = [{name: float(value) for name, value in row.items()} for row in rows]
+        lacking = [row for row in found if not HISTORY <= set(row)]
+        if lacking:
+            raise ValueError(f"it lacks {', '.join(sorted(HISTORY - set(lacking[0])))}")
     except FileNotFoundError:
         return []
-    return [{name: float(value) for name, value in row.items()} for row in rows]
+    except (OSError, ValueError, TypeError, csv.Error) as error:
+        raise UserError(
+            f"The trial's file '{path}' is damaged ({reason_of(error)}); expected what "
+            "the search wrote: restore it, or search again under another NAME."
+        ) from error
+    return found
 
 
 def _read(path: Path, form: dict) -> dict:
