@@ -3,7 +3,7 @@
 import re
 
 # Characters of a value in a message.
-LONGEST = 160
+LONGEST = 100
 # How PyTorch, TensorFlow, JAX, their GPU libraries and NumPy say it.
 _NO_MEMORY = re.compile(
     "out of memory|can't allocate memory|cannot allocate memory|not enough memory|"
@@ -72,5 +72,8 @@ class PeerLost(UserError):
 
 def shown_value(value: object) -> str:
     """Return a value that was received as a message has it: a part of a long one."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # Python prints no whole number of over 4,300 digits.
+        return "a whole number of thousands of digits"
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."

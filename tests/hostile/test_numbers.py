@@ -281,9 +281,11 @@ def test_a_limit_of_memory_ends_a_command_in_a_line(tmp_path):
         ("epochs", 10**30),
         ("batch_size", 10**18),
         ("step_epochs", 10**400),
+        ("step_epochs", 10**5000),
         ("freeze_after", 10**30),
         ("learning_rate", float("nan")),
     ],
+    ids=lambda value: value if isinstance(value, str) else "large",
 )
 def test_a_recipe_beyond_any_run_is_refused_in_a_line(name, value):
     with pytest.raises(UserError, match=f"Bad {name}") as caught:
