@@ -59,7 +59,7 @@ def decode(path: Path) -> Decoded:
     Raises `UserError` for a file that is missing, no regular file or no picture, too
     large, or of numbers that are no brightness.
     """
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     try:
         with open_regular(path, LARGEST_FILE) as file, warnings.catch_warnings():
@@ -75,6 +75,11 @@ def decode(path: Path) -> Decoded:
         ) from error
     except Image.DecompressionBombError as error:
         raise _too_large(path) from error
+    except UnidentifiedImageError as error:
+        raise UserError(
+            f"The file '{path}' cannot be read as a picture; "
+            f"expected one of {', '.join(FORMATS)}: convert it to one of these."
+        ) from error
     except Exception as error:  # Pillow's readers raise many exception types.
         raise UserError(
             f"The file '{path}' cannot be read as a picture ({reason_of(error)}); "

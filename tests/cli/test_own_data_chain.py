@@ -11,8 +11,7 @@ import os
 from pathlib import Path
 
 import pytest
-from PIL import Image
-from support.characters import NAMES, draw_character, write_characters, write_photos
+from support.characters import NAMES, write_characters, write_photos
 
 from fmkeras.__main__ import main
 from fmkeras.errors import UserError
@@ -101,7 +100,7 @@ def test_seven_characters_are_learnt_exported_and_tried(place, capsys):
     check_report(site, name)
     if page is not None:
         assert (site / f"try/{name}/index.html").is_file()
-    look(place, site, name, page)
+    look(place, site, name, page, rows)
 
 
 def make_page(name):
@@ -116,8 +115,8 @@ def make_page(name):
     return Path("try") / name / "index.html"
 
 
-def look(place, site, name, page):
-    """Leave screenshots; let the page name a drawn character, if it can be opened."""
+def look(place, site, name, page, rows):
+    """Leave screenshots; the page says of each picture what `predict` said: `rows`."""
     if not importlib.util.find_spec("selenium"):
         return
     import shutil
@@ -143,17 +142,19 @@ def look(place, site, name, page):
                 browser.save_screenshot(str(path))
         if page is None:
             return
-        Image.fromarray(draw_character(3, 2_000_000, 160)).save(place / "na.png")
-        for width in (1280, 390):
+        shown = "return document.body.dataset.shown"
+        for width, row in zip((1280, 390, 390), rows, strict=False):
             chromium.resize(browser, width, 1300)
             browser.get((place / page).resolve().as_uri())
             wait = WebDriverWait(browser, 120)
             wait.until(lambda d: d.execute_script("return document.body.dataset.ready"))
-            browser.find_element("id", "file").send_keys(str(place / "na.png"))
-            wait.until(lambda d: d.execute_script("return document.body.dataset.shown"))
-            first = browser.find_element("css selector", "#shares li").text
-            assert first.startswith("na")
-            assert len(browser.find_elements("css selector", "#shares li")) == 7
+            browser.find_element("id", "file").send_keys(str(place / row["file"]))
+            wait.until(lambda d: d.execute_script(shown))
+            likeliest, *others = browser.find_elements("css selector", "#shares li")
+            label, share = likeliest.text.split("\n")
+            assert label == row["class"] and len(others) == 6
+            percent = 100 * float(row["probability"])
+            assert float(share.split()[0]) == pytest.approx(percent, abs=0.1)
             browser.save_screenshot(str(SCREENSHOTS / f"kuzushiji7-try-{width}.png"))
     finally:
         browser.quit()

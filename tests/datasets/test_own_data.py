@@ -89,6 +89,8 @@ def test_a_bad_picture_is_named_or_left_out_and_listed(tmp_path, capsys):
     bad = folder / "bee" / "broken.png"
     bad.write_bytes(b"\x89PNG\r\n\x1a\n cut off")
     assert str(bad) in refusal(str(folder)) and "--skip-bad" in refusal(str(folder))
+    bad.write_bytes(b"no picture")
+    assert "BufferedReader" not in refusal(str(folder))
     data = load_dataset(str(folder), skip_bad=True)
     assert len(data.y_train) + len(data.y_test) == 24
     assert f"left out: '{bad}'" in capsys.readouterr().err
