@@ -1,7 +1,9 @@
 """make fuzz: every parser of files from elsewhere is fed with changed valid files.
 
 Each runs in a process of its own. Exits with 1 where an input ended in a traceback, a
-crash or a hang, or took too much memory; the inputs are kept.
+crash or a hang, or took too much memory; the inputs are kept. With `--json` the record
+is written after each parser, and one that it has at the same commit, with as many
+inputs of the same seed, is not fed again.
 """
 
 import argparse
@@ -15,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fmkeras.files import write_json
-from fmkeras.provenance import provenance
+from fmkeras.provenance import commit, provenance
 from fuzz.parsers import PARSERS
 from fuzz.worker import HANG_SECONDS, MEMORY
 
@@ -31,7 +33,7 @@ def fuzz(name: str, inputs: int, seed: int, kept: Path) -> dict:
     findings: dict[tuple, dict] = {}
     slowest = peak = 0.0
     began = time.perf_counter()
-    number = seed
+    number, fed = seed, commit()
     while totals["inputs"] < inputs:
         left = min(inputs - totals["inputs"], A_WORKER)
         ended = False
@@ -52,6 +54,8 @@ def fuzz(name: str, inputs: int, seed: int, kept: Path) -> dict:
     return {
         "what": PARSERS[name].what,
         **totals,
+        "seed": seed,
+        "commit": fed,
         "defects": list(findings.values()),
         "slowest_seconds": round(slowest, 2),
         "peak_megabytes": round(peak),
@@ -108,23 +112,36 @@ def main(words: list[str] | None = None) -> int:
     args = parser.parse_args(words)
     args.kept.mkdir(parents=True, exist_ok=True)
     found = {}
+    if args.json and args.json.exists():
+        found = json.loads(args.json.read_text(encoding="utf-8"))["parsers"]
     for name in args.parsers:
+        if is_done(found.get(name), args.inputs, args.seed):
+            print(f"{name}: done before, at this commit")
+            continue
         found[name] = fuzz(name, args.inputs, args.seed, args.kept)
         told = {key: v for key, v in found[name].items() if key != "defects"}
         print(f"{name}: {told}", flush=True)
         for defect in found[name]["defects"]:
             print(f"  {defect}", flush=True)
-    if args.json:
-        limits = {"seconds": HANG_SECONDS, "megabytes": MEMORY // 10**6}
-        settings = {"inputs": args.inputs, "seed": args.seed, "limits": limits}
-        if args.json.exists():
-            # Of parsers that were fuzzed in another call.
-            found = json.loads(args.json.read_text(encoding="utf-8"))["parsers"] | found
-        found = {name: found[name] for name in PARSERS if name in found}
-        record = {"settings": settings, "parsers": found, **provenance()}
-        write_json(args.json, record)
-        print(f"Kept: {args.json}")
-    return 1 if any(one["defects"] for one in found.values()) else 0
+        if args.json:
+            keep(args.json, found)
+    return 1 if any(found[name]["defects"] for name in args.parsers) else 0
+
+
+def is_done(entry: dict | None, inputs: int, seed: int) -> bool:
+    """Whether a record's entry is what this call would find."""
+    if entry is None or entry["defects"] or str(commit()).endswith("-dirty"):
+        return False
+    asked = {"inputs": inputs, "seed": seed, "commit": commit()}
+    return asked == {key: entry[key] for key in asked}
+
+
+def keep(path: Path, found: dict[str, dict]) -> None:
+    """Write the record, in the order of the parsers."""
+    limits = {"seconds": HANG_SECONDS, "megabytes": MEMORY // 10**6}
+    parsers = {name: found[name] for name in PARSERS if name in found}
+    write_json(path, {"limits": limits, "parsers": parsers, **provenance()})
+    print(f"Kept: {path}", flush=True)
 
 
 if __name__ == "__main__":

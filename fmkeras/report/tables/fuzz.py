@@ -27,10 +27,11 @@ def fuzz_table(record: dict) -> str:
         "slowest",
         "memory, at most",
     ]
-    limits = record["settings"]["limits"]
+    limits = record["limits"]
+    commits = {str(entry["commit"])[:7] for entry in record["parsers"].values()}
     note = (
         f"A hang is more than {limits['seconds']} s of the processor; memory beyond "
         f"{limits['megabytes']:,} MB above that of the libraries fails. Commit "
-        f"{str(record['commit'])[:7]}, {record['time'][:10]}."
+        f"{', '.join(sorted(commits))}, {record['time'][:10]}."
     )
     return f"{markdown_table(heads, rows, 'lrrrrrr')}\n\n{note}"
