@@ -5,6 +5,7 @@ import signal
 from pathlib import Path
 
 from faults.commands import (
+    BACKENDS,
     GARMENTS,
     ROOT,
     Tally,
@@ -35,17 +36,43 @@ COMMANDS = {
     "predict": ("fmkeras", "predict --model MODEL PICTURE --out FOLDER"),
     "report": ("fmkeras", "report --models MODEL DATA --out FOLDER/report"),
 }
+# Each on one backend, in turn, and killed once.
+MORE_COMMANDS = {
+    "audit": ("fmkeras", "audit --model linear DATA --epochs 1 --out FOLDER/audit"),
+    "export": (
+        "fmkeras",
+        "export --model MODEL --format keras-int8 --no-timing DATA --out FOLDER/out",
+    ),
+    "publish": ("fmkeras", "publish --model MODEL --to FOLDER/publish"),
+    "finetune": (
+        "fmkeras",
+        "finetune --model linear --images 100 --pretrain-epochs 1 --epochs 1 --seeds 0 "
+        "DATA --out FOLDER/finetune.json",
+    ),
+    "zoo": (
+        "fmkeras",
+        "zoo --models linear --epochs 1 DATA --runs FOLDER/runs --out FOLDER/saved",
+    ),
+    "show": ("fmkeras", "show linear"),
+}
+
+
+def commands_of(backend: str) -> dict[str, tuple[str, str]]:
+    """Return the commands to kill on a backend."""
+    mine = BACKENDS.index(backend)
+    more = list(MORE_COMMANDS)[mine :: len(BACKENDS)]
+    return COMMANDS | {name: MORE_COMMANDS[name] for name in more}
 
 
 def kill_other_commands(backend: str, count: int, folder: Path, seed: int) -> Tally:
-    """Kill each command `count` times on one backend; return what was found."""
+    """Kill commands `count` times on one backend; return what was found."""
     tally, generator = Tally(), random.Random(f"others {backend} {seed}")
     model = _train_models(backend, folder, tally)
-    for name, (program, text) in COMMANDS.items():
+    for name, (program, text) in commands_of(backend).items():
         place = fresh(folder / name)
         words = _words(text, backend, place, model)
         seconds = 12.0
-        for _ in range(count):
+        for _ in range(count if name in COMMANDS else 1):
             number = random_signal(generator)
             moment = after(generator.uniform(0, seconds))
             outcome = run_and_signal(words, backend, number, moment, program, place)

@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from faults.commands import Tally  # noqa: E402
+from faults.commands import BACKENDS, Tally, heed_signals  # noqa: E402
 from faults.other_commands import kill_other_commands  # noqa: E402
 from faults.places import fail_places  # noqa: E402
 from faults.races import race  # noqa: E402
@@ -28,13 +28,12 @@ from fmkeras.files import write_json  # noqa: E402
 from fmkeras.provenance import provenance  # noqa: E402
 from fmkeras.records import FAULTS  # noqa: E402
 
-BACKENDS = ("torch", "tensorflow", "jax")
 PARTS = ("training", "commands", "saving", "places", "races")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--backends", nargs="+", default=BACKENDS)
+    parser.add_argument("--backends", nargs="+", default=BACKENDS, choices=BACKENDS)
     parser.add_argument("--parts", nargs="+", default=PARTS, choices=PARTS)
     parser.add_argument("--kills", type=int, default=50, help="of training, a backend")
     parser.add_argument(
@@ -43,6 +42,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--record", action="store_true", help="keep the record")
     args = parser.parse_args()
+    heed_signals()
     times = 5 if args.length == "long" else 1
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="fmkeras-faults-") as name:
