@@ -20,8 +20,8 @@ from fmkeras.labels import CLASS_NAMES
 from fmkeras.npz import read_npz
 from fmkeras.provenance import provenance
 from fmkeras.recipes import Recipe
+from fmkeras.training.fit import fit
 from fmkeras.training.progress import TimeEstimate
-from fmkeras.training.run import fit
 
 FOLDER = "runs/audit"
 RESULT = "audit.json"

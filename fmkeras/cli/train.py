@@ -265,21 +265,16 @@ def _run_training(args, recipe: Recipe, dataset, model_options: dict):
     kept = {name: getattr(args, name, None) for name in KEPT_ARGUMENTS}
     from fmkeras.datasets.splits import split_dataset
     from fmkeras.evaluation.text import evaluation_text
-    from fmkeras.training.auto import resolve_execution
+    from fmkeras.training.auto import find_execution
     from fmkeras.training.header import ParametersLine, header_lines
     from fmkeras.training.progress import TimeEstimate
-    from fmkeras.training.run import begun_execution
     from fmkeras.training.run import train as run_training
     from fmkeras.training.run_dir import TrainingInterrupted
 
     split = split_dataset(dataset, args.seed, recipe.data_split)
-    execution = None
-    if args.resume is not None:
-        execution = begun_execution(Path(args.resume), recipe)
-    if execution is None:
-        execution = resolve_execution(
-            recipe, args.model, len(split.train), measure=True
-        )
+    execution = find_execution(
+        args.resume, recipe, args.model, len(split.train), measure=True
+    )
     for line in header_lines(args.model, dataset, split, recipe, execution, args.seed):
         print(line, flush=True)
     if execution.compile:

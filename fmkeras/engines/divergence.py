@@ -39,7 +39,7 @@ class RecentState:
             self.place = epoch, step
             self._values = [
                 np.array(ops.convert_to_numpy(variable.value))
-                for group in engine._variables()
+                for group in engine.variables()
                 for variable in group
             ]
             self._random_state = engine.random_state()
@@ -48,7 +48,7 @@ class RecentState:
 
     def restore(self, engine) -> None:
         """Give the engine back the state that was kept."""
-        variables = [v for group in engine._variables() for v in group]
+        variables = [v for group in engine.variables() for v in group]
         for variable, value in zip(variables, self._values, strict=True):
             variable.assign(value)
         engine.set_random_state(self._random_state)

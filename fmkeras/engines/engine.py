@@ -241,7 +241,7 @@ class Engine(ABC):
             logs["examples_per_second"] = len(train) / seconds
             if epoch >= epochs - swa_epochs:
                 self.mean_weights.add(self.model)
-            trained, averages = self._variables()[:2]
+            trained, averages = self.variables()[:2]
             if not all_finite(trained + averages):
                 # The loss of the last step was taken before its update, and what a
                 # backend computes of such weights may be a number: XLA's maxima are.
@@ -455,7 +455,7 @@ class Engine(ABC):
         steps = len(losses)
         return total[:steps], total[steps:].reshape(confusion.shape)
 
-    def _variables(self) -> list[list[keras.Variable]]:
+    def variables(self) -> list[list[keras.Variable]]:
         """Return the trainable, the non-trainable and the optimizer's variables."""
         groups = [self.model.trainable_variables, self.model.non_trainable_variables]
         if self.optimizer is not None:

@@ -63,7 +63,7 @@ class JaxEngine(Engine):
         )
 
     def _train_steps(self, data, batches, params):
-        variables = self._variables()
+        variables = self.variables()
         state = [[v.value for v in group] for group in variables]
         teacher = [v.value for v in self.teacher.variables()] if self.teacher else []
         losses, confusion = [], self._no_confusion()
@@ -99,7 +99,7 @@ class JaxEngine(Engine):
         return self._apply(state, bucket, training=training), confusion, loss
 
     def _gradients_of(self, data, indices, params):
-        trainable, non_trainable = ([v.value for v in g] for g in self._variables()[:2])
+        trainable, non_trainable = ([v.value for v in g] for g in self.variables()[:2])
         teacher = [v.value for v in self.teacher.variables()] if self.teacher else []
         batch = self._pick(data.images, data.one_hot, indices)
         images, targets = self.augmented(*batch, jnp.asarray(params))
@@ -116,7 +116,7 @@ class JaxEngine(Engine):
     def _evaluate_steps(self, data, batches):
         share = self.processes.share(batches.shape[1])
         batches = batches[:, share.rows]
-        weights = [[v.value for v in group] for group in self._variables()[:2]]
+        weights = [[v.value for v in group] for group in self.variables()[:2]]
         losses, confusion = [], self._no_confusion()
         for indices in batches:
             # A function of its own: it alone depends on the number of all images.
@@ -129,7 +129,7 @@ class JaxEngine(Engine):
         )
 
     def _forward(self, images):
-        weights = [[v.value for v in group] for group in self._variables()[:2]]
+        weights = [[v.value for v in group] for group in self.variables()[:2]]
         return np.asarray(self._predict(weights, jnp.asarray(images)))
 
     def _sample(self, images, maps, bilinear):

@@ -45,8 +45,8 @@ def run_study(
     study's have a folder of their own; `labels` takes some cases only. Raises
     `UserError` for an unknown name, and for a case that cannot be trained.
     """
+    from fmkeras.training.fit import fit
     from fmkeras.training.progress import TimeEstimate
-    from fmkeras.training.run import fit
 
     study = find_study(name)
     recipe = study.recipe

@@ -11,6 +11,7 @@ import dataclasses
 import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -26,6 +27,7 @@ from fmkeras.engines.parallel import Processes
 from fmkeras.recipes.recipe import Recipe
 from fmkeras.training.auto_figures import load_figures
 from fmkeras.training.auto_measure import Way, measured
+from fmkeras.training.run_dir import CONFIG, read_config
 
 # Faster by less than a twentieth is within the spread of two measurements.
 FASTER = 1.05
@@ -87,6 +89,22 @@ def resolve_execution(
     return Execution(precision, compile_step, describe_device(), reason)
 
 
+def find_execution(
+    folder: str | Path | None,
+    recipe: Recipe,
+    model_name: str,
+    train_size: int,
+    measure: bool = False,
+) -> Execution:
+    """Return how the run in `folder` computes, or one that begins now.
+
+    What auto meant when a run began holds to its end. The other arguments are those of
+    `resolve_execution`.
+    """
+    begun = None if folder is None else _begun_execution(Path(folder), recipe)
+    return begun or resolve_execution(recipe, model_name, train_size, measure)
+
+
 def execution_of_first(execution: Execution, processes: Processes) -> Execution:
     """Return what the first of several processes has resolved: it may have measured."""
     if processes.count == 1:
@@ -95,6 +113,18 @@ def execution_of_first(execution: Execution, processes: Processes) -> Execution:
     low, compiled = processes.total(chosen * processes.leads).tolist()
     precision = "bfloat16" if low else "float32"
     return dataclasses.replace(execution, precision=precision, compile=bool(compiled))
+
+
+def _begun_execution(folder: Path, recipe: Recipe) -> Execution | None:
+    """Return how the run in a folder computes; None where there is none."""
+    if not (folder / CONFIG).exists():
+        return None
+    config = read_config(folder)
+    precision, compiled = config.get("precision"), config.get("compiled")
+    if recipe.precision not in ("auto", precision) or compiled is None:
+        return None
+    reason = "as when the run began"
+    return Execution(precision, bool(compiled), describe_device(), reason)
 
 
 def _benchmarked_on(figures: dict, device: str) -> str | None:

@@ -20,6 +20,7 @@ from fmkeras.signals import Interrupted
 RUNS = "runs"
 CONFIG = "config.json"
 RECORD = "record.json"
+CHECKPOINT = "checkpoint.npz"
 # Of a config.json, as far as resuming reads it; the recipe checks its own fields.
 CONFIG_FORM = {
     "model": str,

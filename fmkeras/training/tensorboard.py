@@ -98,11 +98,12 @@ class TensorBoardLog(keras.callbacks.Callback):
         self._file.flush()
 
 
-def run_hyperparameters(
-    model_name: str, recipe: Recipe, backend: str, precision: str, seed: int
-) -> dict:
-    """Return what HPARAMS compares a plain run by: what is set, not every default."""
-    fields, defaults = recipe.to_dict(), Recipe().to_dict()
+def run_hyperparameters(config: dict) -> dict:
+    """Return what HPARAMS compares a plain run by: what is set, not every default.
+
+    `config` is the content of config.json.
+    """
+    fields, defaults = config["recipe"], Recipe().to_dict()
     chosen = {
         name: value
         for name, value in fields.items()
@@ -110,8 +111,9 @@ def run_hyperparameters(
     }
     for name in ("name", "precision"):
         chosen.pop(name, None)
-    head = {"model": Path(model_name).stem, "recipe": recipe.name}
-    return head | {"backend": backend, "precision": precision, "seed": seed} | chosen
+    head = {"model": Path(config["model"]).stem, "recipe": fields["name"]}
+    own = {name: config[name] for name in ("backend", "precision", "seed")}
+    return head | own | chosen
 
 
 def _plain(value):

@@ -97,7 +97,7 @@ def test_a_full_disk_is_told_before_the_first_epoch(garments, monkeypatch):
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
 def test_a_disk_that_fills_up_is_told_with_how_to_go_on(garments, monkeypatch, number):
-    own, written = runs.Checkpoint._write, []
+    own, written = Checkpoint._write, []
 
     def write(checkpoint):
         if written:
@@ -105,7 +105,7 @@ def test_a_disk_that_fills_up_is_told_with_how_to_go_on(garments, monkeypatch, n
         own(checkpoint)
         written.append(checkpoint.path.parent)
 
-    monkeypatch.setattr(runs.Checkpoint, "_write", write)
+    monkeypatch.setattr(Checkpoint, "_write", write)
     with pytest.raises(UserError, match="cannot be written") as caught:
         train(garments)
     assert f"RESUME={written[0]}" in str(caught.value)

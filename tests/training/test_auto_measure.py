@@ -97,8 +97,9 @@ def test_noise_is_trained_on(monkeypatch):
 def test_what_auto_meant_when_a_run_began_holds(tmp_path, garments, monkeypatch):
     import keras
 
-    from fmkeras.training import run
+    from fmkeras.training import auto
     from fmkeras.training.auto import Execution
+    from fmkeras.training.fit import fit
 
     class Stop(Exception):
         pass
@@ -110,7 +111,7 @@ def test_what_auto_meant_when_a_run_began_holds(tmp_path, garments, monkeypatch)
     recipe = Recipe(epochs=2, batch_size=64)
     low = Execution("bfloat16", False, "CPU")
     with pytest.raises(Stop):
-        run.fit(
+        fit(
             "linear",
             recipe,
             garments,
@@ -118,7 +119,7 @@ def test_what_auto_meant_when_a_run_began_holds(tmp_path, garments, monkeypatch)
             execution=low,
             callbacks=[StopAtOnce()],
         )
-    monkeypatch.setattr(run, "resolve_execution", None)
-    assert run.fit("linear", recipe, garments, folder=tmp_path).record["precision"] == (
+    monkeypatch.setattr(auto, "resolve_execution", None)
+    assert fit("linear", recipe, garments, folder=tmp_path).record["precision"] == (
         "bfloat16"
     )

@@ -16,7 +16,7 @@ from fmkeras.training.builders import (
     build_loss,
     build_optimizer,
 )
-from fmkeras.training.run import fit
+from fmkeras.training.fit import fit
 
 pytestmark = pytest.mark.every_backend
 

@@ -15,7 +15,9 @@ from fmkeras.engines import create_engine, predict
 from fmkeras.errors import UserError
 from fmkeras.recipes import Recipe
 from fmkeras.training.builders import build_loss
-from fmkeras.training.run import CHECKPOINT, fit, train
+from fmkeras.training.fit import fit
+from fmkeras.training.run import train
+from fmkeras.training.run_dir import CHECKPOINT
 
 pytestmark = pytest.mark.every_backend
 
@@ -122,7 +124,7 @@ def per_epoch(folder):
 @pytest.mark.parametrize("name", ["tinyvgg_bn", "mynet"])
 def test_a_resumed_run_ends_as_if_never_stopped(tmp_path, garments, monkeypatch, name):
     whole = run(tmp_path, garments, name=name, out=tmp_path / "whole")
-    from fmkeras.training import run as training
+    from fmkeras.training import fit as training
 
     class Interrupting(training.ProgressBar):
         def on_epoch_begin(self, epoch, logs=None):

@@ -18,7 +18,7 @@ from support.tuning import (
 from fmkeras.__main__ import main as train
 from fmkeras.datasets import load_dataset
 from fmkeras.recipes import find_recipe
-from fmkeras.training.run import fit
+from fmkeras.training.fit import fit
 from tuner.settings import read_settings
 from tuner.trials.files import read_outcome
 from tuner.trials.run import run_trial

@@ -7,7 +7,7 @@ from pathlib import Path
 from keras_tuner.engine.trial import TrialStatus
 
 from fmkeras.files import ESCAPED, replacing, write_json
-from fmkeras.training.run import CHECKPOINT
+from fmkeras.training.run_dir import CHECKPOINT
 from tuner.oracles import DurableOracle
 from tuner.settings import Settings
 from tuner.trials import files as trial_files

@@ -10,9 +10,9 @@ import keras
 from fmkeras.datasets import Dataset
 from fmkeras.files import replacing, write_json
 from fmkeras.recipes.recipe import Recipe
+from fmkeras.training.fit import fit
 from fmkeras.training.progress import TimeEstimate
-from fmkeras.training.run import CHECKPOINT, fit
-from fmkeras.training.run_dir import CONFIG, read_config
+from fmkeras.training.run_dir import CHECKPOINT, CONFIG, read_config
 from tuner.settings import Settings
 from tuner.spaces.space import apply_values
 from tuner.trials import files as trial_files

@@ -19,7 +19,7 @@ from fmkeras.engines.device import device_kind
 from fmkeras.models import build_model, model_info
 from fmkeras.recipes import Recipe
 from fmkeras.training.builders import build_loss, build_optimizer
-from fmkeras.training.run import fit
+from fmkeras.training.fit import fit
 
 TRAIN_SIZE = 1_280
 BATCH_SIZE = 64

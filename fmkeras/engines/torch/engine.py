@@ -221,7 +221,7 @@ class TorchEngine(Engine):
 
     def _state(self) -> list[list[torch.Tensor]]:
         """Return the tensors of the variables, which the graph updates in place."""
-        groups = self._variables()
+        groups = self.variables()
         if self.optimizer is not None:
             groups.append(self.teacher.variables() if self.teacher else [])
         return [[v.value.detach() for v in group] for group in groups]
@@ -304,7 +304,7 @@ class TorchEngine(Engine):
 
     def _logits(self, trainable, non_trainable, images, training, share=None):
         images = images.to(torch.float32).unsqueeze(-1)
-        variables = self._variables()
+        variables = self.variables()
         mapping = [
             *zip(variables[0], trainable, strict=True),
             *zip(variables[1], non_trainable, strict=True),
