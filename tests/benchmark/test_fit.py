@@ -10,6 +10,7 @@ from fmkeras.errors import UserError
 from fmkeras.report.tables.fit import fit_table
 
 
+@pytest.mark.slow
 def test_both_train_and_predict_in_turns_and_a_record_goes_on(tmp_path):
     out, lines = tmp_path / "record.json", []
     settings = {"rounds": 1, "seconds": 0.01, "batches": (16,), "log": lines.append}

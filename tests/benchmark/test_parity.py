@@ -121,6 +121,7 @@ def test_what_counts_as_proven(change, proven):
     assert has_passed(GOOD | change) == proven
 
 
+@pytest.mark.slow
 def test_a_run_in_a_process_writes_a_record(tmp_path):
     lines = []
     path = tmp_path / "parity.json"

@@ -171,6 +171,7 @@ def test_a_record_goes_on_where_it_ended_and_leaves_out_what_is_too_large(
         run_benchmark(["linear"], **arguments)
 
 
+@pytest.mark.slow
 def test_who_finds_no_memory_is_not_started_and_the_plain_loop_goes_first(
     tmp_path, monkeypatch, known_machine
 ):
@@ -192,6 +193,7 @@ def test_who_finds_no_memory_is_not_started_and_the_plain_loop_goes_first(
     assert "0.0 GB of memory left" in entry["failed"]["pytorch-loader"]
 
 
+@pytest.mark.slow
 def test_who_dies_after_its_turns_leaves_too(tmp_path, monkeypatch, known_machine):
     ask = WorkerProcess.ask
 
@@ -392,6 +394,7 @@ def test_the_picture_shows_every_contestant(tmp_path):
     assert path.stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_growth_goes_over_batches_and_sides(tmp_path):
     settings = {
         "competitors": [Competitor("ours"), Competitor("tensors")],

@@ -70,6 +70,7 @@ def test_goals_train_on_all_images_and_choose_nothing():
         find_goal("99")
 
 
+@pytest.mark.slow
 @pytest.mark.every_backend
 def test_warming_up_leaves_no_trace(parts):
     from fmkeras.benchmark.speedrun.ours import OurRun, warm_up
@@ -140,6 +141,7 @@ def test_plain_pytorch_learns_the_same_task(parts, kind):
         make_run(kind, other, *parts, seed=1)
 
 
+@pytest.mark.slow
 def test_a_record_grows_run_by_run_and_makes_the_table(garments, tmp_path):
     folder = tmp_path / "saved_models/records/speedrun"
     lines = []

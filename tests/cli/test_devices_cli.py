@@ -75,6 +75,7 @@ def losses_of_one(folder, monkeypatch) -> list[float]:
     return record()["history"]["loss"]
 
 
+@pytest.mark.slow
 @pytest.mark.every_backend
 @slow_but_on_torch
 def test_two_devices_are_interrupted_killed_and_gone_on_with_by_one(

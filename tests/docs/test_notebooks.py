@@ -29,7 +29,14 @@ def test_every_notebook_is_run_here():
     assert [path.stem for path in load("execute").notebook_paths()] == NAMES
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "first-steps",
+        pytest.param("reading-a-search", marks=pytest.mark.slow),
+        pytest.param("your-own-model", marks=pytest.mark.slow),
+    ],
+)
 def test_a_notebook_runs_on_garments(name):
     book = load("execute").execute(FOLDER / f"{name}.ipynb", PARAMETERS)
     shown = outputs(book)

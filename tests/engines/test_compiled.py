@@ -159,6 +159,7 @@ def test_fit_equals_keras_fit(name, weighted):
     )
 
 
+@pytest.mark.slow
 def test_compiled_further_it_computes_the_same():
     losses = []
     for jit in (True, False):

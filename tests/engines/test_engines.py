@@ -94,7 +94,7 @@ def test_fit_equals_keras_fit(part, name):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["adamw", "sgd"])
+@pytest.mark.parametrize("name", [pytest.param("adamw", marks=pytest.mark.slow), "sgd"])
 def test_a_compiled_step_computes_the_same(part, name):
     figures = {}
     for compiled in (False, True):

@@ -60,6 +60,7 @@ def zoo_of(folder, dataset, **further):
     return Zoo(dataset, epochs=1, out=folder / "saved", runs=folder / "runs", **further)
 
 
+@pytest.mark.slow
 def test_two_processes_train_each_network_once(trained, garments_300):
     folder, answers = trained
     lines = [line.split() for text in answers for line in text.splitlines()]
@@ -133,6 +134,7 @@ def test_a_failed_training_is_passed_over(tmp_path, capsys):
     assert "linear               failed after" in out and "log.txt" in out
 
 
+@pytest.mark.slow
 def test_every_file_is_checked_to_the_last_image(trained, garments_300, tmp_path):
     folder = tmp_path / "saved"
     shutil.copytree(trained[0] / "saved", folder)

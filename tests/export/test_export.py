@@ -87,6 +87,7 @@ def run_example(folder, dataset, tmp_path):
     return answer.stdout.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_a_torch_export_equals_the_model_and_its_example_runs(saved, dataset, tmp_path):
     facts = export_model(saved, "torch", dataset, tmp_path, repeats=2)
     folder = tmp_path / "small" / "torch"

@@ -201,6 +201,7 @@ def test_two_dropouts_of_one_size_draw_masks_of_their_own(fusible):
     assert (first != second).any()
 
 
+@pytest.mark.slow
 def test_a_compiled_step_keeps_what_an_uncompiled_one_keeps():
     part = Subset(*draw_garments(64, seed=0))
     # Steps too small to matter: the losses differ by the masks alone, where Adam would

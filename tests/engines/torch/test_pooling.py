@@ -68,6 +68,7 @@ def test_a_normalisation_before_a_maximum_is_torchs():
     )
 
 
+@pytest.mark.slow
 def test_a_compiler_makes_the_same_of_it():
     def step(x, gamma, beta, kernel):
         leaves = [t.detach().requires_grad_(True) for t in (x, gamma, beta, kernel)]
