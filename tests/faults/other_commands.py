@@ -67,6 +67,7 @@ def commands_of(backend: str) -> dict[str, tuple[str, str]]:
 def kill_other_commands(backend: str, count: int, folder: Path, seed: int) -> Tally:
     """Kill commands `count` times on one backend; return what was found."""
     tally, generator = Tally(), random.Random(f"others {backend} {seed}")
+    folder = folder / f"commands-{backend}"
     model = _train_models(backend, folder, tally)
     for name, (program, text) in commands_of(backend).items():
         place = fresh(folder / name)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from faults.commands import GARMENTS, Tally, fresh, run, start
+from faults.commands import GARMENTS, HANGS, Tally, fresh, run, start
 
 
 def fail_places(backend: str, folder: Path) -> Tally:
@@ -17,7 +17,7 @@ def fail_places(backend: str, folder: Path) -> Tally:
     A file system of its own needs root; without it those three are not counted.
     """
     tally = Tally()
-    folder = fresh(folder)
+    folder = fresh(folder / "places")
     _vanish(backend, folder, tally)
     if os.geteuid() == 0:
         _fill(backend, folder / "full", "size=220k", "size=100m", tally)
@@ -64,7 +64,7 @@ def _vanish(backend: str, folder: Path, tally: Tally) -> None:
     while process.poll() is None and not list(place.glob("runs/*/history.csv")):
         time.sleep(0.05)
     shutil.rmtree(place / "runs", ignore_errors=True)
-    text, _ = process.communicate(timeout=240)
+    text, _ = process.communicate(timeout=HANGS)
     tally.check(process.returncode == 2, f"vanished: exit code {process.returncode}")
     tally.check("Traceback" not in text, f"vanished: {text[-600:]!r}")
     tally.check(

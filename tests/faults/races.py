@@ -14,7 +14,7 @@ STUDY = "faults-race"
 def race(backend: str, folder: Path) -> Tally:
     """Run each race once; return what was found."""
     tally = Tally()
-    folder = fresh(folder)
+    folder = fresh(folder / "races")
     train = ["train", "--model", "linear", *GARMENTS, "--epochs", "3"]
     saved = ["--runs", str(folder / "runs"), "--out", str(folder / "saved")]
     both = [*train, *saved, "--save", "always"]

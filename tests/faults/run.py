@@ -1,6 +1,6 @@
 """Kill, fill, remove and race: `make test-faults`, counted and recorded.
 
-The parts run one after the other, the backends side by side. `--record` keeps the
+As many parts run at once as there are cores. `--record` keeps the
 counts in saved_models/records/faults.json, `--length long` kills five times as often.
 Exits with 1 where anything failed.
 """
@@ -12,6 +12,7 @@ import os
 import sys
 import tempfile
 import time
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--backends", nargs="+", default=BACKENDS, choices=BACKENDS)
     parser.add_argument("--parts", nargs="+", default=PARTS, choices=PARTS)
-    parser.add_argument("--kills", type=int, default=50, help="of training, a backend")
+    parser.add_argument("--kills", type=int, default=56, help="of training, a backend")
     parser.add_argument(
         "--length", choices=("short", "long"), default="short", help="long: five times"
     )
@@ -66,41 +67,34 @@ def main() -> int:
 
 
 def _run_parts(args, times: int, folder: Path) -> dict[str, Tally]:
-    tallies: dict[str, Tally] = {}
-    first = args.backends[0]
-    if "training" in args.parts:
-        tallies |= _on_each(
-            "training",
-            args.backends,
-            lambda b: kill_trainings(b, times * args.kills, folder / b, args.seed),
-        )
-    if "commands" in args.parts:
-        count = times * max(1, args.kills // 25)
-        tallies |= _on_each(
-            "commands",
-            args.backends,
-            lambda b: kill_other_commands(b, count, folder / f"{b}-others", args.seed),
-        )
-    if "saving" in args.parts:
-        for kind in (PAIR, CHECKPOINT):
-            count = times * 2 * args.kills
-            print(f"saving: {kind}", flush=True)
-            tallies[f"saving {kind}"] = kill_saving(kind, count, folder, args.seed)
-    if "places" in args.parts:
-        print("places", flush=True)
-        tallies["places"] = fail_places(first, folder / "places")
-    if "races" in args.parts:
-        print("races", flush=True)
-        tallies["races"] = race(first, folder / "races")
-    return tallies
-
-
-def _on_each(part: str, backends, work) -> dict[str, Tally]:
-    """Do the work of each backend, as many at once as there are cores."""
-    print(f"{part}: {', '.join(backends)}", flush=True)
+    """Do all the work, as much of it at once as there are cores."""
+    count, seed, first = times * args.kills, args.seed, args.backends[0]
+    jobs: dict[str, tuple] = {}
+    for backend in args.backends:
+        jobs[f"training {backend}"] = (kill_trainings, backend, count, folder, seed)
+    for backend in args.backends:
+        each = max(1, count // 25)
+        jobs[f"commands {backend}"] = (kill_other_commands, backend, each, folder, seed)
+    jobs["races"] = (race, first, folder)
+    for kind in (PAIR, CHECKPOINT):
+        jobs[f"saving {kind}"] = (kill_saving, kind, 2 * count, folder, seed)
+    jobs["places"] = (fail_places, first, folder)
+    asked = {name: job for name, job in jobs.items() if name.split()[0] in args.parts}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = list(pool.map(work, backends))
-    return {f"{part} {b}": tally for b, tally in zip(backends, found, strict=True)}
+        return dict(zip(asked, pool.map(_do, asked, asked.values()), strict=True))
+
+
+def _do(name: str, job: tuple) -> Tally:
+    """Do one part; where it breaks off, that is its failure."""
+    print(f"{name}: begins", flush=True)
+    work, *arguments = job
+    try:
+        tally = work(*arguments)
+    except Exception as error:
+        traceback.print_exc()
+        tally = Tally(failures=[f"broke off: {type(error).__name__}: {error}"])
+    print(f"{name}: {sum(tally.kills.values())} kills", flush=True)
+    return tally
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ TIMES = ("seconds", "examples_per_second")
 def kill_trainings(backend: str, count: int, folder: Path, seed: int) -> Tally:
     """Kill trainings of one backend `count` times; return what was found."""
     tally, generator = Tally(), random.Random(f"{backend} {seed}")
+    folder = folder / f"training-{backend}"
     whole = fresh(folder / "whole")
     outcome = run(_train(whole), backend)
     tally.check(outcome.code == 0, f"{backend}: {outcome.text[-600:]}")
