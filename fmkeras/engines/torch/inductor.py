@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from fmkeras.engines.torch.extrema import keep_extrema
 from fmkeras.files import cache_folder
 
 
@@ -22,6 +23,7 @@ def compile_graph(
         # Torch's own default asks for the user's name, which not every user has.
         spare = Path(tempfile.gettempdir()) / f"fmkeras-inductor-{os.getuid()}"
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(cache_folder("inductor") or spare)
+    keep_extrema(module)
     try:
         return torch._inductor.compile(module, list(inputs))
     except Exception as error:  # compilers raise errors of any type
