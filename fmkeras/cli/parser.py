@@ -13,6 +13,7 @@ from fmkeras.cli import (
     inspect,
     predict,
     publish,
+    quickstart,
     readme,
     report,
     speedrun,
@@ -59,6 +60,7 @@ def build_parser() -> argparse.ArgumentParser:
         return command
 
     for group in (
+        quickstart,
         train,
         tune,
         evaluate,
