@@ -1,5 +1,6 @@
 """Start a command of the project in a process of its own, and end it by a signal."""
 
+import contextlib
 import os
 import random
 import shutil
@@ -7,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +19,8 @@ BACKENDS = ("torch", "tensorflow", "jax")
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 # Seconds after which a command hangs.
 HANGS = 600.0
+# Weakly: one that nobody waits for any more has ended.
+_running: weakref.WeakSet[subprocess.Popen] = weakref.WeakSet()
 GARMENTS = ("--data", "garments", "--train-size", "1500", "--test-size", "200")
 
 
@@ -61,11 +65,22 @@ class Tally:
 def heed_signals() -> None:
     """Let commands heed signals that this process was started to ignore.
 
-    nohup ignores SIGHUP, a shell's `&` SIGINT, and children inherit that.
+    nohup ignores SIGHUP, a shell's `&` SIGINT, and children inherit that. One that
+    is not ignored ends this process and all that it started.
     """
-    for number in SIGNALS:
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         if signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, lambda number, frame: None)
+        else:
+            signal.signal(number, _end_all)
+
+
+def _end_all(number: int, frame) -> None:
+    for process in list(_running):
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+    os._exit(128 + number)
 
 
 def start(words: list[str], backend: str, program: str = "fmkeras", cwd: Path = ROOT):
@@ -81,7 +96,7 @@ def start(words: list[str], backend: str, program: str = "fmkeras", cwd: Path = 
     }
     for name in ("FMKERAS_USED_BY", "FMKERAS_PARENT"):
         environment.pop(name, None)
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-m", program, *words],
         cwd=cwd,
         env=environment,
@@ -92,6 +107,8 @@ def start(words: list[str], backend: str, program: str = "fmkeras", cwd: Path = 
         # Signals go to the command alone; it has to end its children itself.
         start_new_session=True,
     )
+    _running.add(process)
+    return process
 
 
 def run(

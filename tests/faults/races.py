@@ -2,9 +2,12 @@
 
 import hashlib
 import json
+import random
 import signal
 import time
 from pathlib import Path
+
+from support.setups import Setup
 
 from faults.commands import GARMENTS, HANGS, ROOT, Tally, fresh, run, start
 
@@ -32,6 +35,7 @@ def race(backend: str, folder: Path) -> Tally:
     report = ["report", "--models", str(model), *GARMENTS]
     report += ["--out", str(folder / "report")]
     _two("two reports in one folder", report, report, backend, tally)
+    _setups(folder / "setups", tally)
     audit = ["audit", "--model", "linear", *GARMENTS, "--epochs", "1"]
     audit += ["--out", str(folder / "audit")]
     _two("two audits in one folder", audit, audit, backend, tally)
@@ -59,6 +63,27 @@ def _two(
         )
     tally.check(0 in codes, f"{name}: none of the two came to its end")
     tally.count(f"race: {name}")
+
+
+def _setups(folder: Path, tally: Tally) -> None:
+    """Make an environment twice at once, and kill both now and then."""
+    folder.mkdir()
+    setup, generator = Setup(folder), random.Random(0)
+    for _ in range(20):
+        both = [setup.start(), setup.start(".ready-to-test")]
+        time.sleep(generator.uniform(0, 0.3))
+        for process in both:
+            setup.kill(process)
+            tally.kill(signal.SIGKILL, "of two set-ups")
+        ready = (setup.venv / ".ready").exists()
+        missing = set(setup.problems()) - {".building"}
+        tally.check(not (ready and missing), f"set-up: ready without {missing}")
+    both = [setup.start(), setup.start(".ready-to-test")]
+    for process in both:
+        text, _ = process.communicate(timeout=HANGS)
+        tally.check(process.returncode == 0, f"set-up: {text[-300:]!r}")
+    tally.check(not setup.problems(), f"set-up: {setup.problems()}")
+    tally.count("race: two set-ups")
 
 
 def _two_resumes(train: list[str], folder: Path, backend: str, tally: Tally) -> None:
