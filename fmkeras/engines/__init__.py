@@ -7,7 +7,8 @@ import keras
 import numpy as np
 
 from fmkeras.engines.allocator import keep_freed_memory
-from fmkeras.engines.engine import Engine, MetricTotals
+from fmkeras.engines.engine import Engine
+from fmkeras.engines.totals import MetricTotals
 from fmkeras.evaluation.views import average_over_views
 
 __all__ = ["Engine", "MetricTotals", "create_engine", "keep_compiled_steps", "predict"]

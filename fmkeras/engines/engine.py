@@ -1,4 +1,4 @@
-"""The part of an engine that all backends share: epochs, callbacks, totals."""
+"""The part of an engine that all backends share: training, evaluation, prediction."""
 
 import contextlib
 import dataclasses
@@ -6,22 +6,21 @@ import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 import keras
 import numpy as np
 from keras import ops
 
 from fmkeras.datasets.augmentation import Augmentation
-from fmkeras.datasets.splits import Subset, epoch_order
+from fmkeras.datasets.splits import Subset
 from fmkeras.engines.distillation import Teacher
-from fmkeras.engines.divergence import RecentState, all_finite, diverged_after
+from fmkeras.engines.divergence import RecentState
+from fmkeras.engines.epochs import Epochs
 from fmkeras.engines.gradient_rules import GradientRules
 from fmkeras.engines.mean_weights import MeanWeights
-from fmkeras.engines.memory import fitting_batch, no_memory
 from fmkeras.engines.parallel import SINGLE, Processes
 from fmkeras.engines.structure import output_index
-from fmkeras.errors import Diverged, OutOfMemory, is_out_of_memory
+from fmkeras.engines.totals import EpochProgress, MetricTotals
 from fmkeras.evaluation.confusion import ConfusionMatrix
 from fmkeras.keras_internals import seed_states
 from fmkeras.optimizers.learning_rates import learning_rate_function
@@ -33,61 +32,6 @@ SECONDS_PER_CALL = 0.5
 # The limits of a batch without gradients: bytes of the largest layer's outputs, images.
 LARGEST_OUTPUT = 256 * 1024**2
 MOST_EVALUATED = 1_000
-
-
-@dataclass
-class MetricTotals:
-    """The totals of a pass over images, summed inside the compiled step.
-
-    Attributes:
-        confusion: int64 (classes, classes); rows are true, columns predicted.
-        loss_sum: the loss, summed over the images.
-    """
-
-    confusion: np.ndarray
-    loss_sum: float = 0.0
-
-    @classmethod
-    def zeros(cls, num_classes: int) -> "MetricTotals":
-        """Return the totals of no image."""
-        return cls(np.zeros((num_classes, num_classes), np.int64))
-
-    def add(self, losses: np.ndarray, confusion: np.ndarray) -> None:
-        # One by one, so that the sum does not depend on the number of steps in a call.
-        for loss in losses.tolist():
-            self.loss_sum += loss
-        self.confusion = self.confusion + np.asarray(confusion).astype(np.int64)
-
-    @property
-    def count(self) -> int:
-        return int(self.confusion.sum())
-
-    @property
-    def loss(self) -> float:
-        return self.loss_sum / max(self.count, 1)
-
-    @property
-    def accuracy(self) -> float:
-        return float(np.trace(self.confusion)) / max(self.count, 1)
-
-
-@dataclass
-class EpochProgress:
-    """The progress of a training inside an epoch.
-
-    Attributes:
-        epoch: the current epoch; 0 is the first.
-        step: the number of its batches that are done.
-        seconds: their time.
-        totals: their totals.
-        random_state: the state of the backend's own generator, uint8 (n,).
-    """
-
-    epoch: int
-    step: int
-    seconds: float
-    totals: MetricTotals
-    random_state: np.ndarray
 
 
 class Engine(ABC):
@@ -146,7 +90,6 @@ class Engine(ABC):
         self.class_weights = None
         if class_weights is not None:
             self.class_weights = np.asarray(class_weights, np.float32)
-        self.mean_weights = MeanWeights()
         scores = keras.tree.flatten(model.outputs)
         index = output_index(model) if len(scores) > 1 else 0
         self.num_classes = scores[index].shape[-1]
@@ -157,13 +100,15 @@ class Engine(ABC):
             name: MetricTotals.zeros(self.num_classes)
             for name in ("train", "validation")
         }
-        self.confusion = ConfusionMatrix(max(self.num_classes, 2))
         self.batch_size: int | None = None
-        self._recent = RecentState()
         # None for as many as need `SECONDS_PER_CALL`.
         self.steps_per_call: int | None = None
-        self._progress: EpochProgress | None = None
+        self.progress: EpochProgress | None = None
         if optimizer is not None:
+            # To predict, or to evaluate, takes none of these.
+            self.mean_weights = MeanWeights()
+            self.confusion = ConfusionMatrix(max(self.num_classes, 2))
+            self.recent = RecentState()
             if not optimizer.built:
                 optimizer.build(model.trainable_variables)
             # Keras's callbacks find the optimizer in the model.
@@ -201,70 +146,19 @@ class Engine(ABC):
         self.batch_size = batch_size
         if progress is not None:
             initial_epoch = progress.epoch
-        steps = math.ceil(len(train) / batch_size)
-        callback_list = keras.callbacks.CallbackList(
-            list(callbacks),
-            add_history=True,
-            model=self.model,
+        epochs_to_run = Epochs(
+            self,
+            train,
+            validation,
             epochs=epochs,
-            steps=steps,
-            verbose=0,
+            batch_size=batch_size,
+            seed=seed,
+            shuffle=shuffle,
+            freeze_after=freeze_after,
+            swa_epochs=swa_epochs,
+            callbacks=callbacks,
         )
-        train_data = self._to_device(train)
-        validation_data = None if validation is None else self._to_device(validation)
-        self.model.stop_training = False
-        callback_list.on_train_begin()
-        for epoch in range(initial_epoch, epochs):
-            callback_list.on_epoch_begin(epoch)
-            started = time.perf_counter()
-            if progress is None:
-                self._seed_dropout(seed, epoch)
-                progress = self._epoch_begun(epoch)
-            else:
-                started -= progress.seconds
-                self.set_random_state(progress.random_state)
-            self._progress, progress = progress, None
-            self.frozen = 0 < freeze_after <= epoch
-            order = np.arange(len(train), dtype=np.int32)
-            if shuffle:
-                order = epoch_order(len(train), seed, epoch)
-            params = self.augmentation.draw(len(train), seed, epoch)
-            self._train_epoch(
-                train_data, order, params, batch_size, callback_list, started
-            )
-            self.totals["train"] = self._progress.totals
-            self.confusion.set_matrix(self.totals["train"].confusion)
-            seconds = time.perf_counter() - started
-            logs = _named(self.totals["train"], "")
-            logs["learning_rate"] = self.learning_rate()
-            logs["seconds"] = seconds
-            logs["examples_per_second"] = len(train) / seconds
-            if epoch >= epochs - swa_epochs:
-                self.mean_weights.add(self.model)
-            trained, averages = self.variables()[:2]
-            if not all_finite(trained + averages):
-                # The loss of the last step was taken before its update, and what a
-                # backend computes of such weights may be a number: XLA's maxima are.
-                raise diverged_after(
-                    epoch, "a weight or moving average", logs["learning_rate"]
-                )
-            if validation_data is not None:
-                callback_list.on_test_begin()
-                with self._averaged_weights():
-                    self.totals["validation"] = self._evaluate_data(validation_data)
-                if not math.isfinite(self.totals["validation"].loss_sum):
-                    raise diverged_after(
-                        epoch, "the validation loss", logs["learning_rate"]
-                    )
-                self.confusion.set_matrix(self.totals["validation"].confusion)
-                validation_logs = _named(self.totals["validation"], "val_")
-                callback_list.on_test_end(validation_logs)
-                logs |= validation_logs
-            callback_list.on_epoch_end(epoch, logs)
-            if self.model.stop_training:
-                break
-        callback_list.on_train_end()
-        return self.model.history
+        return epochs_to_run.run(initial_epoch, progress)
 
     def evaluate(self, part: Subset) -> MetricTotals:
         """Return the loss and the confusion matrix over `part`."""
@@ -272,8 +166,12 @@ class Engine(ABC):
 
     def evaluate_kept(self, part: Subset) -> MetricTotals:
         """Return the totals over `part` with the weights of `weights_to_keep`."""
+        return self.evaluate_kept_data(self._to_device(part))
+
+    def evaluate_kept_data(self, data) -> MetricTotals:
+        """Return what `evaluate_kept` does, of images on the device."""
         with self._averaged_weights():
-            return self.evaluate(part)
+            return self._evaluate_data(data)
 
     def predict(
         self,
@@ -308,7 +206,7 @@ class Engine(ABC):
 
     @contextlib.contextmanager
     def _averaged_weights(self) -> Iterator[None]:
-        if self.mean_weights.count:
+        if self.optimizer is not None and self.mean_weights.count:
             with self.mean_weights.in_place(self.model):
                 yield
             return
@@ -350,83 +248,18 @@ class Engine(ABC):
         done = int(ops.convert_to_numpy(self.optimizer.iterations.value))
         return learning_rate_function(self.optimizer)(done)
 
-    def _epoch_begun(self, epoch: int) -> EpochProgress:
-        totals = MetricTotals.zeros(self.num_classes)
-        return EpochProgress(epoch, 0, 0.0, totals, np.zeros(0, np.uint8))
-
     def epoch_progress(self) -> EpochProgress:
         """Return the progress of the training; for use in `on_train_batch_end`."""
-        return dataclasses.replace(self._progress, random_state=self.random_state())
-
-    def _train_epoch(self, data, order, params, batch_size, callback_list, started):
-        progress = self._progress
-        for step, batches in self._step_chunks(order, batch_size, progress.step):
-            callback_list.on_train_batch_begin(step)
-            first = step * batch_size
-            drawn = params[first : first + batches.size]
-            drawn = drawn.reshape(*batches.shape, params.shape[1])
-            if self.processes.count == 1:
-                self._recent.keep_if_due(self, progress.epoch, step)
-            losses, confusion = self._train_or_stop(data, batches, drawn)
-            if not np.isfinite(losses).all():
-                self._stop_diverged(data, order, params, step, losses)
-            progress.totals.add(losses, confusion)
-            progress.step = step + len(batches)
-            progress.seconds = time.perf_counter() - started
-            logs = _named(progress.totals, "")
-            callback_list.on_train_batch_end(progress.step - 1, logs)
-
-    def _train_or_stop(self, data, batches, params):
-        """Train; raise `OutOfMemory` with a batch that fits where this one does not."""
-        reason = None
-        try:
-            return self._train_steps(data, batches, params)
-        except Exception as error:
-            if not is_out_of_memory(error):
-                raise
-            reason = " ".join(str(error).split())
-        if self.processes.count > 1:
-            # To look for a batch that fits would take the other processes too.
-            raise OutOfMemory(
-                "The memory of a device is too small for its share of a step of "
-                f"{batches.shape[1]} images; expected one that fits: give a smaller "
-                f"batch_size, or more devices. Received: {reason[:160]}"
-            )
-        # Not within `except`: what the error refers to is free only now.
-        raise no_memory(
-            batches.shape[1], fitting_batch(self, data, batches, params), reason
-        )
-
-    def _stop_diverged(self, data, order, params, step: int, losses) -> None:
-        """Raise `Diverged` for the first step from `step` whose loss is not finite."""
-        epoch, batch_size = self._progress.epoch, self.batch_size
-        bad = int(np.argmin(np.isfinite(losses)))
-        done = int(ops.convert_to_numpy(self.optimizer.iterations.value))
-        rate = learning_rate_function(self.optimizer)(done - len(losses) + bad)
-
-        def row(step: int):
-            indices = order[step * batch_size : (step + 1) * batch_size]
-            first = step * batch_size
-            return indices, params[first : first + len(indices)]
-
-        norm = f"{self.processes.count} devices"
-        if self.processes.count == 1:
-            norm = self._recent.gradient_norm_before(self, data, row, epoch, step + bad)
-        raise Diverged(
-            "The loss is no longer finite: training diverged; expected a finite "
-            "loss: lower the learning rate or clip the gradients. Received: "
-            f"loss {losses[bad]} at step {step + bad + 1} of epoch {epoch + 1}, "
-            f"learning rate {rate:.4g}, {norm}"
-        )
+        return dataclasses.replace(self.progress, random_state=self.random_state())
 
     def _evaluate_data(self, data) -> MetricTotals:
         totals = MetricTotals.zeros(self.num_classes)
         order = np.arange(len(data.labels), dtype=np.int32)
-        for _, batches in self._step_chunks(order, self.evaluation_batch):
+        for _, batches in self.step_chunks(order, self.evaluation_batch):
             totals.add(*self._evaluate_steps(data, batches))
         return totals
 
-    def _step_chunks(self, order: np.ndarray, batch_size: int, step: int = 0):
+    def step_chunks(self, order: np.ndarray, batch_size: int, step: int = 0):
         """Yield (first step, indices (steps, batch)) for each call, from `step` on.
 
         A last, shorter batch has a call of its own. `steps_per_call`, or else the time
@@ -462,7 +295,7 @@ class Engine(ABC):
             groups.append(self.optimizer.variables)
         return groups
 
-    def _seed_dropout(self, seed: int, epoch: int) -> None:
+    def seed_dropout(self, seed: int, epoch: int) -> None:
         generator = random_generator("dropout", seed, epoch)
         self._seed_backend(int(generator.integers(2**31)))
         for state in seed_states(self.model):
@@ -538,7 +371,3 @@ def count_confusion(one_hot, logits):
 def one_hot_labels(labels: np.ndarray, num_classes: int) -> np.ndarray:
     """Return float32 (n, num_classes) with a one in each label's column."""
     return np.eye(num_classes, dtype=np.float32)[labels]
-
-
-def _named(totals: MetricTotals, prefix: str) -> dict[str, float]:
-    return {f"{prefix}loss": totals.loss, f"{prefix}accuracy": totals.accuracy}

@@ -44,7 +44,7 @@ def fitting_batch(
     while size >= 1:
         gc.collect()
         try:
-            engine._recent.restore(engine)
+            engine.recent.restore(engine)
             engine._train_steps(data, batches[:1, :size], params[:1, :size])
             return size
         except Exception as error:

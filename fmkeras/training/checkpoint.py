@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from fmkeras import signals
-from fmkeras.engines.engine import EpochProgress, MetricTotals
+from fmkeras.engines.totals import EpochProgress, MetricTotals
 from fmkeras.errors import UserError
 from fmkeras.training.callbacks import RunLog
 from fmkeras.training.checkpoint_file import (

@@ -96,8 +96,8 @@ def test_the_copies_of_the_state_cost_a_hundredth_at_most(part, monkeypatch):
     monkeypatch.setattr(engine, "_variables", variables)
     places = []
     for epoch in range(200):
-        engine._recent.keep_if_due(engine, epoch, 0)
-        places.append(engine._recent.place[0])
+        engine.recent.keep_if_due(engine, epoch, 0)
+        places.append(engine.recent.place[0])
         clock[0] += 1.0
     assert 3 <= len(set(places)) <= 5
 

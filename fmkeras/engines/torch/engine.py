@@ -51,11 +51,12 @@ class TorchEngine(Engine):
         super().__init__(*args, **kwargs)
         self._graphs: dict[tuple, Callable] = {}
         self._fusible = False
-        self._loss = lower_loss(self.loss)
-        self._training_loss = lower_loss(self.loss, self._class_weights())
+        if self.loss is not None:
+            self._loss = lower_loss(self.loss)
+            self._training_loss = lower_loss(self.loss, self._class_weights())
         self._fused = None
-        self._summed = SummedUpdate(self)
         if self.optimizer is not None:
+            self._summed = SummedUpdate(self)
             self._fused = fuse_adam(self.optimizer, self.l2)
             for variable in self.model.trainable_variables + self.optimizer.variables:
                 to_output_first(variable)
