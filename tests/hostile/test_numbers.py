@@ -87,13 +87,13 @@ def test_the_copies_of_the_state_cost_a_hundredth_at_most(part, monkeypatch):
     engine = engine_of(1)
     clock = [0.0]
     monkeypatch.setattr("time.monotonic", lambda: clock[0])
-    own = engine._variables
+    own = engine.variables
 
     def variables():
         clock[0] += 0.5  # as a large model's do
         return own()
 
-    monkeypatch.setattr(engine, "_variables", variables)
+    monkeypatch.setattr(engine, "variables", variables)
     places = []
     for epoch in range(200):
         engine.recent.keep_if_due(engine, epoch, 0)
