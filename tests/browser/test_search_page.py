@@ -67,6 +67,13 @@ def test_every_plot_is_drawn_and_the_page_fits(site, browser, width, scheme):
     assert browser.execute_script(drawn) == CHARTS
     wide = browser.execute_script("return document.documentElement.scrollWidth")
     assert wide <= width
+    # Only the axes of the parallel coordinates need more room than a phone has.
+    over = (
+        "return [...document.querySelectorAll('.chart')]"
+        ".filter(e => e.parentElement.scrollWidth > e.parentElement.clientWidth + 1)"
+        ".map(e => e.id)"
+    )
+    assert set(browser.execute_script(over)) <= {"coordinates"}
     # Texts have the colour of the page's own in either scheme.
     ink = browser.execute_script("return getComputedStyle(document.body).color")
     fill = "return getComputedStyle(document.querySelector('#history .xtitle')).fill"
