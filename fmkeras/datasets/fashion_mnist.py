@@ -20,8 +20,9 @@ from fmkeras.errors import UserError
 from fmkeras.labels import NUM_CLASSES
 
 ADDRESSES = (
-    "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
     "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
+    "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+    "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
 )
 DOWNLOAD_FOLDER = Path("data/fashion-mnist")
 ENVIRONMENT_VARIABLE = "FMKERAS_DATA"

@@ -69,7 +69,10 @@ NAMED = {
         class_names=tuple(string.digits),
     ),
     "kmnist": NamedSet(
-        addresses=("http://codh.rois.ac.jp/kmnist/dataset/kmnist/",),
+        addresses=(
+            "https://codh.rois.ac.jp/kmnist/dataset/kmnist/",
+            "http://codh.rois.ac.jp/kmnist/dataset/kmnist/",
+        ),
         checksums=_files(
             "bdb82020997e1d708af4cf47b453dcf7",
             "e144d726b3acfaa3e44228e80efcd344",

@@ -1,10 +1,14 @@
+import contextlib
 import hashlib
 import http.server
 import threading
+import time
 
 import pytest
 
 from fmkeras.datasets.download import FetchError, fetch
+from fmkeras.datasets.fashion_mnist import ADDRESSES
+from fmkeras.datasets.named import NAMED
 from fmkeras.errors import UserError
 
 BODY = bytes(range(256)) * 1000
@@ -18,6 +22,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         answers = self.server.answers
         answer = answers.pop(0) if len(answers) > 1 else answers[0]
         self.server.asked.append((answer, self.path))
+        self.server.ranges.append(self.headers.get("Range"))
         if answer == "missing":
             self.send_error(404)
             return
@@ -27,13 +32,32 @@ class Handler(http.server.BaseHTTPRequestHandler):
             "truncated, sized": BODY[:1000],
             "altered": b"x" + BODY[1:],
             "endless": BODY + BODY,
+            "slow": BODY,
+            "the rest": BODY[1000:],
+            "another part": BODY[5:],
         }[answer]
+        if answer in ("the rest", "another part"):
+            self.send_response(206)
+            begin = len(BODY) - len(body)
+            place = f"bytes {begin}-{len(BODY) - 1}/{len(BODY)}"
+            self.send_header("Content-Range", place)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+            return
         self.send_response(200)
         if answer != "truncated, sized":
             # A length that the body does not keep to, as of a lost connection.
             self.send_header("Content-Length", str(max(len(body), len(BODY))))
         self.end_headers()
-        self.wfile.write(body)
+        for begin in range(0, len(body), 100) if answer == "slow" else ():
+            time.sleep(0.01)
+            with contextlib.suppress(OSError):
+                self.wfile.write(body[begin : begin + 100])
+            if self.server.answers == ["over"]:
+                return
+        if answer != "slow":
+            self.wfile.write(body)
 
     def log_message(self, *args):
         pass
@@ -43,7 +67,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 def server(monkeypatch):
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
-        running.asked = []
+        running.asked, running.ranges = [], []
         running.address = f"http://127.0.0.1:{running.server_port}/file.gz"
         serve = threading.Thread(target=running.serve_forever, args=(0.01,))
         serve.start()
@@ -133,3 +157,34 @@ def test_shows_a_progress_bar(server, tmp_path, capsys):
     server.answers = ["whole"]
     fetch_to(tmp_path / "file.gz", [server.address], progress=True)
     assert "file.gz: 100%" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("then", ["the rest", "another part", "whole"])
+def test_goes_on_where_it_stopped_if_the_server_can(server, tmp_path, then):
+    server.answers = ["truncated", then, "whole"]
+    fetch_to(tmp_path / "file.gz", [server.address])
+    assert (tmp_path / "file.gz").read_bytes() == BODY
+    # A part that was not asked for is not taken for the rest.
+    asked = [None, "bytes=1000-", None]
+    assert server.ranges == asked[: 3 if then == "another part" else 2]
+
+
+def test_an_altered_body_is_begun_anew(server, tmp_path):
+    server.answers = ["altered", "whole"]
+    fetch_to(tmp_path / "file.gz", [server.address])
+    assert server.ranges == [None, None]
+
+
+def test_a_server_that_is_too_slow_is_given_up(server, tmp_path):
+    server.answers = ["slow"]
+    began = time.monotonic()
+    with pytest.raises(FetchError, match="bytes came, too slowly; it took more than"):
+        fetch_to(tmp_path / "file.gz", [server.address], limit=0.2)
+    server.answers = ["over"]
+    assert time.monotonic() - began < 10
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_encrypted_addresses_come_first():
+    for addresses in (ADDRESSES, *(one.addresses for one in NAMED.values())):
+        assert addresses[0].startswith("https://")

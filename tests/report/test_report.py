@@ -1,6 +1,7 @@
 """The report over two small models: whole pages, true figures, nothing done twice."""
 
 import base64
+import dataclasses
 import html.parser
 import io
 import json
@@ -22,7 +23,7 @@ from support.report_models import (
 from fmkeras.__main__ import main
 from fmkeras.errors import UserError
 from fmkeras.report.plots.charts import inline_svg, scatter_figure
-from fmkeras.report.site import build, entries, images
+from fmkeras.report.site import build, entries, images, pages
 from fmkeras.report.site.entries import page_name
 from fmkeras.report.site.leaderboard import leaderboard
 from fmkeras.report.site.page_info import gallery
@@ -216,6 +217,16 @@ def test_a_sheet_holds_each_image_in_its_place(tmp_path, dataset):
     assert sheet.shape == (2 * 28, 40 * 28)
     np.testing.assert_array_equal(sheet[28:56, 4 * 28 : 5 * 28], some[44])
     assert not sheet[28:56, 5 * 28 :].any()
+
+
+def test_the_licence_of_fashion_mnist_goes_with_its_pictures(tmp_path, dataset):
+    for name, wanted in (("fashion-mnist", True), ("garments", False)):
+        folder = tmp_path / name
+        folder.mkdir()
+        pages.Site(folder, dataclasses.replace(dataset, name=name)).write_assets()
+        path = folder / pages.FASHION_MNIST_LICENCE
+        assert path.exists() == wanted
+    assert "Zalando SE" in (tmp_path / "fashion-mnist" / path.name).read_text()
 
 
 def test_outputs_are_computed_once(made, monkeypatch, capsys):

@@ -26,6 +26,8 @@ from fmkeras.report.site.search_page import (
 from fmkeras.report.tables.markdown import percent
 
 ASSETS = ("report.css", "report.js")
+# Its notice goes wherever its pictures go.
+FASHION_MNIST_LICENCE = "fashion-mnist-licence.txt"
 SUSPECTS = {"train": 100, "test": 50}
 TITLES = {"train": "Training images", "test": "Test images"}
 
@@ -57,6 +59,8 @@ class Site:
         """Write style, script and a sheet of the test images of each class."""
         for name in ASSETS:
             self._write_template(name)
+        if self.dataset.name == "fashion-mnist":
+            self._write_template(FASHION_MNIST_LICENCE)
         for label in range(self.dataset.num_classes):
             images = self.dataset.x_test[self.dataset.y_test == label]
             write_sheet(images, self.folder / f"images-{label}.png")
