@@ -2,7 +2,7 @@
 
 import sys
 
-from fmkeras import signals
+from fmkeras.process import signals
 
 
 def main(arguments: list[str] | None = None) -> int:

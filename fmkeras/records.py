@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from fmkeras.errors import UserError
-from fmkeras.readers import read_json, reason_of
-from fmkeras.schema import NUMBER
+from fmkeras.files.reading import read_json, reason_of
+from fmkeras.files.schema import NUMBER
 
 SAVED_MODELS = Path("saved_models")
 # Inside an installed package the small files lie beside this one, in a checkout all of

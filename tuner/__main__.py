@@ -3,7 +3,7 @@
 import os
 import sys
 
-from fmkeras import signals
+from fmkeras.process import signals
 
 
 def main(arguments: list[str] | None = None) -> int:

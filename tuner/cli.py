@@ -17,8 +17,8 @@ from fmkeras.cli.make_words import in_own_words
 from fmkeras.cli.parser import Parser
 from fmkeras.cli.session import import_keras, load_data, print_device
 from fmkeras.errors import UserError
-from fmkeras.locks import locked
-from fmkeras.signals import die_with_parent
+from fmkeras.files.locks import locked
+from fmkeras.process.signals import die_with_parent
 from tuner.export_cli import add_command as add_export
 from tuner.settings import (
     DATA_FLAGS,

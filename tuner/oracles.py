@@ -17,8 +17,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 from fmkeras.errors import UserError
 from fmkeras.files import write_json
-from fmkeras.readers import read_json, reason_of
-from fmkeras.schema import Map
+from fmkeras.files.reading import read_json, reason_of
+from fmkeras.files.schema import Map
 from fmkeras.seeds import stream_seed
 from tuner.spaces.keras_tuner import EARLIER, EPOCHS, decode, encode, to_keras_tuner
 from tuner.spaces.space import Space, grid

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from fmkeras.errors import UserError, shown_value
 from fmkeras.files import write_json
+from fmkeras.files.reading import read_json
 from fmkeras.models import model_info
-from fmkeras.readers import read_json
 from fmkeras.recipes import Recipe, find_recipe
 from tuner.spaces.builtin import BATCH_LR_GRID, STANDARDISE_GRID
 from tuner.spaces.files import find_space, read_hyperparameters

@@ -16,8 +16,8 @@ from fmkeras.datasets import Dataset
 from fmkeras.engines import predict
 from fmkeras.evaluation.calibration import log_softmax
 from fmkeras.files import make_folder, replacing, write_json
+from fmkeras.files.npz import read_npz
 from fmkeras.labels import CLASS_NAMES
-from fmkeras.npz import read_npz
 from fmkeras.provenance import provenance
 from fmkeras.recipes import Recipe
 from fmkeras.training.fit import fit

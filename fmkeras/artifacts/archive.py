@@ -13,7 +13,7 @@ from pathlib import Path
 from textwrap import shorten
 
 from fmkeras.errors import UserError
-from fmkeras.readers import parse_json, read_bytes, reason_of
+from fmkeras.files.reading import parse_json, read_bytes, reason_of
 
 LARGEST_FILE = 2 << 30
 LARGEST_CONFIG = 16 << 20

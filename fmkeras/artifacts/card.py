@@ -1,7 +1,7 @@
 """What a model's card must look like; every field may be missing."""
 
-from fmkeras.readers import parse_json
-from fmkeras.schema import NUMBER, Map
+from fmkeras.files.reading import parse_json
+from fmkeras.files.schema import NUMBER, Map
 
 _TEXT_OR_NONE = (str, type(None))
 _FIGURES = {"loss?": NUMBER, "accuracy?": NUMBER, "count?": int}

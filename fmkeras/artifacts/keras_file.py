@@ -18,10 +18,10 @@ from fmkeras.backends import block_imports
 from fmkeras.engines.structure import output_index
 from fmkeras.errors import UserError
 from fmkeras.files import json_text
+from fmkeras.files.reading import parse_json, read_bytes, reason_of
 from fmkeras.keras_internals import functional_graph
 from fmkeras.labels import CLASS_NAMES, IMAGE_SHAPE
 from fmkeras.models.limits import limited_parameters
-from fmkeras.readers import parse_json, read_bytes, reason_of
 from fmkeras.records import SAVED_MODELS, model_folders
 
 FOLDER = str(SAVED_MODELS)

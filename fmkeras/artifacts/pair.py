@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fmkeras.files import flush_to_disk, make_folder, temporary_file
-from fmkeras.locks import folder_locked
+from fmkeras.files.locks import folder_locked
 
 
 @contextlib.contextmanager

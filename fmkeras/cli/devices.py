@@ -15,12 +15,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from fmkeras import signals
 from fmkeras.cli.make_words import in_make_words
 from fmkeras.cli.session import import_keras
 from fmkeras.cli.terminal import suppress_native_logs
 from fmkeras.errors import PeerLost, UserError
-from fmkeras.launched import (
+from fmkeras.process import signals
+from fmkeras.process.launched import (
     is_one_of_several,
     is_supervised,
     process_environments,

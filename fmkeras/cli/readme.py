@@ -5,7 +5,7 @@ from pathlib import Path
 
 from fmkeras.cli import flags
 from fmkeras.errors import UserError
-from fmkeras.values import value_text
+from fmkeras.text.values import value_text
 
 
 def add_commands(add) -> None:

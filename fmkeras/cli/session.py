@@ -6,11 +6,11 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from fmkeras import signals
 from fmkeras.backends import block_imports
 from fmkeras.cli.make_words import in_make_words
 from fmkeras.cli.terminal import suppress_native_logs
 from fmkeras.errors import UserError
+from fmkeras.process import signals
 
 
 def load_data(args):

@@ -7,11 +7,11 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 
-from fmkeras import signals
 from fmkeras.cli.make_words import in_make_words
 from fmkeras.cli.printable import printable_output
 from fmkeras.errors import OutOfMemory, UserError, is_out_of_memory
 from fmkeras.files import printable
+from fmkeras.process import signals
 
 # Notes of C++ libraries that come whatever TF_CPP_MIN_LOG_LEVEL says.
 CHATTER = re.compile(

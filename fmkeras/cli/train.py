@@ -15,8 +15,8 @@ from fmkeras.datasets.splits import limit_training
 from fmkeras.errors import UserError
 from fmkeras.recipes import Recipe, complete_changes, find_options, find_recipe
 from fmkeras.records import SAVED_MODELS
+from fmkeras.text.values import value_text
 from fmkeras.training.run_dir import RUNS, read_config, resume_dir
-from fmkeras.values import value_text
 
 
 def add_commands(add) -> None:

@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-from fmkeras.signals import SIGNALS, Interrupted, run_child
+from fmkeras.process.signals import SIGNALS, Interrupted, run_child
 
 COMMANDS = ("search", "chief", "worker", "export")
 PACKAGES = Path(__file__).resolve().parents[2]

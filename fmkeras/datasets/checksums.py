@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fmkeras.datasets.idx import LARGEST_BYTES, kind_of
+from fmkeras.files.reading import read_bytes, reason_of
 from fmkeras.labels import IMAGE_SHAPE
-from fmkeras.readers import read_bytes, reason_of
 
 
 @dataclass(frozen=True)

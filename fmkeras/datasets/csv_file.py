@@ -19,8 +19,8 @@ import numpy as np
 from fmkeras.datasets.csv_layout import PIXELS, Layout, read_layout
 from fmkeras.datasets.dataset import Dataset, content_checksum
 from fmkeras.errors import UserError
+from fmkeras.files.reading import open_regular, reason_of
 from fmkeras.labels import IMAGE_SHAPE, NUM_CLASSES
-from fmkeras.readers import open_regular, reason_of
 
 _SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 _BLOCK = 1 << 22

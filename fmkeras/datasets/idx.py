@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from fmkeras.errors import UserError
-from fmkeras.readers import read_unpacked, reason_of
+from fmkeras.files.reading import read_unpacked, reason_of
 
 # Unpacked; those of Fashion-MNIST have 47 MB.
 LARGEST_BYTES = 1 << 28

@@ -19,7 +19,7 @@ from fmkeras.datasets.download import FetchError, fetch
 from fmkeras.datasets.own.idx_files import LARGEST_BYTES, find_idx, read_part
 from fmkeras.errors import UserError
 from fmkeras.files import replacing
-from fmkeras.readers import read_bytes, reason_of
+from fmkeras.files.reading import read_bytes, reason_of
 
 
 @dataclass(frozen=True)

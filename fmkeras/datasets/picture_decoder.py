@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from fmkeras.errors import UserError
-from fmkeras.readers import open_regular, reason_of
+from fmkeras.files.reading import open_regular, reason_of
 
 # Formats that Pillow reads by itself, of one picture and no code; EPS would have it run
 # Ghostscript.

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
-from fmkeras.locks import try_locked
+from fmkeras.files.locks import try_locked
 
 Task = TypeVar("Task")
 SECONDS_BETWEEN_LOOKS = 2.0

@@ -10,10 +10,10 @@ import numpy as np
 from fmkeras.datasets import Dataset
 from fmkeras.datasets.dataset import content_checksum
 from fmkeras.datasets.splits import limit_training
-from fmkeras.durations import Countdown
 from fmkeras.errors import UserError
 from fmkeras.provenance import provenance
 from fmkeras.recipes import Recipe
+from fmkeras.text.durations import Countdown
 from fmkeras.training.progress import TimeEstimate
 from fmkeras.training.run import train
 

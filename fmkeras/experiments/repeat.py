@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fmkeras.durations import Countdown
 from fmkeras.errors import UserError
 from fmkeras.experiments.divide import divide
 from fmkeras.files import replacing
+from fmkeras.process.signals import SIGNALS, Interrupted, run_child
 from fmkeras.records import RECORDS, read_record
-from fmkeras.signals import SIGNALS, Interrupted, run_child
+from fmkeras.text.durations import Countdown
 from fmkeras.training.run_dir import RECORD
 
 # Flags of train that belong to each run.

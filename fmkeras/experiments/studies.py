@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fmkeras.datasets import Dataset
-from fmkeras.durations import Countdown
 from fmkeras.errors import Diverged, UserError
 from fmkeras.experiments.divide import divide
 from fmkeras.experiments.study_cases import STUDIES, Case, Study
 from fmkeras.files import write_json
 from fmkeras.records import RECORDS, read_record
+from fmkeras.text.durations import Countdown
 
 
 def find_study(name: str) -> Study:

@@ -9,8 +9,8 @@ import dataclasses
 from pathlib import Path
 
 from fmkeras.errors import UserError
+from fmkeras.files.reading import read_json, reason_of
 from fmkeras.models import model_info
-from fmkeras.readers import read_json, reason_of
 from fmkeras.recipes.defaults import DEFAULT_RECIPE, DEFAULTS
 from fmkeras.recipes.published import PUBLISHED
 from fmkeras.recipes.recipe import Recipe

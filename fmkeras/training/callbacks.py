@@ -6,9 +6,9 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from fmkeras import signals
 from fmkeras.engines.parallel import Processes
 from fmkeras.files import write_csv
+from fmkeras.process import signals
 from fmkeras.training.per_class import PerClassMetrics
 from fmkeras.training.run_dir import check_run_dir
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from fmkeras import signals
 from fmkeras.engines.totals import EpochProgress, MetricTotals
 from fmkeras.errors import UserError
+from fmkeras.process import signals
 from fmkeras.training.callbacks import RunLog
 from fmkeras.training.checkpoint_file import (
     DamagedCheckpoint,

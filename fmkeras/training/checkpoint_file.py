@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from fmkeras.files import flush_to_disk, temporary_file
-from fmkeras.npz import read_npz
-from fmkeras.readers import open_regular, parse_json, reason_of
-from fmkeras.schema import NUMBER
+from fmkeras.files.npz import read_npz
+from fmkeras.files.reading import open_regular, parse_json, reason_of
+from fmkeras.files.schema import NUMBER
 
 # The digest stands behind the archive, where readers of archives do not look.
 _MARK = b"\nsha256 "

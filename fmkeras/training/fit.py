@@ -8,12 +8,12 @@ from pathlib import Path
 
 import keras
 
-from fmkeras import signals
 from fmkeras.datasets import Dataset
 from fmkeras.datasets.splits import DataSplits, split_dataset
 from fmkeras.engines import parallel
 from fmkeras.errors import Diverged, OutOfMemory
-from fmkeras.locks import locked
+from fmkeras.files.locks import locked
+from fmkeras.process import signals
 from fmkeras.recipes import Recipe
 from fmkeras.training.auto import Execution, execution_of_first, find_execution
 from fmkeras.training.callbacks import (

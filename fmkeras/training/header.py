@@ -10,8 +10,8 @@ from fmkeras.datasets import Dataset
 from fmkeras.datasets.splits import DataSplits
 from fmkeras.engines.device import num_threads
 from fmkeras.recipes import Recipe
+from fmkeras.text.values import value_text
 from fmkeras.training.auto import Execution
-from fmkeras.values import value_text
 
 
 def header_lines(

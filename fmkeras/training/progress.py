@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 import keras
 from tqdm.auto import tqdm
 
-from fmkeras.durations import about, clock
-from fmkeras.values import value_text
+from fmkeras.text.durations import about, clock
+from fmkeras.text.values import value_text
 
 COLUMNS = 80
 # The columns of a bar that is worth drawing, its edges included.

@@ -9,7 +9,7 @@ from fmkeras.artifacts.keras_file import has_card, read_card
 from fmkeras.artifacts.pair import replacing_pair
 from fmkeras.errors import UserError
 from fmkeras.files import write_json
-from fmkeras.locks import folder_locked
+from fmkeras.files.locks import folder_locked
 
 CHOICES = ("better", "always", "never")
 # What makes two validation subsets the same images.

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import keras
 
-from fmkeras import signals
 from fmkeras.artifacts import keras_file
 from fmkeras.datasets import Dataset
 from fmkeras.engines import parallel, predict
 from fmkeras.evaluation.evaluate import Evaluation, evaluate_model
 from fmkeras.files import make_folder, write_json
+from fmkeras.process import signals
 from fmkeras.recipes import Recipe
 from fmkeras.training.auto import Execution
 from fmkeras.training.builders import build_augmentation

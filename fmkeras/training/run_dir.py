@@ -11,11 +11,11 @@ from pathlib import Path
 from fmkeras.datasets import Dataset
 from fmkeras.errors import UserError
 from fmkeras.files import make_folder, write_json
+from fmkeras.files.locks import is_locked
+from fmkeras.files.reading import read_json, reason_of
 from fmkeras.labels import CLASS_NAMES
-from fmkeras.locks import is_locked
-from fmkeras.readers import read_json, reason_of
+from fmkeras.process.signals import Interrupted
 from fmkeras.recipes import Recipe
-from fmkeras.signals import Interrupted
 
 RUNS = "runs"
 CONFIG = "config.json"

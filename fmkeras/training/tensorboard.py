@@ -13,9 +13,9 @@ import keras
 import numpy as np
 
 from fmkeras.recipes import Recipe
+from fmkeras.text.values import value_text
 from fmkeras.training.confusion_image import confusion_png
 from fmkeras.training.per_class import PerClassMetrics
-from fmkeras.values import value_text
 
 # Of a run, at most about so many pictures of the confusion matrix are written.
 PICTURES = 20

@@ -16,7 +16,7 @@ import keras
 
 from fmkeras.errors import UserError
 from fmkeras.files import make_folder, write_json
-from fmkeras.readers import read_json
+from fmkeras.files.reading import read_json
 from fmkeras.training.run_dir import CONFIG
 
 PROJECT = "fmkeras"

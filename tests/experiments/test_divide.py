@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fmkeras.experiments import divide as module
 from fmkeras.experiments.divide import divide
-from fmkeras.locks import locked
+from fmkeras.files.locks import locked
 
 ROOT = Path(__file__).parents[2]
 # Does six tasks of half a second: each appends the worker's name, then is done.

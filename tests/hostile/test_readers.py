@@ -10,15 +10,15 @@ import zipfile
 import numpy as np
 import pytest
 
-from fmkeras.npz import read_npz
-from fmkeras.readers import (
+from fmkeras.files.npz import read_npz
+from fmkeras.files.reading import (
     open_regular,
     parse_json,
     read_bytes,
     read_json,
     read_unpacked,
 )
-from fmkeras.schema import NUMBER, Map, check
+from fmkeras.files.schema import NUMBER, Map, check
 
 
 def reason(call, *arguments):

@@ -15,8 +15,8 @@ import numpy as np
 
 from fmkeras.datasets.splits import Subset
 from fmkeras.engines import create_engine, parallel
-from fmkeras.launched import process_environments
 from fmkeras.models.initializers import initialize
+from fmkeras.process.launched import process_environments
 from fmkeras.recipes import Recipe
 from fmkeras.training.builders import (
     build_augmentation,

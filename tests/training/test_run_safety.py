@@ -13,7 +13,7 @@ import pytest
 
 from fmkeras.errors import UserError
 from fmkeras.files import write_json
-from fmkeras.locks import Locked, locked
+from fmkeras.files.locks import Locked, locked
 from fmkeras.training.callbacks import RunLog
 from fmkeras.training.checkpoint import Checkpoint
 from fmkeras.training.checkpoint_file import previous_path, write_checkpoint
@@ -126,7 +126,7 @@ def test_last_is_the_newest_run_that_did_not_end(tmp_path):
 
 def test_a_run_that_another_process_has_is_refused(tmp_path):
     code = (
-        "import sys; from pathlib import Path; from fmkeras.locks import locked\n"
+        "import sys; from pathlib import Path; from fmkeras.files.locks import locked\n"
         "with locked(Path(sys.argv[1]), 'training'):\n"
         "    print('held', flush=True); sys.stdin.read()\n"
     )

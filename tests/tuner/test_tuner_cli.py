@@ -7,7 +7,7 @@ import socket
 import pytest
 from support.tuning import GRID, RANGES, ROOT, search_arguments
 
-from fmkeras import locks
+from fmkeras.files import locks
 from tuner.__main__ import main
 
 

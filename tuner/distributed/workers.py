@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from fmkeras.errors import UserError
-from fmkeras.signals import PARENT, SIGNALS, Interrupted
+from fmkeras.process.signals import PARENT, SIGNALS, Interrupted
 from tuner.distributed.heartbeat import trial_of
 from tuner.trials import files as trial_files
 

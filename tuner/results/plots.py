@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from fmkeras.durations import fitting_unit
 from fmkeras.report.plots.figures import new_figure, write_figure
-from fmkeras.values import value_text
+from fmkeras.text.durations import fitting_unit
+from fmkeras.text.values import value_text
 from tuner.settings import Settings
 from tuner.spaces.space import Hyperparameter
 from tuner.trials import files as trial_files

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from keras_tuner.engine.trial import Trial, TrialStatus
 
-from fmkeras.durations import about
-from fmkeras.values import value_text
+from fmkeras.text.durations import about
+from fmkeras.text.values import value_text
 from tuner.oracles import DurableOracle
 from tuner.results.summary import best_row, trial_rows
 from tuner.settings import Settings

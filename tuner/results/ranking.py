@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from fmkeras.values import value_text
+from fmkeras.text.values import value_text
 from tuner.settings import Settings
 from tuner.trials import files as trial_files
 

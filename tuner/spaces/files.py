@@ -5,7 +5,7 @@ import stat
 from pathlib import Path
 
 from fmkeras.errors import UserError, shown_value
-from fmkeras.readers import open_regular, read_json
+from fmkeras.files.reading import open_regular, read_json
 from tuner.spaces.builtin import NAMES, built_in_space
 from tuner.spaces.space import Hyperparameter, Space
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from fmkeras.errors import UserError
 from fmkeras.files import write_json
-from fmkeras.readers import read_json, read_text, reason_of
-from fmkeras.schema import NUMBER, check
+from fmkeras.files.reading import read_json, read_text, reason_of
+from fmkeras.files.schema import NUMBER, check
 
 TRIALS = "trials"
 PLAN = "plan.json"

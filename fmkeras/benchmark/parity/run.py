@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from fmkeras.backends import BACKENDS
-from fmkeras.durations import Countdown
 from fmkeras.errors import UserError
 from fmkeras.files import write_json
 from fmkeras.models import list_models, model_info
 from fmkeras.provenance import provenance
 from fmkeras.records import PARITY
+from fmkeras.text.durations import Countdown
 
 TOLERANCES = {
     "inference": 1e-4,

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from fmkeras.errors import UserError
-from fmkeras.npz import read_npz
+from fmkeras.files.npz import read_npz
 
 SUFFIXES = (".pt", ".pth", ".bin", ".npz", ".safetensors")
 # Of all arrays together; the largest of our networks has 0.6 GB.

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from fmkeras.backends import BACKENDS
 from fmkeras.benchmark.speed.record import load_or_create_record
-from fmkeras.durations import Countdown
 from fmkeras.errors import UserError
 from fmkeras.files import write_json
-from fmkeras.launched import process_environments
 from fmkeras.models import model_info
+from fmkeras.process.launched import process_environments
 from fmkeras.provenance import provenance
+from fmkeras.text.durations import Countdown
 
 NETS = ("lenet_relu", "cnn", "mynet")
 BATCH = 128

@@ -14,10 +14,10 @@ from fmkeras.benchmark.speed.rounds import (
     run_rounds,
 )
 from fmkeras.benchmark.speed.spread import rate_text, warn_if_wide
-from fmkeras.durations import Countdown
 from fmkeras.errors import UserError
 from fmkeras.files import write_json
 from fmkeras.provenance import provenance
+from fmkeras.text.durations import Countdown
 
 # As fmkeras.benchmark.speed.any_model builds them.
 MODELS = ("convnet-example", "MobileNetV2", "ResNet50", "EfficientNetB0")

@@ -28,12 +28,12 @@ from fmkeras.benchmark.speed.rounds import (
     run_rounds,
 )
 from fmkeras.benchmark.speed.spread import rate_text, warn_if_wide
-from fmkeras.durations import Countdown, about
 from fmkeras.errors import UserError
 from fmkeras.files import write_json
 from fmkeras.models import list_models, model_info
 from fmkeras.models.summary import STEP_OPERATIONS
 from fmkeras.provenance import provenance
+from fmkeras.text.durations import Countdown, about
 
 PRECISIONS = ("float32", "bfloat16")
 QUICK_NETS = ("mynet", "lenet", "mlp")

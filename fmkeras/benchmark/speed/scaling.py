@@ -15,11 +15,11 @@ from fmkeras.benchmark.speed.rounds import (
     run_rounds,
 )
 from fmkeras.benchmark.speed.spread import rate_text, warn_if_wide
-from fmkeras.durations import Countdown
 from fmkeras.errors import UserError
 from fmkeras.files import write_json
 from fmkeras.models import model_info
 from fmkeras.provenance import provenance
+from fmkeras.text.durations import Countdown
 
 GROWTH_NETS = ("lenet", "mynet")
 BATCHES = (32, 64, 128, 256, 512, 1024, 2048, 4096)

@@ -16,10 +16,10 @@ from fmkeras.benchmark.speedrun.worker import KINDS
 from fmkeras.datasets import Dataset
 from fmkeras.errors import UserError
 from fmkeras.files import write_json
+from fmkeras.files.reading import read_json
+from fmkeras.process.signals import SIGNALS, Interrupted, run_child
 from fmkeras.provenance import provenance
-from fmkeras.readers import read_json
 from fmkeras.records import RECORDS
-from fmkeras.signals import SIGNALS, Interrupted, run_child
 
 _SIGNALLED = {128 + number for number in SIGNALS}
 

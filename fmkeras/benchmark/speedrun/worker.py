@@ -13,9 +13,9 @@ import time
 
 import numpy as np
 
-from fmkeras import signals
 from fmkeras.benchmark.speedrun.goals import Goal
 from fmkeras.datasets.splits import Subset
+from fmkeras.process import signals
 
 KINDS = ("ours", "pytorch", "pytorch-bfloat16")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from fmkeras.errors import UserError
-from fmkeras.readers import read_text, reason_of
+from fmkeras.files.reading import read_text, reason_of
 
 FILE = "classes.txt"
 # A table, a confusion matrix and a picture of them are of use to this many.

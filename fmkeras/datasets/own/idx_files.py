@@ -7,7 +7,7 @@ import numpy as np
 
 from fmkeras.datasets.idx import kind_of
 from fmkeras.errors import UserError
-from fmkeras.readers import read_unpacked, reason_of
+from fmkeras.files.reading import read_unpacked, reason_of
 
 KINDS = {1: "labels", 3: "images"}
 # Of a file, unpacked: 1.3 million images.

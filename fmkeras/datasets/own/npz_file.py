@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from fmkeras.errors import UserError
-from fmkeras.npz import LARGEST_BYTES, names_in, read_npz
-from fmkeras.readers import open_regular, reason_of
+from fmkeras.files.npz import LARGEST_BYTES, names_in, read_npz
+from fmkeras.files.reading import open_regular, reason_of
 
 NAMES = ("x_train", "y_train", "x_test", "y_test")
 

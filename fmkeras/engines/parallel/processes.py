@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from fmkeras.engines.parallel.share import Share
-from fmkeras.launched import is_one_of_several
+from fmkeras.process.launched import is_one_of_several
 
 # Modules with a function `join() -> Processes`.
 _BACKENDS = {

@@ -12,8 +12,8 @@ import numpy as np
 from fmkeras.artifacts.pair import card_path
 from fmkeras.datasets import Dataset
 from fmkeras.errors import UserError
-from fmkeras.readers import read_json
-from fmkeras.signals import run_child
+from fmkeras.files.reading import read_json
+from fmkeras.process.signals import run_child
 
 BARE = Path(__file__).with_name("bare.py")
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from fmkeras.artifacts.pair import card_path
 from fmkeras.datasets import Dataset
 from fmkeras.errors import UserError
+from fmkeras.files.reading import read_json
 from fmkeras.labels import NUM_CLASSES
 from fmkeras.models import list_models, list_own_models, model_info
 from fmkeras.models.costs import MULTIPLY_ADDS
-from fmkeras.readers import read_json
 from fmkeras.recipes import Recipe, find_recipe
 from fmkeras.records import SAVED_MODELS
 from fmkeras.training.auto_figures import load_figures

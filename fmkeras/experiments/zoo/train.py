@@ -9,7 +9,6 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
-from fmkeras.durations import clock
 from fmkeras.errors import UserError
 from fmkeras.experiments.divide import divide
 from fmkeras.experiments.zoo.plan import (
@@ -22,7 +21,8 @@ from fmkeras.experiments.zoo.plan import (
     write_down,
 )
 from fmkeras.files import make_folder, write_json
-from fmkeras.signals import SIGNALS, Interrupted, run_child
+from fmkeras.process.signals import SIGNALS, Interrupted, run_child
+from fmkeras.text.durations import clock
 
 LOG = "log.txt"
 SECONDS_BETWEEN_LOOKS = 1.0

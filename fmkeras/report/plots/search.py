@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 
 from fmkeras.report.site.search_info import Choice, SearchInfo, SearchTrial, is_number
-from fmkeras.values import value_text
+from fmkeras.text.values import value_text
 
 # Colours told apart on white and on black, by people who see few colours too.
 ONE, BEST = "#3b82c4", "#d9730d"

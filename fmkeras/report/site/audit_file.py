@@ -4,8 +4,8 @@ from pathlib import Path
 
 from fmkeras.datasets import Dataset
 from fmkeras.errors import UserError
-from fmkeras.readers import read_json, reason_of
-from fmkeras.schema import NUMBER
+from fmkeras.files.reading import read_json, reason_of
+from fmkeras.files.schema import NUMBER
 
 _SUSPECT = {
     "image": int,

@@ -29,8 +29,8 @@ from fmkeras.evaluation.evaluate import (
 )
 from fmkeras.evaluation.rate import BatchRate
 from fmkeras.files import plain_name, replacing
-from fmkeras.npz import read_npz
-from fmkeras.readers import read_json, read_text, reason_of
+from fmkeras.files.npz import read_npz
+from fmkeras.files.reading import read_json, read_text, reason_of
 from fmkeras.training.checkpoint_file import DamagedCheckpoint, kept_weights
 
 RUN = TRAINING | {

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from fmkeras.errors import UserError
-from fmkeras.readers import read_json, reason_of
-from fmkeras.schema import NUMBER
-from fmkeras.values import value_text
+from fmkeras.files.reading import read_json, reason_of
+from fmkeras.files.schema import NUMBER
+from fmkeras.text.values import value_text
 
 # With fewer trials a forest explains chance.
 FEWEST_TRIALS = 5

@@ -10,7 +10,7 @@ from fmkeras.report.plots.search import (
     importances_figure,
 )
 from fmkeras.report.site.search_info import Choice, SearchInfo, is_number
-from fmkeras.values import value_text
+from fmkeras.text.values import value_text
 
 # More values than these are filtered by their ends, or not at all.
 MOST_VALUES = 12

@@ -1,7 +1,7 @@
 """The table of one search: its best trials, from the record that it left."""
 
 from fmkeras.report.tables.markdown import markdown_table, percent
-from fmkeras.values import value_text
+from fmkeras.text.values import value_text
 
 BEST = 5
 

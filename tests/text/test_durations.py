@@ -2,8 +2,8 @@
 
 import pytest
 
-from fmkeras import durations
-from fmkeras.durations import Countdown, about, clock, fitting_unit
+from fmkeras.text import durations
+from fmkeras.text.durations import Countdown, about, clock, fitting_unit
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ import threading
 
 import pytest
 
-from fmkeras import files
 from fmkeras.errors import UserError
 from fmkeras.files import cache_folder, clear_temporary_files, replacing, write_json
-from fmkeras.locks import folder_locked, locked
+from fmkeras.files import writing as files
+from fmkeras.files.locks import folder_locked, locked
 
 
 def test_json_comes_back_and_rows_of_numbers_are_rows(tmp_path):

@@ -11,8 +11,8 @@ import pytest
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 HEAD = """
 import os, sys, time
-from fmkeras import signals
-from fmkeras.signals import handled, at_once, deferred, check, Interrupted
+from fmkeras.process import signals
+from fmkeras.process.signals import handled, at_once, deferred, check, Interrupted
 
 def ready():
     print("ready", flush=True)
@@ -120,7 +120,7 @@ def test_what_is_started_deaf_stays_deaf():
 CHILD = """
 child = '''
 import time
-from fmkeras import signals
+from fmkeras.process import signals
 with signals.handled():
     signals.die_with_parent()
     try:
@@ -144,7 +144,7 @@ def test_a_child_ends_with_its_parent_and_clears_up(number):
 
 
 def test_nothing_changes_outside_the_block():
-    from fmkeras.signals import at_once, check, deferred, handled, pending
+    from fmkeras.process.signals import at_once, check, deferred, handled, pending
 
     before = [signal.getsignal(number) for number in SIGNALS]
     with at_once(), deferred():

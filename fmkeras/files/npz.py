@@ -15,7 +15,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.lib import format as npy
 
-from fmkeras.readers import open_regular
+from fmkeras.files.reading import open_regular
 
 LARGEST_BYTES = 2 << 30
 MOST_ARRAYS = 100_000

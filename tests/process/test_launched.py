@@ -4,7 +4,7 @@ import pytest
 
 from fmkeras.cli.devices import count_devices
 from fmkeras.errors import UserError
-from fmkeras.launched import is_one_of_several, process_environments
+from fmkeras.process.launched import is_one_of_several, process_environments
 
 
 @pytest.mark.parametrize("backend", ["torch", "tensorflow", "jax"])
@@ -20,7 +20,7 @@ def test_each_process_is_told_of_the_others(backend, monkeypatch):
 
 
 def test_each_process_has_a_gpu_of_its_own(monkeypatch):
-    monkeypatch.setattr("fmkeras.launched.shutil.which", lambda name: name)
+    monkeypatch.setattr("fmkeras.process.launched.shutil.which", lambda name: name)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5")
     monkeypatch.setattr("fmkeras.cli.devices._usable_gpus", lambda: 2)
     assert count_devices("jax", None) == (2, True)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fmkeras.values import value_text
+from fmkeras.text.values import value_text
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import stat
 import zlib
 from typing import BinaryIO
 
-from fmkeras.schema import check, check_bounds
+from fmkeras.files.schema import check, check_bounds
 
 # Of JSON: the largest record of this project has half a megabyte.
 LARGEST_JSON = 1 << 26
@@ -80,7 +80,7 @@ def read_text(path: str | os.PathLike, largest: int = LARGEST_JSON) -> str:
 def read_json(
     path: str | os.PathLike, schema: object = object, largest: int = LARGEST_JSON
 ) -> object:
-    """Return the content of a JSON file that is of a schema (`fmkeras.schema`).
+    """Return the content of a JSON file that is of a schema (`fmkeras.files.schema`).
 
     Raises `OSError` for a file that cannot be read, and `ValueError` for one that is no
     regular file, larger than `largest` bytes, nested too deeply, no JSON, or of another

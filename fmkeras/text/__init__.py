@@ -1,0 +1,1 @@
+"""How durations and settings are written wherever they are shown."""
