@@ -11,94 +11,103 @@ from fmkeras.errors import UserError
 
 def add_commands(add) -> None:
     """Declare parity and benchmark; `add(name, run, text)` returns a parser."""
-    parity_parser = add(
+    _add_parity(add)
+    _add_benchmark(add)
+    _add_fit(add)
+    _add_check(add)
+
+
+def _add_parity(add) -> None:
+    parser = add(
         "parity",
         parity,
         "compare the networks with PyTorch on every backend",
     )
-    parity_parser.add_argument(
+    parser.add_argument(
         "--model", nargs="+", metavar="NAME", help="one or more (default: all)"
     )
-    _add_backends(parity_parser)
-    parity_parser.add_argument(
-        "--json", metavar="FILE", help="write the record to a file"
-    )
+    _add_backends(parser)
+    parser.add_argument("--json", metavar="FILE", help="write the record to a file")
 
-    benchmark_parser = add(
+
+def _add_benchmark(add) -> None:
+    parser = add(
         "benchmark",
         benchmark,
         "measure speed beside PyTorch and Keras's fit",
     )
-    benchmark_parser.epilog = (
+    parser.epilog = (
         "Networks already in the record with the same settings are not measured "
         "again. Run nothing else on the machine meanwhile."
     )
-    benchmark_parser.add_argument(
+    parser.add_argument(
         "--model", nargs="+", metavar="NAME", help="one or more (default: all)"
     )
-    _add_backends(benchmark_parser)
-    flags.add_device(benchmark_parser, default="cpu")
-    benchmark_parser.add_argument(
+    _add_backends(parser)
+    flags.add_device(parser, default="cpu")
+    parser.add_argument(
         "--precision",
         nargs="+",
         choices=("float32", "bfloat16"),
         metavar="float32|bfloat16",
         help="precision of our engine, one or both (default: both)",
     )
-    benchmark_parser.add_argument(
+    parser.add_argument(
         "--batch-size",
         type=flags.positive_number,
         metavar="N",
         help="batch size of training (default: 128)",
     )
-    benchmark_parser.add_argument(
+    parser.add_argument(
         "--quick",
         action="store_true",
         help="three small networks in few short rounds, in a record of its own",
     )
-    benchmark_parser.add_argument(
+    parser.add_argument(
         "--growth",
         action="store_true",
         help="training over batches of 32 to 4,096 and images of 28 to 224 pixels",
     )
-    benchmark_parser.add_argument(
+    parser.add_argument(
         "--scaling",
         action="store_true",
         help="training in one process and in two, each on a core of its own",
     )
-    benchmark_parser.add_argument(
-        "--json", metavar="FILE", help="write the record to a file"
-    )
+    parser.add_argument("--json", metavar="FILE", help="write the record to a file")
 
-    fit_parser = add(
+
+def _add_fit(add) -> None:
+    parser = add(
         "benchmark-fit",
         benchmark_fit,
         "measure fmkeras.fit beside model.fit on models of Keras",
     )
-    fit_parser.epilog = (
+    parser.epilog = (
         "Models already in the record with the same settings are not measured again. "
         "Run nothing else on the machine meanwhile."
     )
-    fit_parser.add_argument(
+    parser.add_argument(
         "--model",
         nargs="+",
         metavar="NAME",
         help="convnet-example, MobileNetV2, ResNet50, EfficientNetB0 (default: all)",
     )
-    flags.add_backend(fit_parser)
-    flags.add_device(fit_parser, default="cpu")
-    fit_parser.add_argument("--json", metavar="FILE", help="write the record to a file")
+    flags.add_backend(parser)
+    flags.add_device(parser, default="cpu")
+    parser.add_argument("--json", metavar="FILE", help="write the record to a file")
 
-    check_parser = add(
+
+def _add_check(add) -> None:
+    parser = add(
         "gpu-check", gpu_check, "check a GPU in minutes: run this first on a new one"
     )
-    check_parser.epilog = (
+    parser.epilog = (
         "Parity with PyTorch, exactness, resuming and speed of three models on each "
         "backend that is installed. --device cpu tries the checks without a GPU."
     )
-    flags.add_device(check_parser, default="gpu")
-    _add_backends(check_parser)
-    check_parser.add_argument(
+    flags.add_device(parser, default="gpu")
+    _add_backends(parser)
+    parser.add_argument(
         "--model", nargs="+", metavar="NAME", help="(default: mlp lenet_relu cnn)"
     )
 

@@ -11,14 +11,15 @@ from fmkeras.files import write_csv, write_json
 
 def add_commands(add) -> None:
     """Declare evaluate and compare; `add(name, run, text)` returns a parser."""
-    evaluate_parser = add(
-        "evaluate", evaluate, "evaluate .keras files on the test images"
-    )
-    evaluate_parser.usage = "%(prog)s --model NAME|FILE [...] [option ...]"
-    evaluate_parser.epilog = (
-        "example: fmkeras evaluate --model cnn --figure confusion.png"
-    )
-    evaluate_parser.add_argument(
+    _add_evaluate(add)
+    _add_compare(add)
+
+
+def _add_evaluate(add) -> None:
+    parser = add("evaluate", evaluate, "evaluate .keras files on the test images")
+    parser.usage = "%(prog)s --model NAME|FILE [...] [option ...]"
+    parser.epilog = "example: fmkeras evaluate --model cnn --figure confusion.png"
+    parser.add_argument(
         "--model",
         "--model-path",
         required=True,
@@ -27,67 +28,69 @@ def add_commands(add) -> None:
         help="names in --models-dir, paths of .keras files, or all; with --model-name "
         "a file of PyTorch weights",
     )
-    evaluate_parser.add_argument(
+    parser.add_argument(
         "--model-name",
         metavar="NAME",
         help="which network a file of PyTorch weights is of (see import-torch)",
     )
-    evaluate_parser.add_argument(
+    parser.add_argument(
         "--batch-size",
         type=flags.positive_number,
         metavar="N",
         help="images at a time (default: as many as fit)",
     )
-    flags.add_models_dir(evaluate_parser)
-    evaluate_parser.add_argument(
+    flags.add_models_dir(parser)
+    parser.add_argument(
         "--json",
         metavar="FILE",
         help="write the figures to a file: a table if it ends in .csv, else JSON",
     )
-    evaluate_parser.add_argument(
+    parser.add_argument(
         "--figure", metavar="FILE", help="draw the confusion matrix (.png or .svg)"
     )
-    evaluate_parser.add_argument(
+    parser.add_argument(
         "--normalise",
         action="store_true",
         help="shares of the row in the confusion matrix, in place of counts",
     )
-    evaluate_parser.add_argument(
+    parser.add_argument(
         "--reliability",
         metavar="FILE",
         help="draw accuracy against confidence (.png or .svg)",
     )
-    flags.add_views(evaluate_parser)
-    flags.add_pixels(evaluate_parser)
-    flags.add_backend(evaluate_parser)
-    flags.add_data(evaluate_parser)
+    flags.add_views(parser)
+    flags.add_pixels(parser)
+    flags.add_backend(parser)
+    flags.add_data(parser)
 
-    compare_parser = add(
+
+def _add_compare(add) -> None:
+    parser = add(
         "compare",
         compare,
         "compare .keras files on the same test images",
     )
-    compare_parser.usage = "%(prog)s --models NAME|FILE NAME|FILE [...] [option ...]"
-    compare_parser.epilog = (
+    parser.usage = "%(prog)s --models NAME|FILE NAME|FILE [...] [option ...]"
+    parser.epilog = (
         "For files of one network with different seeds it prints their mean and "
         "spread too."
     )
-    compare_parser.add_argument(
+    parser.add_argument(
         "--models",
         required=True,
         nargs="+",
         metavar="NAME|FILE",
         help="two or more: names in --models-dir, paths, or all",
     )
-    flags.add_models_dir(compare_parser)
-    compare_parser.add_argument(
+    flags.add_models_dir(parser)
+    parser.add_argument(
         "--json",
         metavar="FILE",
         help="write the figures to a file: a table if it ends in .csv, else JSON",
     )
-    flags.add_pixels(compare_parser)
-    flags.add_backend(compare_parser)
-    flags.add_data(compare_parser)
+    flags.add_pixels(parser)
+    flags.add_backend(parser)
+    flags.add_data(parser)
 
 
 def evaluate(args) -> None:

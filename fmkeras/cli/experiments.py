@@ -14,23 +14,30 @@ from fmkeras.records import summarise
 
 def add_commands(add) -> None:
     """Declare repeat, reproduce, campaign; `add(name, run, text)` returns a parser."""
-    repeat_parser = add(
+    _add_repeat(add)
+    _add_reproduce(add)
+    _add_study(add)
+    _add_campaign(add)
+
+
+def _add_repeat(add) -> None:
+    parser = add(
         "repeat",
         repeat,
         "train over backends and seeds and keep the records",
     )
-    repeat_parser.usage = "%(prog)s --model NAME --name NAME [option ...] [-- FLAG ...]"
-    repeat_parser.epilog = (
+    parser.usage = "%(prog)s --model NAME --name NAME [option ...] [-- FLAG ...]"
+    parser.epilog = (
         "Flags of train may follow after --, as in: fmkeras repeat --model cnn "
         "--name first-light --epochs 5 -- --batch-size 64"
     )
-    repeat_parser.add_argument(
+    parser.add_argument(
         "--model", required=True, metavar="NAME", help="see 'fmkeras models'"
     )
-    repeat_parser.add_argument(
+    parser.add_argument(
         "--name", required=True, metavar="NAME", help="name of the study"
     )
-    repeat_parser.add_argument(
+    parser.add_argument(
         "--backends",
         nargs="+",
         default=BACKENDS,
@@ -38,80 +45,86 @@ def add_commands(add) -> None:
         metavar="NAME",
         help="one or more (default: all three)",
     )
-    _add_seeds(repeat_parser)
-    repeat_parser.add_argument(
+    _add_seeds(parser)
+    parser.add_argument(
         "--epochs", type=flags.whole_number, metavar="N", help="epochs of each training"
     )
-    repeat_parser.add_argument("flags", nargs="*", help=argparse.SUPPRESS)
+    parser.add_argument("flags", nargs="*", help=argparse.SUPPRESS)
 
-    reproduce_parser = add(
+
+def _add_reproduce(add) -> None:
+    parser = add(
         "reproduce",
         reproduce,
         "train by the published protocol and print both figures",
     )
-    reproduce_parser.usage = "%(prog)s --model NAME [option ...] [-- FLAG ...]"
-    reproduce_parser.epilog = (
+    parser.usage = "%(prog)s --model NAME [option ...] [-- FLAG ...]"
+    parser.epilog = (
         "Records are kept in saved_models/records/published; a run whose record is "
         "there is not repeated. Flags of train may follow after --."
     )
-    reproduce_parser.add_argument(
+    parser.add_argument(
         "--model", required=True, metavar="NAME", help="see 'fmkeras models'"
     )
-    flags.add_backend(reproduce_parser)
-    _add_seeds(reproduce_parser)
-    reproduce_parser.add_argument(
+    flags.add_backend(parser)
+    _add_seeds(parser)
+    parser.add_argument(
         "--recipe",
         default="published",
         metavar="NAME",
         help="another published one, such as fashionnet-frozen, a source's fault "
         "(default: the network's own)",
     )
-    reproduce_parser.add_argument(
+    parser.add_argument(
         "--epochs",
         type=flags.whole_number,
         metavar="N",
         help="fewer than published: a short run, kept in a study of its own",
     )
-    flags.add_data_dir(reproduce_parser)
-    reproduce_parser.add_argument("flags", nargs="*", help=argparse.SUPPRESS)
+    flags.add_data_dir(parser)
+    parser.add_argument("flags", nargs="*", help=argparse.SUPPRESS)
 
-    study_parser = add(
+
+def _add_study(add) -> None:
+    parser = add(
         "study",
         study,
         "compare shapes, or parts of a recipe, on validation images",
     )
-    study_parser.usage = "%(prog)s --name NAME [option ...]"
-    study_parser.epilog = (
+    parser.usage = "%(prog)s --name NAME [option ...]"
+    parser.epilog = (
         "The test images are not read. Records are kept in saved_models/records/"
         "study-NAME; a case whose record is there is not trained again."
     )
-    study_parser.add_argument(
+    parser.add_argument(
         "--name", required=True, metavar="NAME", help=f"one of {', '.join(STUDIES)}"
     )
-    study_parser.add_argument(
+    parser.add_argument(
         "--cases", nargs="+", default=(), metavar="LABEL", help="some of them only"
     )
-    _add_seeds(study_parser, default=(0,))
-    study_parser.add_argument(
+    _add_seeds(parser, default=(0,))
+    parser.add_argument(
         "--epochs",
         type=flags.whole_number,
         metavar="N",
         help="other than the study's: kept apart",
     )
-    flags.add_backend(study_parser)
-    flags.add_data(study_parser)
+    flags.add_backend(parser)
+    flags.add_data(parser)
 
-    campaign_parser = add(
+
+def _add_campaign(add) -> None:
+    parser = add(
         "campaign",
         campaign,
         "measure what the tables lack on a GPU, in a given time",
     )
-    campaign_parser.epilog = (
+    parser.epilog = (
         "Speed, then the published protocols of the large networks, then five seeds "
         "of the most accurate ones; the last two on torch in bfloat16. The next "
         "campaign continues what was cut short."
     )
-    campaign_parser.add_argument(
+    parser.add_argument(
         "--part",
         nargs="+",
         choices=PARTS,
@@ -119,15 +132,15 @@ def add_commands(add) -> None:
         metavar="|".join(PARTS),
         help="one or more (default: all, in this order)",
     )
-    campaign_parser.add_argument(
+    parser.add_argument(
         "--minutes",
         type=flags.positive_number,
         default=9,
         metavar="N",
         help="how long it may take (default: 9)",
     )
-    flags.add_device(campaign_parser, default="gpu")
-    campaign_parser.add_argument(
+    flags.add_device(parser, default="gpu")
+    parser.add_argument(
         "--out",
         default="runs/campaign",
         metavar="DIR",

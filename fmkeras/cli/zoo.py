@@ -11,83 +11,90 @@ from fmkeras.records import SAVED_MODELS
 
 def add_commands(add) -> None:
     """Declare zoo and zoo-check; `add(name, run, text)` returns a parser."""
-    zoo_parser = add("zoo", zoo, "train every network by its default recipe")
-    zoo_parser.epilog = (
+    _add_zoo(add)
+    _add_check(add)
+
+
+def _add_zoo(add) -> None:
+    parser = add("zoo", zoo, "train every network by its default recipe")
+    parser.epilog = (
         "The quickest first. What is done is passed over, an interrupted training goes "
         "on. Processes that share the folders, on one machine or several, divide the "
         "networks. A large model is stored as train --compact does it."
     )
-    zoo_parser.add_argument(
+    parser.add_argument(
         "--models",
         nargs="+",
         default=(),
         metavar="NAME",
         help="some of them only (default: the published networks and fmk_...)",
     )
-    zoo_parser.add_argument(
+    parser.add_argument(
         "--minutes",
         type=flags.positive_number,
         metavar="N",
         help="stop after so long; the same command goes on",
     )
-    zoo_parser.add_argument(
+    parser.add_argument(
         "--list", action="store_true", help="show what would be done, and end"
     )
-    zoo_parser.add_argument(
+    parser.add_argument(
         "--epochs",
         type=flags.whole_number,
         metavar="N",
         help="of each training (default: those of the recipe)",
     )
-    zoo_parser.add_argument(
+    parser.add_argument(
         "--save",
         choices=("better", "always", "never"),
         default="better",
         help="replace a model of the same name in --out: if it is better on the same "
         "validation images (the default), always, or never",
     )
-    zoo_parser.add_argument(
+    parser.add_argument(
         "--device",
         choices=("cpu", "gpu"),
         default="cpu",
         metavar="cpu|gpu",
         help="whose rates the estimates stand on (default: cpu)",
     )
-    flags.add_seed(zoo_parser)
-    zoo_parser.add_argument(
+    flags.add_seed(parser)
+    parser.add_argument(
         "--out",
         default=str(SAVED_MODELS),
         metavar="DIR",
         help="where the models and their cards go (default: saved_models)",
     )
-    zoo_parser.add_argument(
+    parser.add_argument(
         "--runs",
         default="runs/zoo",
         metavar="DIR",
         help="gets a folder for each network (default: runs/zoo)",
     )
-    flags.add_backend(zoo_parser)
-    flags.add_data(zoo_parser)
+    flags.add_backend(parser)
+    flags.add_data(parser)
 
-    check_parser = add(
+
+def _add_check(add) -> None:
+    parser = add(
         "zoo-check",
         zoo_check,
         "check every saved model where fmkeras cannot be imported",
     )
-    check_parser.epilog = (
+    parser.epilog = (
         "Keras alone opens each file, on each backend; its checksum and how many test "
         "images it gets right must be the card's, to the last image. Exit code 1 where "
         "one differs."
     )
-    check_parser.add_argument(
+    parser.add_argument(
         "--models",
         nargs="+",
         default=(),
         metavar="NAME",
         help="some of them only (default: all of --models-dir)",
     )
-    flags.add_models_dir(check_parser)
-    check_parser.add_argument(
+    flags.add_models_dir(parser)
+    parser.add_argument(
         "--backends",
         nargs="+",
         default=BACKENDS,
@@ -95,10 +102,8 @@ def add_commands(add) -> None:
         metavar="NAME",
         help="one or more (default: all three)",
     )
-    check_parser.add_argument(
-        "--json", metavar="FILE", help="write what was found to a file"
-    )
-    flags.add_data(check_parser)
+    parser.add_argument("--json", metavar="FILE", help="write what was found to a file")
+    flags.add_data(parser)
 
 
 def zoo(args) -> int:

@@ -157,6 +157,10 @@ class Recipe:
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 raise self._error(name, "one of " + ", ".join(choices))
+        self._check_ranges()
+        self._check_combinations()
+
+    def _check_ranges(self) -> None:
         for name in ("epochs", "batch_size", "step_epochs"):
             if not 1 <= getattr(self, name) <= MOST:
                 raise self._error(name, f"a whole number from 1 to {MOST:,}")
@@ -189,18 +193,20 @@ class Recipe:
         for name in ("freeze_after", "early_stopping"):
             if not 0 <= getattr(self, name) <= MOST:
                 raise self._error(name, f"a whole number from 0 to {MOST:,}")
-        if self.early_stopping and (self.data_split == "full" or self.swa_epochs):
-            raise UserError(
-                "early_stopping goes by the validation images and may leave out the "
-                "last epochs; expected it without data_split full and without "
-                f"swa_epochs. Received: {self.data_split}, {self.swa_epochs}"
-            )
         if not 0 <= self.crop_padding <= 14:
             raise self._error("crop_padding", "a whole number from 0 to 14")
         if not 0 <= self.rotation <= 180:
             raise self._error("rotation", "a number from 0 to 180")
         if not 0 < self.step_factor <= 1:
             raise self._error("step_factor", "a number above 0, at most 1")
+
+    def _check_combinations(self) -> None:
+        if self.early_stopping and (self.data_split == "full" or self.swa_epochs):
+            raise UserError(
+                "early_stopping goes by the validation images and may leave out the "
+                "last epochs; expected it without data_split full and without "
+                f"swa_epochs. Received: {self.data_split}, {self.swa_epochs}"
+            )
         if self.weight_decay and self.optimizer not in DECOUPLED:
             raise UserError(
                 "weight_decay is decoupled from the gradient and goes with adamw, "
