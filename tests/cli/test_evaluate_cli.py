@@ -7,6 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 from fmkeras.__main__ import main
 from fmkeras.artifacts.keras_file import save_artifact
@@ -18,13 +19,13 @@ from fmkeras.errors import UserError
 SMALL = ["--data", "garments", "--train-size", "300", "--test-size", "100"]
 
 
-def save_linear(name, seed, dataset, folder="saved_models"):
+def save_linear(name, seed, dataset, folder="saved_models", scale=0.1):
     """Save a model that was never trained, with a card as training writes it."""
     pixels = keras.Input((28, 28, 1), name="pixels")
     x = keras.layers.Rescaling(1 / 255, name="scale")(pixels)
     x = keras.layers.Flatten(name="flatten")(x)
     model = keras.Model(pixels, keras.layers.Dense(10, name="logits")(x))
-    kernel = np.random.default_rng(seed).normal(size=(784, 10)) / 10
+    kernel = np.random.default_rng(seed).normal(size=(784, 10)) * scale
     model.set_weights([kernel, np.zeros(10)])
     told = {"name": dataset.name, "checksum": dataset.checksum, "validation": 30}
     save_artifact(model, name, {"model": "linear", "seed": 1, "dataset": told}, folder)
@@ -148,6 +149,23 @@ def test_compare(capsys):
 )
 def test_mistakes_are_one_line(arguments, message, capsys):
     assert_refused(arguments, message, capsys)
+
+
+def test_a_model_that_gives_no_numbers_is_refused(folder, dataset, capsys):
+    save_linear("nan", 0, dataset, scale=np.nan)
+    Image.fromarray(dataset.x_test[0]).save("a.png")
+    model = "saved_models/nan.keras"
+    for command in (
+        ["evaluate", *SMALL, "--model", model],
+        ["predict", "a.png", "--model", model, "--out", "seen"],
+        ["compare", *SMALL, "--models", "seed0-garments", model],
+    ):
+        capsys.readouterr()
+        assert run(command) == 2
+        out, error = capsys.readouterr()
+        assert "outputs that are no finite numbers" in error.splitlines()[-1]
+        assert "nan%" not in out and "McNemar" not in out
+    assert not Path("seen/predictions.csv").exists()
 
 
 def test_words_and_patterns(folder):

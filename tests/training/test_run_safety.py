@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from fmkeras.cli.one_run import _name_interrupted_run
 from fmkeras.errors import UserError
 from fmkeras.files import write_json
 from fmkeras.files.locks import Locked, locked
@@ -122,6 +123,19 @@ def test_last_is_the_newest_run_that_did_not_end(tmp_path):
     with locked(tmp_path / "a", "training"):
         # Another process is at it.
         assert resume_dir("last", tmp_path) == tmp_path / "b"
+
+
+def test_the_same_training_says_that_one_was_interrupted(tmp_path, capsys):
+    recipe = Recipe(epochs=3)
+    config = CONFIG | {"recipe": recipe.to_dict()}
+    ensure_run_dir(tmp_path / "a", config, {})
+    _name_interrupted_run(str(tmp_path), "lenet", recipe.replace(epochs=4), 0)
+    _name_interrupted_run(str(tmp_path), "lenet", recipe, 1)
+    assert capsys.readouterr().out == ""
+    _name_interrupted_run(str(tmp_path), "lenet", recipe, 0)
+    told = capsys.readouterr().out
+    assert "The same training was interrupted before" in told
+    assert f"make train RESUME={tmp_path / 'a'} goes on" in told
 
 
 def test_a_run_that_another_process_has_is_refused(tmp_path):
