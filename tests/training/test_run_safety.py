@@ -15,6 +15,7 @@ from fmkeras.cli.one_run import _name_interrupted_run
 from fmkeras.errors import UserError
 from fmkeras.files import write_json
 from fmkeras.files.locks import Locked, locked
+from fmkeras.recipes import Recipe
 from fmkeras.training.callbacks import RunLog
 from fmkeras.training.checkpoint import Checkpoint
 from fmkeras.training.checkpoint_file import previous_path, write_checkpoint
