@@ -18,11 +18,13 @@ from pathlib import Path
 
 from fmkeras.files import write_json
 from fmkeras.provenance import commit, provenance
+from fmkeras.records import FUZZ
 from fuzz.parsers import PARSERS
 from fuzz.worker import HANG_SECONDS, MEMORY
 
 ROOT = Path(__file__).parents[2]
 INPUTS = 20_000
+COMMAND = f"make fuzz ARGS='--json {FUZZ}'"
 # A worker is begun anew after so many: what it was fed before is forgotten.
 A_WORKER = 5_000
 
@@ -140,7 +142,8 @@ def keep(path: Path, found: dict[str, dict]) -> None:
     """Write the record, in the order of the parsers."""
     limits = {"seconds": HANG_SECONDS, "megabytes": MEMORY // 10**6}
     parsers = {name: found[name] for name in PARSERS if name in found}
-    write_json(path, {"limits": limits, "parsers": parsers, **provenance()})
+    record = {"limits": limits, "parsers": parsers, **provenance(), "command": COMMAND}
+    write_json(path, record)
     print(f"Kept: {path}", flush=True)
 
 
