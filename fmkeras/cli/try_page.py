@@ -46,6 +46,7 @@ def try_page(args) -> None:
     from fmkeras.artifacts.keras_file import find_artifact
     from fmkeras.export.export import export_model
     from fmkeras.export.try_page.build import write_try_page
+    from fmkeras.prediction.typical import shipped_reference
 
     path = find_artifact(args.model, args.models_dir)
     exported = Path(args.exports) / path.stem / "onnx"
@@ -59,7 +60,7 @@ def try_page(args) -> None:
             repeats=0,
             log=lambda text: print(text, flush=True),
         )
-    page = write_try_page(exported, Path(args.out) / path.stem)
+    page = write_try_page(exported, Path(args.out) / path.stem, shipped_reference())
     print(f"Page: {page} (open it in a browser; make report links it)")
 
 

@@ -12,13 +12,15 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from fmkeras.datasets.image_files import read_picture
 from fmkeras.errors import UserError
+from fmkeras.labels import CLASS_NAMES
+from fmkeras.prediction.typical import are_far, shipped_reference
 
 pytestmark = pytest.mark.browser
 chromium = pytest.importorskip("support.chromium", exc_type=ImportError)
 
 PICTURES = 200
 SCREENSHOTS = Path(__file__).parents[2] / "runs/screenshots"
-NAMES = tuple(f"class {number}" for number in range(10))
+NAMES = CLASS_NAMES
 SEEN = (
     "return Array.from(document.getElementById('seen').getContext('2d')"
     ".getImageData(0, 0, 28, 28).data.filter((_, i) => i % 4 === 0))"
@@ -52,7 +54,7 @@ def page(tmp_path_factory, runtime):
     card = {"classes": NAMES, "test": {"accuracy": 0.5}, "dataset": {"name": "mine"}}
     (folder / "export.json").write_text(json.dumps(facts))
     (folder / "card.json").write_text(json.dumps(card))
-    return write_try_page(folder, folder.parent / "a page")
+    return write_try_page(folder, folder.parent / "a page", shipped_reference())
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +105,20 @@ def prepared(path):
         return None
 
 
+def remarks(path):
+    """Return the notes and doubts that `make predict` prints of a picture."""
+    picture = read_picture(path)
+    return [list(picture.notes), list(picture.doubts)]
+
+
+def two_objects():
+    picture = drawn(1).convert("RGB")
+    both = Image.new("RGB", (2 * picture.width, picture.height))
+    both.paste(picture, (0, 0))
+    both.paste(picture, (picture.width, 0))
+    return both
+
+
 def send(browser, path):
     before = browser.execute_script("return document.body.dataset.shown")
     browser.find_element("id", "file").send_keys(str(path))
@@ -116,29 +132,37 @@ def send(browser, path):
 
 def test_200_pictures_become_the_same_pixels_as_make_predict_gives(browser, tmp_path):
     """Through the page's own reading of files, as PNG, which keeps pixels."""
-    same, empty = 0, 0
+    same, empty, unlike, doubts = 0, 0, 0, set()
     for number in range(PICTURES):
         path = tmp_path / f"{number}.png"
-        drawn(number).save(path)
+        (two_objects() if number == 1 else drawn(number)).save(path)
         expected = prepared(path)
         script = (
             "const [done] = [arguments[arguments.length - 1]];"
             "const bytes = Uint8Array.from(atob(arguments[0]), c => c.charCodeAt(0));"
             "readPicture(new Blob([bytes], {type: 'image/png'}))"
             ".then(p => preparePicture(p.rgba, p.width, p.height))"
-            ".then(r => done(Array.from(r.pixels)), e => done(e.message))"
+            ".then(r => done([Array.from(r.pixels), r.notes, r.doubts,"
+            " isFar(r.pixels, typical, FILES.typical.limit)]), e => done(e.message))"
         )
         import base64
 
         content = base64.b64encode(path.read_bytes()).decode()
         received = browser.execute_async_script(script, content)
         if expected is None:
-            assert "nothing but its background" in received, number
+            assert "only its background" in received, number
             empty += 1
             continue
-        assert received == expected, number
+        assert received[0] == expected, number
+        assert received[1:3] == remarks(path), number
+        [far] = are_far(np.array(expected, np.uint8).reshape(1, 28, 28))
+        assert received[3] == far, number
+        doubts.update(received[2])
+        unlike += received[3]
         same += 1
     assert same > 0.9 * PICTURES
+    assert doubts == {"low contrast", "several objects"}
+    assert 0 < unlike < same
 
 
 def test_a_picture_shows_what_was_seen_and_ten_probabilities(browser, tmp_path):
@@ -156,7 +180,7 @@ def test_a_picture_shows_what_was_seen_and_ten_probabilities(browser, tmp_path):
     logits = mean * np.arange(10)
     expected = np.exp(logits) / np.exp(logits).sum()
     assert values[0] == pytest.approx(100 * expected.max(), abs=0.06)
-    assert shares[0][0] == "class 9"
+    assert shares[0][0] == NAMES[9]
 
 
 def test_no_picture_is_told_and_the_page_goes_on(browser, tmp_path):
@@ -165,7 +189,7 @@ def test_no_picture_is_told_and_the_page_goes_on(browser, tmp_path):
     assert send(browser, text) == "This file cannot be read as a picture."
     plain = tmp_path / "plain.png"
     Image.new("RGB", (40, 40), (9, 9, 9)).save(plain)
-    assert "nothing but its background" in send(browser, plain)
+    assert "only its background" in send(browser, plain)
     good = tmp_path / "good.png"
     drawn(2).save(good)
     assert send(browser, good) == "Ready."

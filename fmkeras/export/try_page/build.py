@@ -11,17 +11,24 @@ import importlib.resources
 import json
 from pathlib import Path
 
+import numpy as np
+
 from fmkeras.errors import UserError
 from fmkeras.export.try_page.runtime import VERSION, runtime_files
 from fmkeras.files import replacing_folder
+from fmkeras.labels import CLASS_NAMES
 
 PARTS = ("index.html", "try.css", "prepare.js", "try.js")
 
 
-def write_try_page(exported: Path, out: Path) -> Path:
+def write_try_page(
+    exported: Path, out: Path, typical: tuple[np.ndarray, float] | None = None
+) -> Path:
     """Write the page of an ONNX export to the folder `out`; return its index.html.
 
-    `exported` is the folder that `make export FORMAT=onnx` wrote. Raises `UserError`
+    `exported` is the folder that `make export FORMAT=onnx` wrote. With `typical`, means
+    of training images of Fashion-MNIST and the limit of the distance to them, a page of
+    its classes says which pictures are unlike them. Raises `UserError`
     where `out` holds something else than such a page, and where the runtime is not
     to be had.
     """
@@ -45,7 +52,11 @@ def write_try_page(exported: Path, out: Path) -> Path:
             source = importlib.resources.files("fmkeras.export.try_page") / name
             (folder / name).write_bytes(source.read_bytes())
         model = (exported / facts["file"]).read_bytes()
-        _write_script(folder / "model.js", {"about": about, "onnx": _packed(model)})
+        values = {"about": about, "onnx": _packed(model)}
+        if typical is not None and tuple(card["classes"]) == CLASS_NAMES:
+            means, limit = typical
+            values["typical"] = {"means": _packed(means.tobytes()), "limit": limit}
+        _write_script(folder / "model.js", values)
         _write_script(
             folder / "runtime.js",
             {"module": _packed(module.encode()), "wasm": _packed(binary)},

@@ -1,5 +1,6 @@
 // A picture of any size made into 28 x 28 as fmkeras/datasets/image_files.py makes it:
-// the same numbers for the same pixels. tests/browser/test_try_page.py compares them.
+// the same numbers for the same pixels, the same notes and doubts.
+// tests/browser/test_try_page.py compares them.
 "use strict";
 
 const SIDE = 28;
@@ -8,6 +9,8 @@ const LEAST_SHARE = 0.12;
 const PALE = 200;
 const DARK = 20;
 const WHITE = 250;
+const LOW_CONTRAST = 60;
+const OBJECT_SHARE = 0.3;
 
 // Round half to even, as Python and NumPy do.
 function roundEven(value) {
@@ -136,13 +139,53 @@ function centred(image, width, height) {
   return canvas;
 }
 
-// Return {pixels: Uint8Array(784), notes} of RGBA bytes; throw where there is nothing
-// but background.
+// How many separate objects a mask shows. Parts far smaller than the largest count for
+// nothing, nor do gaps of a hundredth of the picture.
+function countObjects(mask, fullWidth, fullHeight) {
+  const step = Math.max(Math.floor(Math.max(fullWidth, fullHeight) / 200), 1);
+  const width = Math.ceil(fullWidth / step), height = Math.ceil(fullHeight / step);
+  const grown = new Uint8Array(width * height);
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      if (!mask[y * step * fullWidth + x * step]) continue;
+      const at = y * width + x;
+      grown[at] = 1;
+      if (x > 0) grown[at - 1] = 1;
+      if (x < width - 1) grown[at + 1] = 1;
+      if (y > 0) grown[at - width] = 1;
+      if (y < height - 1) grown[at + width] = 1;
+    }
+  }
+  const sizes = [];
+  for (let first = 0; first < grown.length; first++) {
+    if (!grown[first]) continue;
+    const pending = [first];
+    grown[first] = 0;
+    let size = 0;
+    while (pending.length) {
+      const at = pending.pop(), x = at % width, y = (at - x) / width;
+      size++;
+      for (let j = Math.max(y - 1, 0); j <= Math.min(y + 1, height - 1); j++) {
+        for (let i = Math.max(x - 1, 0); i <= Math.min(x + 1, width - 1); i++) {
+          if (!grown[j * width + i]) continue;
+          grown[j * width + i] = 0;
+          pending.push(j * width + i);
+        }
+      }
+    }
+    sizes.push(size);
+  }
+  const largest = Math.max(...sizes);
+  return sizes.filter((size) => size > OBJECT_SHARE * largest).length;
+}
+
+// Return {pixels: Uint8Array(784), notes, doubts} of RGBA bytes; throw where there is
+// nothing but background.
 function preparePicture(rgba, width, height) {
   const count = width * height;
   if (isPrepared(rgba, width, height)) {
     const pixels = Uint8Array.from({ length: count }, (_, i) => rgba[4 * i]);
-    return { pixels, notes: ["28 x 28, light on dark: taken as it is"] };
+    return { pixels, notes: ["28 x 28, light on dark: taken as it is"], doubts: [] };
   }
   const notes = [];
   let colours = rgba, step = 4;
@@ -155,7 +198,7 @@ function preparePicture(rgba, width, height) {
       sum += rgba[i + 3];
     }
     const ground = grey / Math.max(sum, 1) > PALE ? 0 : 255;
-    notes.push(`transparent: laid on ${ground ? "white" : "black"}`);
+    notes.push(`transparent: composited on ${ground ? "white" : "black"}`);
     colours = new Float64Array(3 * count);
     step = 3;
     for (let i = 0; i < count; i++) {
@@ -181,6 +224,7 @@ function preparePicture(rgba, width, height) {
   }
   const bar = Math.max(LEAST_DIFFERENCE, LEAST_SHARE * largest);
   const ground = luminance(...background);
+  const garment = new Uint8Array(count);
   let members = 0, seen = 0, signed = 0, far = 0;
   let left = width, right = -1, top = height, bottom = -1;
   for (let i = 0; i < count; i++) {
@@ -188,6 +232,7 @@ function preparePicture(rgba, width, height) {
     const at = step * i;
     const difference =
       luminance(colours[at], colours[at + 1], colours[at + 2]) - ground;
+    garment[i] = 1;
     members++;
     seen += Math.abs(difference);
     signed += difference;
@@ -200,7 +245,7 @@ function preparePicture(rgba, width, height) {
   }
   if (!members) {
     throw new Error(
-      "The picture shows nothing but its background; take one with more contrast."
+      "The picture shows only its background; take one with more contrast."
     );
   }
   let kind = "light";
@@ -209,8 +254,8 @@ function preparePicture(rgba, width, height) {
   notes.push(
     {
       light: "light on dark: kept",
-      dark: "dark on light: negated",
-      colour: "told from its background by colour: drawn by its difference",
+      dark: "dark on light: inverted",
+      colour: "separated from its background by colour",
     }[kind]
   );
   const trimmedWidth = right - left + 1, trimmedHeight = bottom - top + 1;
@@ -239,5 +284,29 @@ function preparePicture(rgba, width, height) {
   const small = resize(
     trimmed, trimmedWidth, trimmedHeight, toWidth, toHeight, support, filter
   );
-  return { pixels: centred(small, toWidth, toHeight), notes };
+  const doubts = [];
+  if (largest < LOW_CONTRAST) doubts.push("low contrast");
+  if (countObjects(garment, width, height) > 1) doubts.push("several objects");
+  return { pixels: centred(small, toWidth, toHeight), notes, doubts };
+}
+
+// Whether an image is far from the training images, as fmkeras/prediction/typical.py
+// says: `means` holds their 7 x 7 means of 4 x 4 pixels, Uint8Array(49 * n).
+function isFar(pixels, means, limit) {
+  const cells = new Float64Array(49);
+  for (let i = 0; i < SIDE * SIDE; i++) {
+    const x = i % SIDE, y = (i - x) / SIDE;
+    cells[7 * Math.floor(y / 4) + Math.floor(x / 4)] += pixels[i] / 16;
+  }
+  const length = Math.max(Math.hypot(...cells), 1e-6);
+  let best = -1;
+  for (let start = 0; start < means.length; start += 49) {
+    let product = 0, squares = 0;
+    for (let i = 0; i < 49; i++) {
+      product += cells[i] * means[start + i];
+      squares += means[start + i] ** 2;
+    }
+    best = Math.max(best, product / length / Math.max(Math.sqrt(squares), 1e-6));
+  }
+  return Math.sqrt(Math.max(2 - 2 * best, 0)) > limit;
 }

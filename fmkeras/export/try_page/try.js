@@ -8,6 +8,7 @@ const MOST_PIXELS = 50e6;
 const find = (id) => document.getElementById(id);
 const percent = (share) => `${(100 * share).toFixed(1)} %`;
 let session = null;
+let typical = null;
 let runtime = null;
 let turn = 0;
 
@@ -24,6 +25,7 @@ async function load() {
   runtime.env.wasm.numThreads = 1;
   runtime.env.wasm.wasmBinary = (await unpack(FILES.wasm)).buffer;
   session = await runtime.InferenceSession.create(await unpack(FILES.onnx));
+  if (FILES.typical) typical = await unpack(FILES.typical.means);
   find("state").textContent = "Ready.";
   document.body.dataset.ready = "yes";
 }
@@ -97,7 +99,7 @@ async function classify(rgba, width, height) {
   const own = ++turn;
   find("state").className = "";
   try {
-    const { pixels, notes } = preparePicture(rgba, width, height);
+    const { pixels, notes, doubts } = preparePicture(rgba, width, height);
     const input = Float32Array.from(pixels);
     const probabilities = Array.from(await predict(input, 1));
     if (own !== turn) return;
@@ -107,6 +109,10 @@ async function classify(rgba, width, height) {
     find("notes").textContent = notes.join(", ");
     find("best").textContent = name;
     find("answer").textContent = `${name}, ${percent(probabilities[best])}`;
+    if (typical && isFar(pixels, typical, FILES.typical.limit)) {
+      doubts.push("unlike the training images");
+    }
+    find("doubts").textContent = doubts.length ? `Doubtful: ${doubts.join(", ")}.` : "";
     find("state").textContent = "Ready.";
     find("result").hidden = false;
     const heat = await occlusion(input, best, probabilities[best]);
