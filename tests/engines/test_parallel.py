@@ -6,6 +6,7 @@ from support.parallel_training import (
     BATCH,
     CASES,
     COUNT,
+    FURTHER_CASES,
     make_images,
     make_model,
     train_case,
@@ -37,6 +38,30 @@ def test_two_devices_give_the_losses_of_one(two, name):
     assert two[name]["confusion"] == one["confusion"]
     assert np.sum(two[name]["validation"]) == COUNT
     assert two[name]["validation"] == one["validation"]
+
+
+@pytest.fixture(scope="module")
+def two_further(tmp_path_factory):
+    return train_in_processes(tmp_path_factory.mktemp("two"), names=FURTHER_CASES)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FURTHER_CASES)
+def test_two_devices_compute_every_kind_of_step_as_one(two_further, name):
+    one, two = train_case(name), two_further[name]
+    # A share's gradients are rounded to the precision before they are summed.
+    rtol = 2.0**-8 if name == "bfloat16" else 1e-5
+    assert len(one["losses"]) == 10
+    # Before the first update all is as of one.
+    np.testing.assert_allclose(two["losses"][0], one["losses"][0], rtol=1e-5)
+    np.testing.assert_allclose(two["losses"], one["losses"], rtol=rtol)
+    np.testing.assert_allclose(
+        two["history"]["val_loss"], one["history"]["val_loss"], rtol=rtol
+    )
+    assert two["random_state"] == one["random_state"]
+    assert np.sum(two["confusion"]) == np.sum(two["validation"]) == COUNT
+    if name != "bfloat16":
+        assert two["confusion"] == one["confusion"]
 
 
 def test_batch_normalization_is_of_each_devices_own_images(two):
