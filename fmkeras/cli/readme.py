@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from fmkeras.cli import flags
+from fmkeras.cli.session import import_keras
 from fmkeras.errors import UserError
 from fmkeras.text.values import value_text
 
@@ -30,6 +31,8 @@ def add_commands(add) -> None:
 
 
 def results(args) -> int:
+    """Generate the tables of README and docs from cards and records."""
+    import_keras()
     from fmkeras.report.tables.update import update_tables
     from fmkeras.training.auto_figures import FIGURES, update_figures
 
@@ -45,6 +48,7 @@ def results(args) -> int:
 
 def pictures(args) -> None:
     """Draw the images of docs from the data, the cards and the records."""
+    import_keras()
     from fmkeras.datasets import load_dataset
     from fmkeras.records import PICTURES
 

@@ -16,7 +16,7 @@ from fmkeras.process import signals
 # Notes of C++ libraries that come whatever TF_CPP_MIN_LOG_LEVEL says.
 CHATTER = re.compile(
     rb"I\d{4} |E\d{4} .*failed call to cuInit|WARNING: All log messages before absl|"
-    rb"\[Gloo\] Rank"
+    rb"To enable the following instructions|\[Gloo\] Rank"
 )
 
 

@@ -43,7 +43,7 @@ def test_runs_of_the_most_seeds_count_not_those_of_the_best_figure(tmp_path):
         keep(tmp_path, "default", seed, accuracy, "tensorflow")
     for seed in range(2):
         keep(tmp_path, "other", seed, 0.99, "jax")
-    found = default_runs(tmp_path / "saved_models/records")
+    found = default_runs(tmp_path)
     assert list(found) == ["lenet"]
     assert found["lenet"]["backend"] == "tensorflow"
     assert row_of(accuracy_table(tmp_path), "lenet")[-1] == "91.00 ± 1.00 %"
@@ -53,7 +53,7 @@ def test_precision_is_no_change_of_the_recipe_and_epochs_are(tmp_path):
     for seed in range(3):
         keep(tmp_path, "half", seed, 0.9, name="default+", precision="bfloat16")
         keep(tmp_path, "short", seed, 0.5, "jax", epochs=1)
-    found = default_runs(tmp_path / "saved_models/records")
+    found = default_runs(tmp_path)
     assert found["lenet"]["backend"] == "torch, bfloat16"
     assert found["lenet"]["mean"] == pytest.approx(0.9)
 
@@ -61,15 +61,30 @@ def test_precision_is_no_change_of_the_recipe_and_epochs_are(tmp_path):
 def test_a_recipe_or_network_of_the_past_does_not_count(tmp_path):
     records = tmp_path / "saved_models/records"
     keep(tmp_path, "default", 0, 0.9, learning_rate=0.5)
-    assert default_runs(records) == {}
+    assert default_runs(tmp_path) == {}
     record = keep(tmp_path, "default", 0, 0.9)
-    assert default_runs(records)
+    assert default_runs(tmp_path)
     path = records / "default/lenet-torch-seed0.json"
     del record["recipe"]["erasing"]  # a record from before that field
     path.write_text(json.dumps(record))
-    assert default_runs(records)
+    assert default_runs(tmp_path)
     path.write_text(json.dumps(record | {"parameters": 1}))
-    assert default_runs(records) == {}
+    assert default_runs(tmp_path) == {}
+
+
+def test_a_saved_model_is_a_run_too_and_the_same_run_once(tmp_path):
+    card = tmp_path / "saved_models/lenet.json"
+    record = keep(tmp_path, "default", 0, 0.9)
+    card.write_text(json.dumps(record))
+    assert row_of(accuracy_table(tmp_path), "lenet")[-1] == "90.00 %"
+    card.write_text(json.dumps(record | {"seed": 1, "test": {"accuracy": 0.92}}))
+    assert row_of(accuracy_table(tmp_path), "lenet")[-1] == "91.00 ± 1.41 %"
+
+
+def test_networks_of_this_project_have_no_source_to_be_compared_with(tmp_path):
+    table = accuracy_table(tmp_path)
+    assert row_of(table, "fmk_100k")[2:] == ["this project", "", "", "not run"]
+    assert "`conv_pool`" not in table  # a shape of studies, of any size
 
 
 def test_the_overview_of_speed_leads_with_a_fixed_variant():

@@ -5,9 +5,10 @@ from collections import defaultdict
 from pathlib import Path
 
 from fmkeras.experiments.reproduce import study_records
-from fmkeras.models import list_models, model_info
+from fmkeras.experiments.zoo.plan import zoo_names
+from fmkeras.models import list_own_models, model_info
 from fmkeras.recipes import Recipe, find_recipe
-from fmkeras.records import read_records, summarise
+from fmkeras.records import SAVED_MODELS, read_record, read_records, summarise
 from fmkeras.report.tables.markdown import markdown_table, mean_and_spread, percent
 from fmkeras.report.tables.speed import BASELINE, geometric_mean, ratios
 
@@ -39,20 +40,21 @@ def accuracy_table(root: Path) -> str:
     """Return one row a network: parameters, source, the published figure, and ours.
 
     Ours are mean and sample standard deviation over seeds, by the source's protocol
-    and by the network's default recipe.
+    and by the network's default recipe. This project's own networks have no source.
     """
     records = root / "saved_models/records"
-    by_recipe = default_runs(records)
+    by_recipe = default_runs(root)
+    own = list_own_models()
     rows = []
-    for name in list_models():
+    for name in zoo_names():
         info = model_info(name)
         rows.append(
             (
                 f"`{name}`",
                 f"{info.parameters:,}",
                 info.source,
-                percent(info.published_accuracy) or "none",
-                _protocol_cell(name, records),
+                percent(info.published_accuracy) or ("" if name in own else "none"),
+                "" if name in own else _protocol_cell(name, records),
                 _cell(by_recipe.get(name)),
             )
         )
@@ -67,24 +69,32 @@ def accuracy_table(root: Path) -> str:
     return markdown_table(heads, rows, "lrlrrr")
 
 
-def default_runs(records: Path) -> dict[str, dict]:
+def default_runs(root: Path) -> dict[str, dict]:
     """Return for each network the summary of its runs by the default recipe.
 
-    A run counts whose recipe is today's, precision and compilation aside. Where runs
-    differ in backend or precision, those of the most seeds are taken, never those
-    of the best figure.
+    A run counts whose recipe is today's, precision and compilation aside; that of a
+    saved model too, by its card. Where runs differ in backend or precision, those of
+    the most seeds are taken, never those of the best figure.
     """
-    recipes = {name: _learned(find_recipe("default", name)) for name in list_models()}
+    names = zoo_names()
+    recipes = {name: _learned(find_recipe("default", name)) for name in names}
+    records = root / "saved_models/records"
+    folders = sorted(path for path in records.glob("*") if path.is_dir())
+    runs = [record for path in folders for record in read_records(path.name, records)]
+    runs += [
+        read_record(root / SAVED_MODELS / f"{name}.json")
+        for name in names
+        if (root / SAVED_MODELS / f"{name}.json").exists()
+    ]
     groups = defaultdict(dict)
-    for folder in sorted(path for path in records.glob("*") if path.is_dir()):
-        for record in read_records(folder.name, records):
-            name = record.get("model")
-            if name not in recipes or not _same_recipe(record, recipes[name]):
-                continue
-            if record["parameters"] != model_info(name).parameters:
-                continue
-            key = (record["precision"] != "float32", record["backend"])
-            groups[name].setdefault(key, {})[record["seed"]] = record
+    for record in runs:
+        name = record.get("model")
+        if name not in recipes or not _same_recipe(record, recipes[name]):
+            continue
+        if record["parameters"] != model_info(name).parameters:
+            continue
+        key = (record["precision"] != "float32", record["backend"])
+        groups[name].setdefault(key, {}).setdefault(record["seed"], record)
     chosen = {}
     for name, found in groups.items():
         key = min(found, key=lambda key: (-len(found[key]), key))

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fmkeras.errors import UserError
+from fmkeras.experiments.zoo.plan import zoo_names
 from fmkeras.files import replacing
-from fmkeras.models import list_models, model_info
+from fmkeras.models import model_info
 from fmkeras.records import (
     AUDIT,
     FUZZ,
@@ -94,7 +95,7 @@ def _fill(match: re.Match, root: Path) -> str:
 def networks_table(root: Path, argument: str = "") -> str:
     """All networks: source, parameters, the published figure, the saved file's."""
     rows = []
-    for name in list_models():
+    for name in zoo_names():
         info = model_info(name)
         card = saved_card(root, name)
         rows.append(
