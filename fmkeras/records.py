@@ -126,6 +126,12 @@ def read_record(path: Path) -> dict:
         ) from error
 
 
+def saved_card(root: Path, name: str) -> dict | None:
+    """Return the card of a network in saved_models; None where there is none."""
+    path = root / SAVED_MODELS / f"{name}.json"
+    return read_record(path) if path.exists() else None
+
+
 def read_records(name: str, records: Path = RECORDS) -> list[dict]:
     """Return the records of a study, in the order of their names."""
     return [read_record(path) for path in sorted((records / name).glob("*.json"))]

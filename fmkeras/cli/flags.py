@@ -85,6 +85,16 @@ def add_seed(parser) -> None:
     )
 
 
+def add_save(parser) -> None:
+    parser.add_argument(
+        "--save",
+        choices=("better", "always", "never"),
+        default="better",
+        help="replace a model of the same name in --out: if it is better on the same "
+        "validation images (the default), always, or never",
+    )
+
+
 def add_data(parser) -> None:
     data = parser.add_argument_group("data")
     add_data_name(data)

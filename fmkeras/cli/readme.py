@@ -78,9 +78,9 @@ def _draw_samples(dataset, folder: Path) -> list[Path]:
 def _draw_confusion(model: str, dataset, folder: Path) -> Path:
     import numpy as np
 
+    from fmkeras.records import saved_card
     from fmkeras.report.doc_images import stamp
     from fmkeras.report.plots.figures import plot_confusion_matrix
-    from fmkeras.report.tables.update import saved_card
 
     card = saved_card(Path("."), model)
     if card is None:

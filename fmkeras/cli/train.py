@@ -99,13 +99,7 @@ def _add_training(parser) -> None:
         help="put a large model into --out with its weights rounded to as few bits as "
         "cost nothing on the validation images, and of a very large one the card alone",
     )
-    parser.add_argument(
-        "--save",
-        choices=("better", "always", "never"),
-        default="better",
-        help="replace a model of the same name in --out: if it is better on the same "
-        "validation images (the default), always, or never",
-    )
+    flags.add_save(parser)
     flags.add_data(parser)
     network = parser.add_argument_group("network")
     network.add_argument(

@@ -44,13 +44,7 @@ def _add_zoo(add) -> None:
         metavar="N",
         help="of each training (default: those of the recipe)",
     )
-    parser.add_argument(
-        "--save",
-        choices=("better", "always", "never"),
-        default="better",
-        help="replace a model of the same name in --out: if it is better on the same "
-        "validation images (the default), always, or never",
-    )
+    flags.add_save(parser)
     parser.add_argument(
         "--device",
         choices=("cpu", "gpu"),

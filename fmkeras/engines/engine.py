@@ -243,10 +243,10 @@ class Engine(ABC):
         images = self.augmentation.apply(images, params, self._sample)
         return self.augmentation.mix(images, targets, params)
 
-    def learning_rate(self) -> float:
-        """Return the learning rate of the next step."""
+    def learning_rate(self, steps_ago: int = 0) -> float:
+        """Return the learning rate of the next step, or of one so many steps before."""
         done = int(ops.convert_to_numpy(self.optimizer.iterations.value))
-        return learning_rate_function(self.optimizer)(done)
+        return learning_rate_function(self.optimizer)(done - steps_ago)
 
     def epoch_progress(self) -> EpochProgress:
         """Return the progress of the training; for use in `on_train_batch_end`."""

@@ -6,14 +6,12 @@ from collections.abc import Iterable
 
 import keras
 import numpy as np
-from keras import ops
 
 from fmkeras.datasets.splits import Subset, epoch_order
 from fmkeras.engines.divergence import all_finite, diverged_after
 from fmkeras.engines.memory import fitting_batch, no_memory
 from fmkeras.engines.totals import EpochProgress
 from fmkeras.errors import Diverged, OutOfMemory, is_out_of_memory
-from fmkeras.optimizers.learning_rates import learning_rate_function
 
 
 class Epochs:
@@ -162,8 +160,7 @@ class Epochs:
         """Raise `Diverged` for the first step from `step` whose loss is not finite."""
         engine, epoch = self.engine, self.engine.progress.epoch
         bad = int(np.argmin(np.isfinite(losses)))
-        done = int(ops.convert_to_numpy(engine.optimizer.iterations.value))
-        rate = learning_rate_function(engine.optimizer)(done - len(losses) + bad)
+        rate = engine.learning_rate(steps_ago=len(losses) - bad)
 
         def row(step: int):
             first = step * self.batch_size

@@ -9,7 +9,7 @@ import keras
 
 from fmkeras import seeds
 from fmkeras.datasets import Dataset
-from fmkeras.datasets.splits import DataSplits, split_dataset
+from fmkeras.datasets.splits import DataSplits
 from fmkeras.engines import Engine, create_engine
 from fmkeras.engines.device import device_kind, num_threads
 from fmkeras.engines.memory import check_batch
@@ -96,17 +96,16 @@ def prepare(
     execution: Execution,
     processes: Processes,
     *,
+    split: DataSplits,
     seed: int,
     model_options: dict,
-    split: DataSplits | None = None,
     init_from: str | Path | None = None,
     freeze: str | None = None,
 ) -> Setup:
     """Build the model and engine of a training; the arguments are those of `fit`.
 
-    `split` is that of the recipe's `data_split` by default.
+    `split` is that of the recipe's `data_split`.
     """
-    split = split or split_dataset(dataset, seed, recipe.data_split)
     model = build_network(
         model_name,
         recipe,

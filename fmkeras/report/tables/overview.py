@@ -8,7 +8,7 @@ from fmkeras.experiments.reproduce import study_records
 from fmkeras.experiments.zoo.plan import zoo_names
 from fmkeras.models import list_own_models, model_info
 from fmkeras.recipes import Recipe, find_recipe
-from fmkeras.records import SAVED_MODELS, read_record, read_records, summarise
+from fmkeras.records import read_records, saved_card, summarise
 from fmkeras.report.tables.markdown import markdown_table, mean_and_spread, percent
 from fmkeras.report.tables.speed import BASELINE, geometric_mean, ratios
 
@@ -81,11 +81,7 @@ def default_runs(root: Path) -> dict[str, dict]:
     records = root / "saved_models/records"
     folders = sorted(path for path in records.glob("*") if path.is_dir())
     runs = [record for path in folders for record in read_records(path.name, records)]
-    runs += [
-        read_record(root / SAVED_MODELS / f"{name}.json")
-        for name in names
-        if (root / SAVED_MODELS / f"{name}.json").exists()
-    ]
+    runs += filter(None, (saved_card(root, name) for name in names))
     groups = defaultdict(dict)
     for record in runs:
         name = record.get("model")

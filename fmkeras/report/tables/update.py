@@ -22,6 +22,7 @@ from fmkeras.records import (
     devices_record,
     fit_record,
     read_records,
+    saved_card,
     search_record,
     speed_record,
     summarise,
@@ -334,9 +335,3 @@ _TABLES: dict[str, Callable[[Path, str], str]] = {
     "pages": pages_table,
     "targets": targets_table,
 }
-
-
-def saved_card(root: Path, name: str) -> dict | None:
-    """Return the card of a network in saved_models; None where there is none."""
-    path = root / SAVED_MODELS / f"{name}.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
