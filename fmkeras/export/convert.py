@@ -10,6 +10,7 @@ import warnings
 import numpy as np
 
 from fmkeras.export.formats import FORMATS, ExportFormat
+from fmkeras.export.onnx_operators import register_operators
 
 
 def convert(model, export_format: ExportFormat, target: str, calibration) -> None:
@@ -23,6 +24,7 @@ def convert(model, export_format: ExportFormat, target: str, calibration) -> Non
     kind, flags = export_format.keras_format, {}
     shape = tuple(model.inputs[0].shape)
     if kind == "onnx":
+        register_operators()
         # Keras exports to ONNX only what was called before.
         model(np.zeros((1, *shape[1:]), np.float32))
     if kind == "torch":

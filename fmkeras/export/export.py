@@ -3,6 +3,7 @@
 import hashlib
 import importlib.metadata
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -197,9 +198,22 @@ def _run_process(module: str, words: list, backend: str | None, task: str) -> No
         check=False,
     )
     if answer.returncode:
-        lines = [line for line in answer.stderr.splitlines() if line.strip()]
-        reason = lines[-1].strip() if lines else f"exit code {answer.returncode}"
+        reason = failure_reason(answer.stderr, answer.returncode)
         raise ExportFailed(f"Cannot {task}. Received: {reason[:300]}")
+
+
+def failure_reason(text: str, code: int) -> str:
+    """Return what a Python process that failed has said of its error, in one line."""
+    lines = [re.sub(r"\x1b\[\d*m", "", line).strip() for line in text.splitlines()]
+    lines = [line for line in lines if line]
+    for number in reversed(range(len(lines))):
+        found = re.match(r"(?:\w+\.)*[A-Z]\w*[a-z]\w*: (.*)", lines[number])
+        if found is None:
+            continue
+        # Keras puts its own words before those of an operation.
+        wrapped = found[1].startswith("Exception encountered when calling")
+        return lines[number + 1] if wrapped and number + 1 < len(lines) else found[1]
+    return lines[-1] if lines else f"exit code {code}"
 
 
 def _finite(value) -> float | None:

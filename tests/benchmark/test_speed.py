@@ -127,6 +127,37 @@ def test_a_real_contestant_answers():
             worker.ask("train")
 
 
+@pytest.mark.parametrize("backend", ["jax", "tensorflow"])
+def test_a_contestant_leaves_a_gpus_memory_to_the_others(backend, monkeypatch):
+    """They all wait beside each other, and each would take most of it at its start."""
+    from jaxlib.xla_client import generate_pjrt_gpu_plugin_options
+
+    environments = []
+
+    class Started:
+        def __init__(self, command, env, **streams):
+            environments.append(env)
+
+        def kill(self):
+            pass
+
+        def communicate(self):
+            pass
+
+    monkeypatch.setattr("fmkeras.benchmark.speed.rounds.subprocess.Popen", Started)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    with WorkerProcess(Competitor("ours", backend), "linear", 16, "gpu"):
+        pass
+    (given,) = environments
+    assert given["TF_FORCE_GPU_ALLOW_GROWTH"] == "true"
+    assert "CUDA_VISIBLE_DEVICES" not in given
+    name = "XLA_PYTHON_CLIENT_PREALLOCATE"
+    monkeypatch.delenv(name, raising=False)
+    assert generate_pjrt_gpu_plugin_options().get("preallocate") is None
+    monkeypatch.setenv(name, given[name])
+    assert generate_pjrt_gpu_plugin_options()["preallocate"] is False
+
+
 @pytest.mark.parametrize("kind", ["ours", "keras-fit", "loader"])
 def test_the_other_contestants_train_and_predict(kind):
     with WorkerProcess(Competitor(kind), "linear", 16, "cpu") as worker:

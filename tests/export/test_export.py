@@ -113,6 +113,48 @@ def test_every_format_equals_the_model(name, saved, dataset, tmp_path):
     assert run_example(folder, dataset, tmp_path).split()[0] in NAMES
 
 
+@pytest.mark.export
+def test_every_activation_becomes_onnx(dataset, tmp_path):
+    """tf2onnx leaves the operators it does not know in a file that nothing runs."""
+    if missing := FORMATS["onnx"].missing():
+        pytest.skip(f"needs {', '.join(missing)}: make test-export installs them")
+    layers = keras.layers
+    # glu halves what a layer of activation takes to keep its shape.
+    other = {"deserialize", "get", "serialize", "glu", "threshold"}
+    names = [n for n in dir(keras.activations) if n[0] != "_" and n not in other]
+    assert {"gelu", "celu", "mish"} <= set(names)
+    pixels = keras.Input((28, 28, 1), name="pixels")
+    x = layers.Flatten(name="flatten")(layers.Rescaling(1 / 255, name="scale")(pixels))
+    x = layers.Dense(8, name="dense")(x)
+    branches = [layers.Activation(name, name=name)(x) for name in names]
+    x = layers.Concatenate(name="all")(branches)
+    logits = layers.Dense(3, name="logits")(x)
+    folder = tmp_path / "models"
+    model = keras.Model(pixels, logits, name="activations")
+    path = save_artifact(model, "activations", {"model": "activations"}, folder, NAMES)
+    facts = export_model(path, "onnx", dataset, tmp_path, repeats=0)
+    assert facts["same_classes"] == facts["images"]
+
+
+@pytest.mark.parametrize(
+    "text, reason",
+    [
+        ("warned\nTraceback:\n  line\nValueError: no such thing\n", "no such thing"),
+        ("killed\n", "killed"),
+        ("", "exit code 9"),
+        (
+            "    raise ValueError(\nValueError: Exception encountered when calling "
+            "A.call().\n\n\x1b[1mwrong shape\x1b[0m\n\nArguments received by "
+            "A.call():\n  • training=None\n",
+            "wrong shape",
+        ),
+        ("a.b.InvalidGraph: [X] : 10 : Erfc\nLOG: left\n", "[X] : 10 : Erfc"),
+    ],
+)
+def test_the_reason_of_a_failed_process_is_its_error(text, reason):
+    assert export_module.failure_reason(text, 9) == reason
+
+
 def test_every_format_has_a_runtime_and_an_example():
     for name, export_format in FORMATS.items():
         assert name in RUNTIMES

@@ -54,6 +54,24 @@ MORE_COMMANDS = {
         "zoo --models linear --epochs 1 DATA --runs FOLDER/runs --out FOLDER/saved",
     ),
     "show": ("fmkeras", "show linear"),
+    "reproduce": (
+        "fmkeras",
+        "reproduce --model linear --backend BACKEND --seeds 0 1 --epochs 1 -- DATA",
+    ),
+    "study": (
+        "fmkeras",
+        "study --name speedrun-parts --cases cosine --epochs 1 --backend BACKEND DATA",
+    ),
+    "speedrun": (
+        "fmkeras",
+        "speedrun --goal 93 --repeats 1 --beside 0 --backend BACKEND DATA "
+        "--out FOLDER/speedrun",
+    ),
+    "benchmark": (
+        "fmkeras",
+        "benchmark --model linear --quick --backends BACKEND --json FOLDER/speed.json",
+    ),
+    "quickstart": ("fmkeras", "quickstart --backend BACKEND"),
 }
 
 

@@ -1,6 +1,7 @@
 """The command line of the tuner: mistakes are one line and exit code 2."""
 
 import json
+import os
 import re
 import socket
 
@@ -115,6 +116,42 @@ def test_resume_needs_the_folder_alone(tmp_path, capsys):
     before = json.loads((tmp_path / "tune-a/settings.json").read_text())
     assert main(["search", "--resume", str(tmp_path / "tune-a")]) == 0
     assert json.loads((tmp_path / "tune-a/settings.json").read_text()) == before
+
+
+@pytest.mark.parametrize(
+    ("further", "expected"),
+    [((), "127.0.0.1:8765"), (("--host", "0.0.0.0"), "0.0.0.0:8765")],
+)
+def test_a_chief_listens_on_this_machine_unless_told(
+    further, expected, tmp_path, monkeypatch
+):
+    import tuner.run
+
+    told = []
+    listen = lambda settings, folder, address, names: told.append(address) or []  # noqa: E731
+    monkeypatch.setattr(tuner.run, "search_with_workers", listen)
+    arguments = search_arguments(tmp_path, "far", GRID, "--search", "grid")
+    assert main(["chief", *arguments[1:], "--port", "8765", *further]) == 0
+    assert told == [expected]
+
+
+def test_another_projects_chief_is_not_heeded(tmp_path, monkeypatch):
+    """KerasTuner would make this search a worker, which waits for that chief."""
+    import tuner.run
+
+    left = ("KERASTUNER_TUNER_ID", "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT")
+    for name in left:
+        monkeypatch.setenv(name, "1")
+    seen = []
+
+    def search(*arguments):
+        seen.append([name for name in left if name in os.environ])
+        return []
+
+    monkeypatch.setattr(tuner.run, "search_here", search)
+    arguments = search_arguments(tmp_path, "left", GRID, "--search", "grid")
+    assert main(arguments) == 0
+    assert seen == [[]]
 
 
 def test_a_worker_needs_a_chief_and_a_search(tmp_path, capsys):
