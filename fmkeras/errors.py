@@ -1,6 +1,8 @@
-"""The errors that end a command in one line, and which of others is no memory."""
+"""The errors that end a command in one line, and which of others mean the same."""
 
+import os
 import re
+import traceback
 
 # Characters of a value in a message.
 LONGEST = 100
@@ -54,6 +56,17 @@ def is_out_of_memory(error: BaseException) -> bool:
         seen.add(id(error))
         error = error.__cause__ or error.__context__
     return False
+
+
+def is_missing_platform(error: BaseException) -> bool:
+    """Say whether jax found no device of the kind that `JAX_PLATFORMS` names.
+
+    What it raises then has no type of its own, and for cuda no text either.
+    """
+    if "JAX_PLATFORMS" not in os.environ:
+        return False
+    frames = traceback.extract_tb(error.__traceback__)
+    return bool(frames) and os.path.basename(frames[-1].filename) == "xla_bridge.py"
 
 
 class PeerLost(UserError):

@@ -9,7 +9,13 @@ from collections.abc import Callable, Iterator
 
 from fmkeras.cli.make_words import in_make_words
 from fmkeras.cli.printable import printable_output
-from fmkeras.errors import OutOfMemory, UserError, is_out_of_memory
+from fmkeras.errors import (
+    OutOfMemory,
+    UserError,
+    is_missing_platform,
+    is_out_of_memory,
+    shown_value,
+)
 from fmkeras.files import printable
 from fmkeras.process import signals
 
@@ -58,6 +64,14 @@ def _run_guarded(program: str, run: Callable[[], int]) -> int:
         )
         return 2
     except Exception as error:
+        if is_missing_platform(error):
+            print(
+                f"{program}: jax finds no device of JAX_PLATFORMS; expected cpu, or a "
+                "kind that is here and has its plugin: unset it to let jax choose. "
+                f"Received: {shown_value(os.environ['JAX_PLATFORMS'])}",
+                file=sys.stderr,
+            )
+            return 2
         if not is_out_of_memory(error):
             raise
         reason = " ".join(str(error).split())[:200] or type(error).__name__
