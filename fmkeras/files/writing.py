@@ -131,7 +131,8 @@ def make_folder(folder: str | os.PathLike) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             return folder
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        # A name with a null character, or of no encoding, is a ValueError.
         raise _not_writable(folder, error) from error
 
 
@@ -224,9 +225,9 @@ def json_text(content: object) -> str:
     return re.sub("[\ud800-\udfff]", lambda c: f"\\u{ord(c[0]):04x}", text) + "\n"
 
 
-def _not_writable(folder: Path, error: OSError) -> UserError:
-    reason = error.strerror or str(error)
+def _not_writable(folder: Path, error: OSError | ValueError) -> UserError:
+    reason = getattr(error, "strerror", None) or str(error)
     return UserError(
-        f"Cannot write to the folder '{folder}' ({reason}); "
+        f"Cannot write to the folder '{printable(folder)}' ({reason}); "
         "expected one that can be written: give another."
     )

@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+import fmkeras
 from fmkeras.errors import UserError
 from fmkeras.files import cache_folder, clear_temporary_files, replacing, write_json
 from fmkeras.files import writing as files
@@ -121,6 +122,21 @@ def test_a_name_that_is_no_utf_8_is_written_and_read(tmp_path):
     write_json(tmp_path / "a.json", {"file": name})
     text = (tmp_path / "a.json").read_text(encoding="utf-8")
     assert json.loads(text)["file"] == name
+
+
+@pytest.mark.parametrize("name", ["mod\ud800els", "mod\0els"])
+@pytest.mark.parametrize("argument", ["out", "runs"])
+def test_a_folder_that_cannot_be_named_is_refused_before_any_training(
+    argument, name, garments, tmp_path, monkeypatch
+):
+    """A training was lost at its last save."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="Cannot write to the folder") as caught:
+        fmkeras.train(
+            "linear", dataset=garments, epochs=1, **{argument: tmp_path / name}
+        )
+    str(caught.value).encode()
+    assert not list(tmp_path.rglob("*.keras"))
 
 
 def test_there_may_be_no_cache_folder(tmp_path, monkeypatch):
