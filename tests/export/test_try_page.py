@@ -36,12 +36,20 @@ def test_the_folder_holds_all_that_the_page_needs(exported, tmp_path):
     assert {"prepare.js", "model.js", "runtime.js", "try.js", "try.css"} <= set(named)
     for name in named:
         assert name.startswith("data:") or (folder / name).is_file()
-    for path in folder.iterdir():
+    for path in set(folder.iterdir()) - {folder / "licences.txt"}:
         assert not re.search(r"https?://", path.read_text()), path
     script = (folder / "model.js").read_text()
     assert "</script" not in script
     packed = re.search(r'FILES.onnx = "(.*)";', script)[1]
     assert gzip.decompress(base64.b64decode(packed)) == b"the model"
+
+
+def test_the_notices_of_others_go_with_the_page(exported, tmp_path):
+    folder = build.write_try_page(exported, tmp_path / "page").parent
+    text = (folder / "licences.txt").read_text()
+    assert "Copyright (c) Microsoft Corporation" in text
+    assert "Copyright (c) 2017 Zalando SE" in text
+    assert "above copyright notice and this permission notice shall be" in text
 
 
 def test_a_page_is_replaced_and_other_folders_are_not(exported, tmp_path):

@@ -18,7 +18,7 @@ from fmkeras.export.try_page.runtime import VERSION, runtime_files
 from fmkeras.files import replacing_folder
 from fmkeras.labels import CLASS_NAMES
 
-PARTS = ("index.html", "try.css", "prepare.js", "try.js")
+PARTS = ("index.html", "try.css", "prepare.js", "try.js", "licences.txt")
 
 
 def write_try_page(

@@ -315,7 +315,7 @@ function describe() {
   const of = dataset ? ` of ${dataset}` : "";
   find("about").textContent =
     `It tells ${classes.length} classes${of} apart: ${classes.join(", ")}${measured}.`;
-  find("made").textContent = `${version}, MIT licence, Microsoft.`;
+  find("made").textContent = `${version}, MIT licence, Microsoft: licences.txt.`;
 }
 
 describe();
