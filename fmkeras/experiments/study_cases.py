@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from fmkeras.recipes import Recipe
+from fmkeras.recipes import Recipe, find_recipe
 
 
 @dataclass(frozen=True)
@@ -179,4 +179,33 @@ STUDIES = {
             }.items()
         },
     ),
+}
+# What may be added to a default recipe, of whose networks 28 pixels are enough: the
+# study `default-NAME` of each.
+ADDITIONS = {
+    "as it is": {},
+    "erasing a quarter": {"erasing": 0.25},
+    "smoothing 0.1": {"label_smoothing": 0.1},
+    "moving average": {"ema": 0.995},
+    "all three": {"erasing": 0.25, "label_smoothing": 0.1, "ema": 0.995},
+}
+SMALL = (
+    "logistic_regression",
+    "linear",
+    "mlp",
+    "lenet",
+    "lenet_relu",
+    "tinyvgg",
+    "tinyvgg_3",
+    "fashionnet",
+    "cnn",
+    "mynet",
+)
+STUDIES |= {
+    f"default-{name}": Study(
+        f"What helps the default recipe of {name}?",
+        find_recipe("default", name),
+        {label: Case(name, {}, changes) for label, changes in ADDITIONS.items()},
+    )
+    for name in SMALL
 }

@@ -10,7 +10,7 @@ from fmkeras.errors import UserError
 from fmkeras.experiments.studies import STUDIES, Case, Study, run_study
 from fmkeras.models.registry import build_graph
 from fmkeras.recipes import Recipe
-from fmkeras.report.tables.studies import comparison_table
+from fmkeras.report.tables.studies import additions_table, comparison_table
 
 LIMITS = {"shapes-100k": 10**5, "shapes-1m": 10**6, "shapes-10m": 10**7}
 TINY = Study(
@@ -88,3 +88,21 @@ def test_unknown_studies_and_cases():
         run_study("none", None)
     with pytest.raises(UserError, match="no such case"):
         run_study("shapes-1m", None, labels=["cubic"])
+
+
+def test_additions_to_default_recipes_are_differences_of_the_same_seeds(tmp_path):
+    assert additions_table(tmp_path).startswith("No record yet")
+    folder = tmp_path / "saved_models/records/study-default-lenet"
+    folder.mkdir(parents=True)
+    found = {"as it is": (0.9, 0.92), "erasing a quarter": (0.91, 0.925, 0.5)}
+    for case, accuracies in found.items():
+        for seed, accuracy in enumerate(accuracies):
+            facts = {"case": case, "seed": seed, "epochs": 40}
+            facts["validation"] = {"accuracy": accuracy}
+            (folder / f"{case}-{seed}.json").write_text(json.dumps(facts))
+    head, _, row = additions_table(tmp_path).splitlines()
+    cells = dict(zip(head.split(" | "), row.split(" | "), strict=True))
+    assert row.startswith("| `lenet` | 91.00 % |")
+    assert cells["erasing a quarter"] == "+0.75 ± 3.18"
+    assert cells["smoothing 0.1"] == ""
+    assert row.endswith(" | 2 | 40 |")

@@ -50,6 +50,38 @@ def comparison_table(root: Path, name: str) -> str:
     return f"{caption}\n\n{markdown_table(heads, rows, 'llrrrrrr')}"
 
 
+def additions_table(root: Path) -> str:
+    """Return what erasing, smoothing and averages add to each default recipe."""
+    from fmkeras.experiments.study_cases import ADDITIONS, SMALL
+
+    rows = []
+    for name in SMALL:
+        cases: dict[str, list[dict]] = {}
+        for record in read_study(root, f"default-{name}"):
+            cases.setdefault(record["case"], []).append(record)
+        if AS_IT_IS not in cases:
+            continue
+        reference = cases.pop(AS_IT_IS)
+        accuracy = statistics.mean(_accuracies(reference))
+        rows.append(
+            (
+                f"`{name}`",
+                f"{100 * accuracy:.2f} %",
+                *(
+                    _difference(cases[label], reference) if label in cases else ""
+                    for label in ADDITIONS
+                    if label != AS_IT_IS
+                ),
+                str(len(reference)),
+                str(reference[0]["epochs"]),
+            )
+        )
+    if not rows:
+        return "No record yet: `make study NAME=default-lenet` makes the first."
+    heads = ("network", *ADDITIONS, "seeds", "epochs")
+    return markdown_table(heads, rows, "lrrrrrrr")
+
+
 def read_study(root: Path, name: str) -> list[dict]:
     """Return the records of a study, in the order of their files."""
     folder = root / RECORDS / f"study-{name}"
