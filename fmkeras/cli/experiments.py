@@ -5,7 +5,7 @@ from pathlib import Path
 
 from fmkeras.backends import BACKENDS
 from fmkeras.cli import flags
-from fmkeras.cli.session import load_data
+from fmkeras.cli.session import load_data, print_device
 from fmkeras.experiments.campaign import PARTS
 from fmkeras.experiments.repeat import repeat as run_repeat
 from fmkeras.experiments.studies import STUDIES
@@ -198,9 +198,11 @@ def study(args) -> None:
     from fmkeras.experiments.studies import find_study, run_study
 
     print(find_study(args.name).question, flush=True)
+    dataset = load_data(args)
+    print_device()
     records = run_study(
         args.name,
-        load_data(args),
+        dataset,
         seeds=args.seeds,
         epochs=args.epochs,
         labels=args.cases,

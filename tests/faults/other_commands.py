@@ -89,7 +89,8 @@ def kill_other_commands(backend: str, count: int, folder: Path, seed: int) -> Ta
     model = _train_models(backend, folder, tally)
     for name, (program, text) in commands_of(backend).items():
         place = fresh(folder / name)
-        words = _words(text, backend, place, model)
+        other = model.parent.parent / "1" / model.name
+        words = words_of(text, backend, place, model, other)
         seconds = 12.0
         for _ in range(count if name in COMMANDS else 1):
             number = random_signal(generator)
@@ -121,8 +122,10 @@ def _train_models(backend: str, folder: Path, tally: Tally) -> Path:
     return next((place / "0").glob("*.keras"))
 
 
-def _words(line: str, backend: str, place: Path, model: Path) -> list[str]:
-    other = model.parent.parent / "1" / model.name
+def words_of(
+    line: str, backend: str, place: Path, model: Path, other: Path
+) -> list[str]:
+    """Return the words of a command, with paths for its names in capitals."""
     picture = ROOT / "docs/images/samples.png"
     given = {
         "MODEL": [str(model)],

@@ -36,7 +36,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--backends", nargs="+", default=BACKENDS, choices=BACKENDS)
     parser.add_argument("--parts", nargs="+", default=PARTS, choices=PARTS)
-    parser.add_argument("--kills", type=int, default=56, help="of training, a backend")
+    parser.add_argument("--kills", type=int, default=48, help="of training, a backend")
     parser.add_argument(
         "--length", choices=("short", "long"), default="short", help="long: five times"
     )
