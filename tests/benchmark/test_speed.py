@@ -26,7 +26,7 @@ from fmkeras.benchmark.speed.run import (
     run_benchmark,
 )
 from fmkeras.benchmark.speed.scaling import run_scaling
-from fmkeras.benchmark.speed.spread import warn_if_wide
+from fmkeras.benchmark.speed.spread import median_interval, warn_if_wide
 from fmkeras.errors import UserError
 from fmkeras.models import build_model, list_models, model_info
 from fmkeras.report.plots.speed import plot_scaling, plot_speed
@@ -78,6 +78,36 @@ def test_a_slow_contestant_does_one_batch_a_turn():
     assert figures["pytorch-tensors"]["images"] == 64
     # Once to warm up, once to see how long it takes, and two rounds.
     assert turns == [("tensors", "predict", 64, 64)] * 4
+
+
+def test_where_rounds_differ_much_there_are_more(monkeypatch):
+    noisy = Pretended("tensors", 100.0, [])
+    steady = Pretended("tuned", 100.0, [])
+    # Two calls before the turns.
+    seconds = iter([1.0, 1.0, 1.0, 2.0, 1.0, 0.5, 1.0] + [1.0] * 20)
+    monkeypatch.setattr(noisy, "ask", lambda *words: {"seconds": next(seconds)})
+    figures = run_rounds([noisy, steady], "train", 100, 1.0, 5, most=15)
+    # Of nine, the second on each side is left out.
+    assert len(figures["pytorch-tensors"]["rates"]) == 9
+    assert len(figures["pytorch-tuned"]["rates"]) == 9
+    always = iter([1.0, 2.0] * 20)
+    monkeypatch.setattr(noisy, "ask", lambda *words: {"seconds": next(always)})
+    figures = run_rounds([noisy, steady], "train", 100, 1.0, 5, most=15)
+    assert len(figures["pytorch-tensors"]["rates"]) == 15
+
+
+@pytest.mark.parametrize(
+    ("count", "ends"),
+    [(1, (0, 0)), (3, (0, 2)), (5, (0, 4)), (8, (0, 7)), (9, (1, 7)), (15, (3, 11))],
+)
+def test_the_interval_of_a_median_is_that_of_the_sign_test(count, ends):
+    values = list(range(count))
+    low, high = median_interval(values[::-1])
+    assert (low, high) == ends
+    if count >= 5:
+        # That the median lies outside: all but `low` of the coins fall on one side.
+        outside = 2 * sum(math.comb(count, k) for k in range(low + 1)) / 2**count
+        assert outside <= 1 / 16
 
 
 def test_who_fails_leaves_and_the_others_go_on(monkeypatch):

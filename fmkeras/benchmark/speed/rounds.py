@@ -10,6 +10,8 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from fmkeras.benchmark.speed.spread import WIDE, spread
+
 # The longest that an answer may take, a first compilation included.
 PATIENCE = 1_200
 
@@ -150,11 +152,14 @@ def run_rounds(
     rounds: int,
     *further,
     failed: dict[str, str] | None = None,
+    most: int | None = None,
 ) -> dict[str, dict]:
     """Let `workers` take turns; return median and rates, images a second, by label.
 
     Each does `command` on as many images, a multiple of `unit`, as take it about
     `seconds`; who begins changes from round to round. `failed`: see `for_each_worker`.
+    After `rounds` there are more, up to `most`, while the median of anyone's is known
+    worse than to `WIDE`.
     """
     counts: dict[WorkerProcess, int] = {}
     rates: dict[WorkerProcess, list[float]] = {worker: [] for worker in workers}
@@ -167,16 +172,22 @@ def run_rounds(
         rates[worker].append(counts[worker] / took)
 
     for_each_worker(workers, begin, failed)
-    for number in range(rounds):
-        for_each_worker(workers, take_turn, failed, first=number % max(len(workers), 1))
-    return {
-        worker.competitor.label: {
-            "median": round(statistics.median(rates[worker]), 1),
-            "rates": [round(rate, 1) for rate in rates[worker]],
-            "images": counts[worker],
+
+    def found() -> dict[str, dict]:
+        return {
+            worker.competitor.label: {
+                "median": round(statistics.median(rates[worker]), 1),
+                "rates": [round(rate, 1) for rate in rates[worker]],
+                "images": counts[worker],
+            }
+            for worker in workers
         }
-        for worker in workers
-    }
+
+    for number in range(most or rounds):
+        if number >= rounds and all(spread(f) <= WIDE for f in found().values()):
+            break
+        for_each_worker(workers, take_turn, failed, first=number % max(len(workers), 1))
+    return found()
 
 
 def _count(

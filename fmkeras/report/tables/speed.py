@@ -159,9 +159,10 @@ def benchmark_note(record: dict) -> str:
     text = (
         f"Batch {settings['batch_size']}, {machine_text(record)}; medians of "
         f"{settings['rounds']} alternating rounds of about "
-        f"{settings['seconds_a_round']:g} s each. Behind ± stands half the range "
-        "of the rounds, in brackets the smallest and the largest ratio of a round. A "
-        "matrix product reaches "
+        f"{settings['seconds_a_round']:g} s each, or more where they differ much. "
+        "Behind ± stands half the interval that holds the median in 15 of 16 cases, in "
+        "brackets that of the ratio; of five rounds it is their range. "
+        "A matrix product reaches "
         f"{machine['float32'] / 1e9:,.0f} GFLOP/s in float32 and "
         f"{machine['bfloat16'] / 1e9:,.0f} in bfloat16."
     )
