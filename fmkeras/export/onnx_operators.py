@@ -16,30 +16,23 @@ def register_operators() -> None:
 
 def _erfc(cls, graph, node, **options) -> None:
     """1 - erf(x)."""
-    _replace(graph, node, "Erf", lambda one, value: ("Sub", [one, value]))
+    _replace(graph, node, "Erf", lambda value, one: [one, value])
 
 
 def _expm1(cls, graph, node, **options) -> None:
     """exp(x) - 1."""
-    _replace(graph, node, "Exp", lambda one, value: ("Sub", [value, one]))
+    _replace(graph, node, "Exp", lambda value, one: [value, one])
 
 
-def _replace(graph, node, function: str, then) -> None:
-    """Put `function` of ONNX and a second operator on its value and 1 for `node`."""
+def _replace(graph, node, function: str, in_order) -> None:
+    """Put the difference of a value of `function` and 1, `in_order`, for `node`."""
     from tf2onnx.utils import make_name, map_onnx_to_numpy_type
 
-    of = map_onnx_to_numpy_type(graph.get_dtype(node.input[0]))
-    shapes = [graph.get_shape(node.output[0])]
-    dtypes = [graph.get_dtype(node.output[0])]
+    dtype, shape = graph.get_dtype(node.output[0]), graph.get_shape(node.output[0])
+    known = {"shapes": [shape], "dtypes": [dtype]}
     graph.remove_node(node.name)
-    value = graph.make_node(function, node.input, shapes=shapes, dtypes=dtypes)
-    one = graph.make_const(make_name("one"), np.array(1, of))
-    kind, inputs = then(one.output[0], value.output[0])
-    graph.make_node(
-        kind,
-        inputs,
-        outputs=node.output,
-        name=node.name,
-        shapes=shapes,
-        dtypes=dtypes,
-    )
+    value = graph.make_node(function, node.input, **known).output[0]
+    number = np.array(1, map_onnx_to_numpy_type(dtype))
+    one = graph.make_const(make_name("one"), number).output[0]
+    names = {"outputs": node.output, "name": node.name}
+    graph.make_node("Sub", in_order(value, one), **names, **known)

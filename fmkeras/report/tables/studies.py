@@ -21,9 +21,7 @@ def comparison_table(root: Path, name: str) -> str:
     records = read_study(root, name)
     if not records:
         return f"No record yet: `make study NAME={name}` makes it."
-    cases: dict[str, list[dict]] = {}
-    for record in records:
-        cases.setdefault(record["case"], []).append(record)
+    cases = _by_case(records)
     means = {
         label: statistics.mean(_accuracies(group)) for label, group in cases.items()
     }
@@ -56,9 +54,7 @@ def additions_table(root: Path) -> str:
 
     rows = []
     for name in SMALL:
-        cases: dict[str, list[dict]] = {}
-        for record in read_study(root, f"default-{name}"):
-            cases.setdefault(record["case"], []).append(record)
+        cases = _by_case(read_study(root, f"default-{name}"))
         if AS_IT_IS not in cases:
             continue
         reference = cases.pop(AS_IT_IS)
@@ -86,6 +82,13 @@ def read_study(root: Path, name: str) -> list[dict]:
     """Return the records of a study, in the order of their files."""
     folder = root / RECORDS / f"study-{name}"
     return [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+
+
+def _by_case(records: list[dict]) -> dict[str, list[dict]]:
+    cases: dict[str, list[dict]] = {}
+    for record in records:
+        cases.setdefault(record["case"], []).append(record)
+    return cases
 
 
 def _row(label: str, group: list[dict], reference: list[dict]) -> tuple[str, ...]:
