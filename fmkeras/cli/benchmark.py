@@ -50,7 +50,8 @@ def _add_benchmark(add) -> None:
         nargs="+",
         choices=("float32", "bfloat16"),
         metavar="float32|bfloat16",
-        help="precision of our engine, one or both (default: both)",
+        help="precision of our engine, one or both (default: both where the "
+        "device has hardware for bfloat16, else float32)",
     )
     parser.add_argument(
         "--batch-size",
@@ -213,7 +214,6 @@ def benchmark_fit(args) -> None:
 
 def _measure_speed(args, names, out) -> None:
     from fmkeras.benchmark.speed.run import (
-        PRECISIONS,
         QUICK_NETS,
         default_competitors,
         quick_competitors,
@@ -224,9 +224,7 @@ def _measure_speed(args, names, out) -> None:
     from fmkeras.report.tables.speed import benchmark_note, rate_table, ratio_table
 
     backends = args.backends or BACKENDS
-    competitors = default_competitors(
-        backends, args.precision or PRECISIONS, args.device
-    )
+    competitors = default_competitors(backends, args.precision, args.device)
     turns = {}
     if args.quick:
         names = names or QUICK_NETS

@@ -57,11 +57,21 @@ def num_gpus() -> int:
 
 
 def multiplies_bfloat16() -> bool:
-    """Return whether the device has hardware for matrix products in bfloat16.
+    """Return whether the backend multiplies matrices in bfloat16 by hardware for it.
 
-    Other devices convert to float32 and back. False where it is not known.
+    Otherwise values are converted to float32 and back, as jax does on every CPU.
     """
-    if device_kind() == "gpu":
+    kind = device_kind()
+    converts = (kind, keras.backend.backend()) == ("cpu", "jax")
+    return not converts and has_bfloat16_hardware(kind)
+
+
+def has_bfloat16_hardware(kind: str) -> bool:
+    """Return whether this machine's cpu or gpu multiplies in bfloat16.
+
+    False where it is not known.
+    """
+    if kind == "gpu":
         # NVIDIA GPUs from compute capability 8.0 on.
         capability = _nvidia_gpu("compute_cap") or "0"
         return int(capability.split(".")[0]) >= 8

@@ -45,7 +45,7 @@ _SHORT = Recipe(
     erasing=0.5,
     preprocessing="standardise",
     keep="last",
-    precision="bfloat16",
+    precision="bfloat16-if-native",
     compile="no",
 )
 _POOL_100K = {"stem": 24, "widths": (28, 44, 60)}

@@ -35,7 +35,7 @@ _OWN = {
     "erasing": 0.5,
     "data_split": "full",
     "keep": "last",
-    "precision": "bfloat16",
+    "precision": "bfloat16-if-native",
     "compile": "no",
 }
 # The networks that see 96 or 224 pixels, and the largest one: enough epochs for the
@@ -45,7 +45,7 @@ _LARGE = {
     "crop_padding": 2,
     "flip": True,
     "erasing": 0.25,
-    "precision": "bfloat16",
+    "precision": "bfloat16-if-native",
 }
 DEFAULTS: dict[str, dict] = {
     **dict.fromkeys(

@@ -18,7 +18,7 @@ CHOICES = {
     "init": ("keras", "torch"),
     "keep": ("best", "last"),
     "data_split": ("holdout", "random", "full", "fashionnet"),
-    "precision": ("auto", "float32", "bfloat16"),
+    "precision": ("auto", "float32", "bfloat16", "bfloat16-if-native"),
     "compile": ("auto", "yes", "no"),
     "class_weights": ("none", "balanced"),
 }
@@ -101,7 +101,8 @@ class Recipe:
             accuracy; 0 for never. Schedules are planned for all epochs all the same.
         class_weights: balanced gives each class the same weight in the loss of
             training, however many images it has; or none.
-        precision: auto, float32 or bfloat16 (weights stay in float32).
+        precision: auto, float32, bfloat16, or bfloat16-if-native: bfloat16 where the
+            device has hardware for it, else float32 (weights stay in float32).
         compile: whether a compiler works on the training step first: auto, yes or no.
     """
 

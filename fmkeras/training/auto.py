@@ -52,12 +52,14 @@ class Execution:
         compile: whether the training step is compiled.
         device: the device in one line, such as 'CPU (Intel Xeon, 2 cores)'.
         reason: what decided where the recipe says auto; empty where nothing did.
+        warning: why it will be slow; empty where it will not.
     """
 
     precision: str
     compile: bool
     device: str
     reason: str = ""
+    warning: str = ""
 
 
 def resolve_execution(
@@ -70,6 +72,7 @@ def resolve_execution(
     """
     backend, device = keras.backend.backend(), device_kind()
     figures, reason = load_figures(), ""
+    recipe = recipe.replace(precision=strict_precision(recipe.precision))
     if "auto" in (recipe.precision, recipe.compile):
         here = gpu_name() if device == "gpu" else processor_name()
         reason = _origin(figures, device)
@@ -86,7 +89,13 @@ def resolve_execution(
     compile_step = resolve_compilation(
         recipe, model_name, precision, train_size, backend, device, figures
     )
-    return Execution(precision, compile_step, describe_device(), reason)
+    warning = ""
+    if precision == "bfloat16" and not multiplies_bfloat16():
+        warning = (
+            f"{backend} has no hardware for bfloat16 here and is several times slower "
+            "in it than in float32; expected PRECISION=float32 or bfloat16-if-native."
+        )
+    return Execution(precision, compile_step, describe_device(), reason, warning)
 
 
 def find_execution(
@@ -121,7 +130,8 @@ def _begun_execution(folder: Path, recipe: Recipe) -> Execution | None:
         return None
     config = read_config(folder)
     precision, compiled = config.get("precision"), config.get("compiled")
-    if recipe.precision not in ("auto", precision) or compiled is None:
+    other = recipe.precision in _LABELS and recipe.precision != precision
+    if other or compiled is None:
         return None
     reason = "as when the run began"
     return Execution(precision, bool(compiled), describe_device(), reason)
@@ -178,6 +188,16 @@ def _with_entry(figures: dict, device: str, model_name: str, entry: dict) -> dic
     one = dict(speed.get(device, {}))
     one["models"] = {**one.get("models", {}), model_name: entry}
     return {**figures, "speed": {**speed, device: one}}
+
+
+def strict_precision(precision: str) -> str:
+    """Return auto, float32 or bfloat16 for a recipe's `precision`.
+
+    Without hardware for it, bfloat16 trains many times slower than float32.
+    """
+    if precision != "bfloat16-if-native":
+        return precision
+    return "bfloat16" if multiplies_bfloat16() else "float32"
 
 
 def resolve_precision(

@@ -40,6 +40,8 @@ def header_lines(
     ]
     if execution.reason:
         lines.append(f"auto: {execution.reason}")
+    if execution.warning:
+        lines.append(f"Warning: {execution.warning}")
     return lines
 
 

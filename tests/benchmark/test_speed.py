@@ -21,6 +21,7 @@ from fmkeras.benchmark.speed.rounds import (
     run_rounds,
 )
 from fmkeras.benchmark.speed.run import (
+    PRECISIONS,
     default_competitors,
     quick_competitors,
     run_benchmark,
@@ -499,8 +500,16 @@ def test_the_twins_take_larger_images(name):
     assert twin.training
 
 
+@pytest.mark.parametrize("native", [True, False])
+def test_bfloat16_takes_part_where_there_is_hardware_for_it(native, monkeypatch):
+    monkeypatch.setattr(speed_run, "has_bfloat16_hardware", lambda kind: native)
+    labels = [c.label for c in default_competitors()]
+    assert ("ours-torch-bfloat16" in labels) == native
+    assert "ours-torch" in labels and "pytorch-tuned" in labels
+
+
 def test_labels_name_kind_backend_and_precision():
-    labels = [c.label for c in default_competitors(("torch", "jax"))]
+    labels = [c.label for c in default_competitors(("torch", "jax"), PRECISIONS)]
     assert labels == [
         "ours-torch",
         "ours-torch-bfloat16",
@@ -512,7 +521,7 @@ def test_labels_name_kind_backend_and_precision():
         "pytorch-tensors",
         "pytorch-tuned",
     ]
-    labels = [c.label for c in default_competitors(("jax",), device="gpu")]
+    labels = [c.label for c in default_competitors(("jax",), PRECISIONS, "gpu")]
     assert labels[:3] == ["ours-jax", "ours-jax-bfloat16", "keras-fit-jax"]
     labels = [c.label for c in quick_competitors(("jax",))]
     assert labels == ["ours-jax", "pytorch-tensors"]

@@ -1,10 +1,12 @@
 """`auto` is bfloat16 where it was measured faster and as accurate, else float32."""
 
+import keras
 import pytest
 
 from fmkeras.engines import device
-from fmkeras.recipes import Recipe
-from fmkeras.training.auto import resolve_precision
+from fmkeras.recipes import Recipe, find_recipe
+from fmkeras.training import auto
+from fmkeras.training.auto import resolve_execution, resolve_precision
 
 AUTO = Recipe()
 
@@ -50,7 +52,10 @@ def test_the_processor_says_what_it_can_do(line, native, tmp_path, monkeypatch):
     cpuinfo.write_text(f"processor\t: 0\nmodel name\t: Some: CPU\n{line}\n\n")
     monkeypatch.setattr(device, "CPUINFO", cpuinfo)
     monkeypatch.setattr(device, "device_kind", lambda: "cpu")
-    assert device.multiplies_bfloat16() == native
+    assert device.has_bfloat16_hardware("cpu") == native
+    # jax converts on every CPU.
+    converts = keras.backend.backend() == "jax"
+    assert device.multiplies_bfloat16() == (native and not converts)
     assert device.describe_device().startswith("CPU (Some: CPU, ")
 
 
@@ -91,3 +96,20 @@ def test_what_was_not_measured_is_float32():
 def test_a_loss_within_the_bar_is_borne():
     low = (0.899, 0.909, 0.917)
     assert resolve(figures(low=low)) == "bfloat16"
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_the_recipes_of_large_networks_need_no_hardware(native, monkeypatch):
+    monkeypatch.setattr(auto, "multiplies_bfloat16", lambda: native)
+    for name in ("fmk_100k", "resnet18"):
+        execution = resolve_execution(find_recipe("default", name), name, 60_000)
+        assert execution.precision == ("bfloat16" if native else "float32")
+        assert not execution.warning
+
+
+def test_bfloat16_without_hardware_is_obeyed_and_warned_of(monkeypatch):
+    monkeypatch.setattr(auto, "multiplies_bfloat16", lambda: False)
+    recipe = Recipe(precision="bfloat16", compile="no")
+    execution = resolve_execution(recipe, "mynet", 60_000)
+    assert execution.precision == "bfloat16"
+    assert "expected PRECISION=float32 or bfloat16-if-native" in execution.warning

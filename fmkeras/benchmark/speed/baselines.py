@@ -2,8 +2,8 @@
 
 Three loops over the same twin, each the whole of what such a script does in a step:
 `loader`, over single images through a DataLoader, as the five projects do it;
-`tensors`, over one tensor in memory, channels last; `tuned`, that with bfloat16
-autocast, `torch.compile` and a fused optimizer.
+`tensors`, over one tensor in memory, channels last; `tuned`, that with
+`torch.compile`, a fused optimizer and bfloat16 autocast where there is hardware for it.
 """
 
 import time
@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
 from fmkeras.benchmark.pytorch.build import build_twin
+from fmkeras.engines.device import has_bfloat16_hardware
 
 LEARNING_RATE = 1e-3
 
@@ -130,6 +131,7 @@ class TunedPeer(Baseline):
     def __init__(self, name, images, labels, batch_size) -> None:
         super().__init__(name, images, labels, batch_size)
         self.compiled = torch.compile(self.twin)
+        self.autocast = has_bfloat16_hardware("gpu" if self.device == "cuda" else "cpu")
 
     def _step(self, batch, targets):
         batch = batch.contiguous(memory_format=torch.channels_last)
@@ -141,7 +143,7 @@ class TunedPeer(Baseline):
         return loss.detach()
 
     def _logits(self, batch):
-        with torch.autocast(self.device, torch.bfloat16):
+        with torch.autocast(self.device, torch.bfloat16, enabled=self.autocast):
             return self.compiled(batch)
 
 

@@ -28,6 +28,7 @@ from fmkeras.benchmark.speed.rounds import (
     run_rounds,
 )
 from fmkeras.benchmark.speed.spread import rate_text, warn_if_wide
+from fmkeras.engines.device import has_bfloat16_hardware
 from fmkeras.errors import UserError
 from fmkeras.files import write_json
 from fmkeras.models import list_models, model_info
@@ -52,15 +53,18 @@ MEMORY_MARGIN = 2.5
 
 def default_competitors(
     backends: Sequence[str] = BACKENDS,
-    precisions: Sequence[str] = PRECISIONS,
+    precisions: Sequence[str] | None = None,
     device: str = "cpu",
 ) -> list[Competitor]:
     """Return our engine on each backend, Keras's `fit`, and the three PyTorch loops.
 
-    On a CPU jax computes bfloat16 in float32, with copies to and fro: left out. Also
-    with a compiler's work, torch in each precision, tensorflow in float32; jax has no
-    other way.
+    In float32, and in bfloat16 where the device has hardware for it, unless
+    `precisions` says otherwise. On a CPU jax computes bfloat16 in float32, with copies
+    to and fro: left out. Also with a compiler's work, torch in each precision,
+    tensorflow in float32; jax has no other way.
     """
+    if precisions is None:
+        precisions = PRECISIONS if has_bfloat16_hardware(device) else PRECISIONS[:1]
     ours = [
         Competitor("ours", backend, precision)
         for backend in backends

@@ -19,7 +19,8 @@ class Goal:
         bar: the mean test accuracy that the runs are to reach, 0 to 1.
         model: a network of the registry.
         options: its arguments.
-        recipe: trains on all 60,000 images and keeps the last epoch.
+        recipe: trains on all 60,000 images and keeps the last epoch; its precision is
+            not auto.
         views: the test-time views, a key of `evaluation.views.VIEWS`.
     """
 

@@ -9,6 +9,7 @@ from fmkeras.benchmark.speedrun.goals import Goal
 from fmkeras.datasets.splits import Subset
 from fmkeras.engines import Engine, create_engine
 from fmkeras.evaluation.views import average_over_views
+from fmkeras.training.auto import strict_precision
 from fmkeras.training.builders import (
     build_augmentation,
     build_gradient_rules,
@@ -35,7 +36,7 @@ class OurRun:
     def __init__(self, goal: Goal, train: Subset, test: Subset, seed: int) -> None:
         recipe = goal.recipe
         self.goal, self.train, self.test, self.seed = goal, train, test, seed
-        precision = "float32" if recipe.precision == "float32" else "bfloat16"
+        precision = strict_precision(recipe.precision)
         model = build_network(goal.model, recipe, precision, seed, goal.options)
         steps = -(-len(train) // recipe.batch_size)
         self.engine = create_engine(

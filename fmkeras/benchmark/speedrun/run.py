@@ -14,6 +14,7 @@ import numpy as np
 from fmkeras.benchmark.speedrun.goals import LEAST_RUNS, LEVEL, Goal
 from fmkeras.benchmark.speedrun.worker import KINDS
 from fmkeras.datasets import Dataset
+from fmkeras.engines.device import device_kind, has_bfloat16_hardware
 from fmkeras.errors import UserError
 from fmkeras.files import write_json
 from fmkeras.files.reading import read_json
@@ -78,7 +79,8 @@ def speedrun(
         backend: of our runs.
         runs: seeds 0, 1 and so on.
         beside: the first so many seeds are trained by plain PyTorch too, in float32
-            and in bfloat16, one after another, so that all see the same machine.
+            and, where there is hardware for it, in bfloat16, one after another, so that
+            all see the same machine.
         folder: of the records, each named by goal, backend and commit. Runs that are
             in a record of the same goal, commit and device are not repeated.
         log: takes a line a run.
@@ -101,6 +103,8 @@ def speedrun(
         if all(found.get(key) == value for key, value in settings.items()):
             record = found
     done = {(run["kind"], run["seed"]) for run in record["runs"]}
+    low = has_bfloat16_hardware(device_kind())
+    kinds = [kind for kind in KINDS if low or kind != "pytorch-bfloat16"]
     with tempfile.TemporaryDirectory() as temporary:
         data = Path(temporary) / "data.npz"
         np.savez(
@@ -111,7 +115,7 @@ def speedrun(
             y_test=dataset.y_test,
         )
         for seed in range(runs):
-            for kind in KINDS if seed < beside else KINDS[:1]:
+            for kind in kinds if seed < beside else KINDS[:1]:
                 if (kind, seed) in done:
                     continue
                 run = _run(kind, goal, seed, data, backend)

@@ -15,6 +15,7 @@ from fmkeras.models import list_models, list_own_models, model_info
 from fmkeras.models.costs import MULTIPLY_ADDS
 from fmkeras.recipes import Recipe, find_recipe
 from fmkeras.records import SAVED_MODELS
+from fmkeras.training.auto import strict_precision
 from fmkeras.training.auto_figures import load_figures
 from fmkeras.training.run_dir import CONFIG, RECORD, artifact_name
 
@@ -82,7 +83,9 @@ def plan_zoo(zoo: Zoo, names: Iterable[str] = (), device: str = "cpu") -> list[N
         recipe = find_recipe("default", name)
         if zoo.epochs is not None:
             recipe = recipe.replace(epochs=zoo.epochs)
-        rate, source = estimate_rate(name, recipe.precision, zoo.backend, device)
+        rate, source = estimate_rate(
+            name, strict_precision(recipe.precision), zoo.backend, device
+        )
         seconds = recipe.epochs * len(zoo.dataset.y_train) / rate
         nets.append(Net(name, recipe, seconds, source, bool(names)))
     return sorted(nets, key=lambda net: net.seconds)
