@@ -63,8 +63,7 @@ def default_competitors(
     to and fro: left out. Also with a compiler's work, torch in each precision,
     tensorflow in float32; jax has no other way.
     """
-    if precisions is None:
-        precisions = PRECISIONS if has_bfloat16_hardware(device) else PRECISIONS[:1]
+    precisions = _precisions(device) if precisions is None else precisions
     ours = [
         Competitor("ours", backend, precision)
         for backend in backends
@@ -237,7 +236,7 @@ def _machine(device: str) -> dict:
         try:
             rates = {
                 kind: worker.ask("product", kind)["rate"]
-                for kind in ("float32", "bfloat16")
+                for kind in _precisions(device)
             }
         except ContestantFailed as error:
             raise UserError(
@@ -245,6 +244,11 @@ def _machine(device: str) -> dict:
                 f"multiply two matrices. Received: {error}"
             ) from error
     return {**describe_machine(device), **rates}
+
+
+def _precisions(device: str) -> tuple[str, ...]:
+    """Return those that the device, cpu or gpu, has hardware for."""
+    return PRECISIONS if has_bfloat16_hardware(device) else PRECISIONS[:1]
 
 
 def _multiply_adds(names: Sequence[str]) -> dict[str, int]:

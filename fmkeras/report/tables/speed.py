@@ -163,9 +163,12 @@ def benchmark_note(record: dict) -> str:
         "Behind ± stands half the interval that holds the median in 15 of 16 cases, in "
         "brackets that of the ratio; of five rounds it is their range. "
         "A matrix product reaches "
-        f"{machine['float32'] / 1e9:,.0f} GFLOP/s in float32 and "
-        f"{machine['bfloat16'] / 1e9:,.0f} in bfloat16."
+        f"{machine['float32'] / 1e9:,.0f} GFLOP/s in float32"
     )
+    if "bfloat16" in machine:
+        text += f" and {machine['bfloat16'] / 1e9:,.0f} in bfloat16."
+    else:
+        text += "; the device has no hardware for bfloat16."
     if whole is None:
         return text
     return (
