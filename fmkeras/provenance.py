@@ -24,12 +24,16 @@ def provenance() -> dict:
 
 
 def command_line() -> str:
-    """Return the command that runs, as one would type it."""
+    """Return the command that runs, as one would type it.
+
+    Of an absolute path its last part alone: records are published, and where a
+    person's files lie is theirs.
+    """
     program = Path(sys.argv[0])
     words = ["fmkeras"] if program.name == "fmkeras" else ["python", program.name]
     if program.name == "__main__.py":
         words = ["python", "-m", program.parent.name]
-    return shlex.join([*words, *sys.argv[1:]])
+    return shlex.join([*words, *map(_without_folder, sys.argv[1:])])
 
 
 def commit() -> str | None:
@@ -56,6 +60,11 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
+
+
+def _without_folder(word: str) -> str:
+    flag, sign, value = word.partition("=") if word.startswith("--") else ("", "", word)
+    return f"{flag}{sign}{Path(value).name if Path(value).is_absolute() else value}"
 
 
 def _git(folder: Path, *words: str) -> str | None:

@@ -44,3 +44,10 @@ def test_a_commit_is_dirty_where_any_code_was_changed(
     commit = provenance.commit()
     assert len(commit.removesuffix("-dirty")) == 40
     assert commit.endswith("-dirty") == dirty
+
+
+def test_a_command_tells_no_folders_of_this_machine(monkeypatch):
+    words = ["fmkeras", "benchmark", "--json", "/home/ann/b.json", "--data-dir=/data/x"]
+    monkeypatch.setattr(provenance.sys, "argv", [*words, "--model", "runs/a.keras"])
+    told = "fmkeras benchmark --json b.json --data-dir=x --model runs/a.keras"
+    assert provenance.command_line() == told

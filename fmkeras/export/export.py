@@ -3,7 +3,6 @@
 import hashlib
 import importlib.metadata
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,7 @@ from fmkeras.evaluation.evaluate import as_probabilities
 from fmkeras.export.bundle import write_bundle
 from fmkeras.export.formats import ExportFormat, check_packages, find_format
 from fmkeras.files import replacing_folder
+from fmkeras.process.failure import error_line
 
 COMPARED = 1_000
 CALIBRATION = 500
@@ -198,22 +198,8 @@ def _run_process(module: str, words: list, backend: str | None, task: str) -> No
         check=False,
     )
     if answer.returncode:
-        reason = failure_reason(answer.stderr, answer.returncode)
+        reason = error_line(answer.stderr, f"exit code {answer.returncode}")
         raise ExportFailed(f"Cannot {task}. Received: {reason[:300]}")
-
-
-def failure_reason(text: str, code: int) -> str:
-    """Return what a Python process that failed has said of its error, in one line."""
-    lines = [re.sub(r"\x1b\[\d*m", "", line).strip() for line in text.splitlines()]
-    lines = [line for line in lines if line]
-    for number in reversed(range(len(lines))):
-        found = re.match(r"(?:\w+\.)*[A-Z]\w*[a-z]\w*: (.*)", lines[number])
-        if found is None:
-            continue
-        # Keras puts its own words before those of an operation.
-        wrapped = found[1].startswith("Exception encountered when calling")
-        return lines[number + 1] if wrapped and number + 1 < len(lines) else found[1]
-    return lines[-1] if lines else f"exit code {code}"
 
 
 def _finite(value) -> float | None:

@@ -228,6 +228,13 @@ def test_a_record_goes_on_where_it_ended_and_leaves_out_what_is_too_large(
     # Other settings are another measurement.
     run_benchmark(["linear"], batch_size=64, **arguments)
     assert measured == ["linear", "mlp", "linear"]
+    # So is another machine: its rates do not stay beside those of this one.
+    other = {"processor": "another", "cores": 2, "float32": 1e11}
+    monkeypatch.setattr(speed_run, "_machine", lambda device: other)
+    lines = []
+    record = run_benchmark(["mlp"], batch_size=64, out=out, log=lines.append)
+    assert list(record["models"]) == ["mlp"] and record["machine"] == other
+    assert "was made on another machine" in lines[0]
     out.write_text("{")
     with pytest.raises(UserError, match="Cannot read the record"):
         run_benchmark(["linear"], **arguments)

@@ -136,25 +136,6 @@ def test_every_activation_becomes_onnx(dataset, tmp_path):
     assert facts["same_classes"] == facts["images"]
 
 
-@pytest.mark.parametrize(
-    "text, reason",
-    [
-        ("warned\nTraceback:\n  line\nValueError: no such thing\n", "no such thing"),
-        ("killed\n", "killed"),
-        ("", "exit code 9"),
-        (
-            "    raise ValueError(\nValueError: Exception encountered when calling "
-            "A.call().\n\n\x1b[1mwrong shape\x1b[0m\n\nArguments received by "
-            "A.call():\n  • training=None\n",
-            "wrong shape",
-        ),
-        ("a.b.InvalidGraph: [X] : 10 : Erfc\nLOG: left\n", "[X] : 10 : Erfc"),
-    ],
-)
-def test_the_reason_of_a_failed_process_is_its_error(text, reason):
-    assert export_module.failure_reason(text, 9) == reason
-
-
 def test_every_format_has_a_runtime_and_an_example():
     for name, export_format in FORMATS.items():
         assert name in RUNTIMES

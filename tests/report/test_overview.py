@@ -97,7 +97,11 @@ def test_the_overview_of_speed_leads_with_a_fixed_variant():
     }
     entry["train"]["pytorch-tuned"] = {"median": 40}
     record = {
-        "settings": {"batch_size": 128, "device": "cpu"},
+        "settings": {
+            "batch_size": 128,
+            "device": "cpu",
+            "contestants": ["ours-torch", "ours-torch-bfloat16", "pytorch-tuned"],
+        },
         "machine": {"cores": 2},
         "models": {"lenet": entry, "mlp": entry},
     }
@@ -109,3 +113,8 @@ def test_the_overview_of_speed_leads_with_a_fixed_variant():
     assert "| torch, bfloat16 | tuned PyTorch loop | 0.25" in lines[-3]
     assert len([line for line in lines if line.startswith("|")]) <= 2 + 8
     assert "over 2 networks" in lines[-1]
+    assert "CPU with 2 cores" in lines[-1]
+    # Where there is no hardware for bfloat16, the tuned loop has float32 too.
+    del entry["train"]["ours-torch-bfloat16"]
+    record["settings"]["contestants"].remove("ours-torch-bfloat16")
+    assert "| torch, float32 | tuned PyTorch loop | 0.50" in speed_overview(record)

@@ -20,6 +20,7 @@ from fmkeras.benchmark.parity.run import TOLERANCES, has_passed, run_parity
 from fmkeras.benchmark.speed.rounds import Competitor
 from fmkeras.benchmark.speed.run import run_benchmark
 from fmkeras.errors import UserError
+from fmkeras.process.failure import error_line
 
 MODELS = ("mlp", "lenet_relu", "cnn")
 # The mean loss of an epoch, relative to Keras's; rounding grows over its steps.
@@ -104,8 +105,8 @@ def _device(backend: str, device: str, models: Sequence[str]) -> Iterator[Check]
         check=False,
     )
     if answer.returncode:
-        said = (answer.stdout + answer.stderr).strip().splitlines() or ["no message"]
-        yield Check(backend, "all", "exactness", False, said[-1])
+        said = error_line(answer.stdout + answer.stderr)
+        yield Check(backend, "all", "exactness", False, said)
         return
     for line in answer.stdout.splitlines():
         figures = json.loads(line)

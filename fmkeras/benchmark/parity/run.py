@@ -12,6 +12,7 @@ from fmkeras.backends import BACKENDS
 from fmkeras.errors import UserError
 from fmkeras.files import write_json
 from fmkeras.models import list_models, model_info
+from fmkeras.process.failure import error_line
 from fmkeras.provenance import provenance
 from fmkeras.records import PARITY
 from fmkeras.text.durations import Countdown
@@ -109,10 +110,9 @@ def _measure(backend: str, names: list[str]) -> Iterator[dict]:
                 raise
         if process.returncode:
             errors.seek(0)
-            last = (errors.read().strip().splitlines() or ["no message"])[-1]
             raise UserError(
                 f"The parity run on {backend} stopped; expected keras, torch and "
-                f"{backend} in this environment. Received: {last}"
+                f"{backend} in this environment. Received: {error_line(errors.read())}"
             )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from fmkeras.backends import BACKENDS
+from fmkeras.benchmark.speed.machine import describe_machine
 from fmkeras.benchmark.speed.record import load_or_create_record
 from fmkeras.errors import UserError
 from fmkeras.files import write_json
@@ -56,8 +57,8 @@ def run_device_scaling(
             "cores or more. Received: one core"
         )
     settings = {"rounds": rounds, "seconds_a_round": seconds, "batch_size": batch}
-    record = load_or_create_record(Path(out), settings)
-    record["machine"] = {"cores": os.cpu_count()}
+    machine = describe_machine("cpu")
+    record = load_or_create_record(Path(out), settings, machine, log)
     names = list(names or NETS)
     pairs = [(name, backend) for name in names for backend in backends]
     countdown = Countdown(len(pairs), "networks and backends", log)

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from fmkeras.errors import UserError
+from fmkeras.process.failure import error_line
 
 ROUNDS = 3
 
@@ -43,6 +44,6 @@ def _run(command: list[str]) -> float:
     if answer.returncode:
         raise UserError(
             "A training run failed; expected it to end well. Received: "
-            f"{(answer.stderr.strip().splitlines() or ['no message'])[-1]}"
+            f"{error_line(answer.stderr)}"
         )
     return time.perf_counter() - started

@@ -71,8 +71,8 @@ def run_fit_benchmark(
         "seconds_a_round": seconds,
         "contestants": [competitor.label for competitor in competitors],
     }
-    record = load_or_create_record(Path(out), settings)
-    record["machine"] = describe_machine(device)
+    machine = describe_machine(device)
+    record = load_or_create_record(Path(out), settings, machine, log)
     warn_if_busy(record["machine"]["busy_cores"], log)
     countdown = Countdown(len(names), "models", log)
     for name in names:

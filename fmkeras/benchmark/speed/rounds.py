@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fmkeras.benchmark.speed.spread import WIDE, spread
+from fmkeras.process.failure import error_line
 
 # The longest that an answer may take, a first compilation included.
 PATIENCE = 1_200
@@ -119,8 +120,8 @@ class WorkerProcess:
             raise ContestantFailed(f"no answer within {PATIENCE} s")
         self._process.wait()
         self._errors.seek(0)
-        last = (self._errors.read().strip().splitlines() or ["no message"])[-1]
-        raise ContestantFailed(f"exit code {self._process.returncode}: {last[:200]}")
+        reason = error_line(self._errors.read())[:200]
+        raise ContestantFailed(f"exit code {self._process.returncode}: {reason}")
 
 
 def for_each_worker(

@@ -128,8 +128,7 @@ def run_benchmark(
         "seconds_a_round": seconds,
         "contestants": [competitor.label for competitor in competitors],
     }
-    record = load_or_create_record(Path(out), settings)
-    record["machine"] = _machine(device)
+    record = load_or_create_record(Path(out), settings, _machine(device), log)
     warn_if_busy(record["machine"].get("busy_cores"), log)
     if data_dir is not None and "whole_run" not in record:
         log("lenet, one epoch, from command to end")

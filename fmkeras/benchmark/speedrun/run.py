@@ -18,6 +18,7 @@ from fmkeras.engines.device import device_kind, has_bfloat16_hardware
 from fmkeras.errors import UserError
 from fmkeras.files import write_json
 from fmkeras.files.reading import read_json
+from fmkeras.process.failure import error_line
 from fmkeras.process.signals import SIGNALS, Interrupted, run_child
 from fmkeras.provenance import provenance
 from fmkeras.records import RECORDS
@@ -173,9 +174,9 @@ def _run(kind: str, goal: Goal, seed: int, data: Path, backend: str) -> dict:
         raise Interrupted(code - 128)
     lines = out.read_text(encoding="utf-8").splitlines()
     if code or not lines:
-        said = errors.read_text(encoding="utf-8", errors="replace").strip()
+        said = errors.read_text(encoding="utf-8", errors="replace")
         raise UserError(
             f"A run of {kind} failed; expected it to end well. Received: exit code "
-            f"{code}, {(said.splitlines() or ['no message'])[-1]}"
+            f"{code}, {error_line(said)}"
         )
     return json.loads(lines[-1])["result"]

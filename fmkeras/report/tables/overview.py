@@ -10,7 +10,7 @@ from fmkeras.models import list_own_models, model_info
 from fmkeras.recipes import Recipe, find_recipe
 from fmkeras.records import read_records, saved_card, summarise
 from fmkeras.report.tables.markdown import markdown_table, mean_and_spread, percent
-from fmkeras.report.tables.speed import BASELINE, geometric_mean, ratios
+from fmkeras.report.tables.speed import BASELINE, geometric_mean, machine_text, ratios
 
 # Fields of a recipe that change how a run computes, not what is learned.
 _HOW = ("name", "precision", "compile")
@@ -34,6 +34,8 @@ _PAIRS = (
     ("torch, float32", _TORCH[:1], "PyTorch with a DataLoader", "pytorch-loader"),
     ("torch, bfloat16", _TORCH[1:2], "tuned PyTorch loop", "pytorch-tuned"),
 )
+# Without hardware for bfloat16 the tuned loop computes in float32.
+_TUNED = ("torch, float32", _TORCH[:1], "tuned PyTorch loop", "pytorch-tuned")
 
 
 def accuracy_table(root: Path) -> str:
@@ -107,7 +109,8 @@ def speed_overview(record: dict) -> str:
     Every row has one fixed variant of ours.
     """
     rows = []
-    for ours, labels, beside, peer in _PAIRS:
+    low = _TORCH[1] in record["settings"]["contestants"]
+    for ours, labels, beside, peer in _PAIRS if low else (*_PAIRS, _TUNED):
         cells = []
         for what in ("train", "predict"):
             by_network = ratios(record, labels, peer, what)
@@ -129,8 +132,7 @@ def speed_note(record: dict) -> str:
     count = len(ratios(record, _TORCH[:1], BASELINE, "train"))
     text = (
         f"Ratios of images per second: geometric mean over {count} networks (lowest to "
-        f"highest), batch {settings['batch_size']}, {settings['device'].upper()} with "
-        f"{record['machine']['cores']} cores."
+        f"highest), batch {settings['batch_size']}, {machine_text(record)}."
     )
     if whole is None:
         return text

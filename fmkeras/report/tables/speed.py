@@ -105,10 +105,12 @@ def cost_table(record: dict) -> str:
 def profile_table(record: dict) -> str:
     """Return one row per network: milliseconds per step by kind of operation.
 
-    Of our engine on torch in float32 and in bfloat16, and of the plain PyTorch loop;
-    none of them compiled.
+    Of our engine on torch in float32 and, where it was measured, in bfloat16, and of
+    the plain PyTorch loop; none of them compiled.
     """
+    measured = record["settings"]["contestants"]
     labels = ("ours-torch", "ours-torch-bfloat16", BASELINE)
+    labels = [label for label in labels if label in measured]
     rows, kinds = [], []
     for name, entry in record["models"].items():
         found = [entry.get("profile", {}).get(label) for label in labels]
