@@ -436,10 +436,14 @@ def test_the_profile_has_ours_and_the_plain_loop():
     record = made_record()
     times = {"convolutions": 4.0, "rest": 1.25}
     labels = ("ours-torch", "ours-torch-bfloat16", "pytorch-tensors")
+    record["settings"]["contestants"] = list(labels)
     record["models"]["mlp"]["profile"] = dict.fromkeys(labels, times)
     rows = cells(profile_table(record))
     assert rows[0] == ["network", "convolutions", "rest"]
     assert rows[2:] == [["`mlp`", "4.0 / 4.0 / 4.0", "1.2 / 1.2 / 1.2"]]
+    # Without hardware for bfloat16 two are left.
+    record["settings"]["contestants"].remove("ours-torch-bfloat16")
+    assert cells(profile_table(record))[2:] == [["`mlp`", "4.0 / 4.0", "1.2 / 1.2"]]
 
 
 def test_a_profile_tells_the_kinds_of_operations_apart():
