@@ -15,7 +15,6 @@ from fmkeras.models import list_models, list_own_models, model_info
 from fmkeras.models.costs import MULTIPLY_ADDS
 from fmkeras.recipes import Recipe, find_recipe
 from fmkeras.records import SAVED_MODELS
-from fmkeras.training.auto import strict_precision
 from fmkeras.training.auto_figures import load_figures
 from fmkeras.training.run_dir import CONFIG, RECORD, artifact_name
 
@@ -83,9 +82,7 @@ def plan_zoo(zoo: Zoo, names: Iterable[str] = (), device: str = "cpu") -> list[N
         recipe = find_recipe("default", name)
         if zoo.epochs is not None:
             recipe = recipe.replace(epochs=zoo.epochs)
-        rate, source = estimate_rate(
-            name, strict_precision(recipe.precision), zoo.backend, device
-        )
+        rate, source = estimate_rate(name, recipe.precision, zoo.backend, device)
         seconds = recipe.epochs * len(zoo.dataset.y_train) / rate
         nets.append(Net(name, recipe, seconds, source, bool(names)))
     return sorted(nets, key=lambda net: net.seconds)
@@ -97,7 +94,7 @@ def estimate_rate(
     """Return the images a second of a training, and what the number stands on.
 
     It is the shipped benchmark's of the network, or that of the network next in size
-    by the multiplications of each. `precision` auto counts as float32.
+    by the multiplications of each. Only bfloat16 itself does not count as float32.
     """
     figures = load_figures() if figures is None else figures
     measured = figures["speed"].get(device) or figures["speed"]["cpu"]
