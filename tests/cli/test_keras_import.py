@@ -29,7 +29,14 @@ ALL = COMMANDS | MORE_COMMANDS
 PARENTS = ("repeat", "reproduce", "zoo", "benchmark")
 
 
-@pytest.mark.parametrize("name", ALL)
+# As the others, for commands that take long to get there.
+LONG = ("repeat", "reproduce", "finetune", "quickstart", "publish", "report")
+NAMES = [
+    pytest.param(name, marks=pytest.mark.slow) if name in LONG else name for name in ALL
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_keras_is_imported_by_import_keras(name, tmp_path):
     program, text = ALL[name]
     model = ROOT / "saved_models/linear.keras"
