@@ -106,7 +106,7 @@ def summarise(records: Iterable[dict]) -> list[dict]:
                 "backend": backend,
                 "seeds": sorted(record["seed"] for record in group),
                 "dataset": group[0]["dataset"]["name"],
-                "device": group[0]["device"],
+                "device": "; ".join(sorted({str(one["device"]) for one in group})),
                 "commits": sorted({str(record["commit"])[:7] for record in group}),
                 "mean": statistics.mean(accuracies),
                 "spread": statistics.stdev(accuracies) if len(group) > 1 else None,
