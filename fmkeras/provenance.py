@@ -26,14 +26,25 @@ def provenance() -> dict:
 def command_line() -> str:
     """Return the command that runs, as one would type it.
 
-    Of an absolute path its last part alone: records are published, and where a
-    person's files lie is theirs.
+    Paths from elsewhere are shortened: records are published, and where a person's
+    files lie is theirs.
     """
     program = Path(sys.argv[0])
     words = ["fmkeras"] if program.name == "fmkeras" else ["python", program.name]
     if program.name == "__main__.py":
         words = ["python", "-m", program.parent.name]
-    return shlex.join([*words, *map(_without_folder, sys.argv[1:])])
+    return shlex.join([*words, *map(without_folder, sys.argv[1:])])
+
+
+def without_folder(word: str) -> str:
+    """Return a word of a command, with the last part alone of a path from elsewhere.
+
+    Elsewhere is an absolute path, or one that leaves the folder that one works in.
+    """
+    flag, sign, value = word.partition("=") if word.startswith("--") else ("", "", word)
+    path = Path(value)
+    elsewhere = path.is_absolute() or ".." in path.parts
+    return f"{flag}{sign}{path.name if elsewhere else value}"
 
 
 def commit() -> str | None:
@@ -60,11 +71,6 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
-
-
-def _without_folder(word: str) -> str:
-    flag, sign, value = word.partition("=") if word.startswith("--") else ("", "", word)
-    return f"{flag}{sign}{Path(value).name if Path(value).is_absolute() else value}"
 
 
 def _git(folder: Path, *words: str) -> str | None:

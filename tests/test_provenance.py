@@ -48,6 +48,9 @@ def test_a_commit_is_dirty_where_any_code_was_changed(
 
 def test_a_command_tells_no_folders_of_this_machine(monkeypatch):
     words = ["fmkeras", "benchmark", "--json", "/home/ann/b.json", "--data-dir=/data/x"]
+    words += ["--out", "../mine"]
     monkeypatch.setattr(provenance.sys, "argv", [*words, "--model", "runs/a.keras"])
-    told = "fmkeras benchmark --json b.json --data-dir=x --model runs/a.keras"
+    told = (
+        "fmkeras benchmark --json b.json --data-dir=x --out mine --model runs/a.keras"
+    )
     assert provenance.command_line() == told

@@ -9,6 +9,7 @@ from fmkeras.artifacts.keras_file import FOLDER, find_artifact
 from fmkeras.datasets import Dataset
 from fmkeras.datasets.splits import DataSplits
 from fmkeras.labels import CLASS_NAMES
+from fmkeras.provenance import without_folder
 from fmkeras.training.auto import Execution
 
 
@@ -21,7 +22,8 @@ def describe_dataset(dataset: Dataset, split: DataSplits) -> dict:
         "name": dataset.name,
         **classes,
         "checksum": dataset.checksum,
-        "source": dataset.source,
+        # May name files, as csv does: "TRAIN.csv, TEST.csv".
+        "source": ", ".join(map(without_folder, dataset.source.split(", "))),
         "train": len(split.train),
         "validation": 0 if split.validation is None else len(split.validation),
         "test": len(split.test),

@@ -156,6 +156,13 @@ def test_the_images_may_have_moved_when_a_run_goes_on(finished, tmp_path, garmen
         fit("mlp", RECIPE, other, folder=folder)
 
 
+def test_a_record_tells_no_folders_of_this_machine(tmp_path, garments):
+    source = f"{tmp_path}/train.csv, ../mine/test.csv"
+    named = dataclasses.replace(garments, source=source)
+    record = run(tmp_path, named, RECIPE.replace(epochs=1)).record
+    assert record["dataset"]["source"] == "train.csv, test.csv"
+
+
 def test_only_the_same_run_can_be_resumed(finished, tmp_path, garments):
     with pytest.raises(
         UserError, match=r"expected recipe.epochs 3: .*Received: recipe.epochs 4$"
