@@ -1,5 +1,6 @@
 """The zoo: what is to be trained, trained once by two processes, checked bare."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -17,6 +18,7 @@ from fmkeras.experiments.zoo.plan import (
     estimate_rate,
     is_done,
     plan_zoo,
+    run_to_resume,
     zoo_names,
 )
 from fmkeras.experiments.zoo.train import zoo_text
@@ -26,6 +28,7 @@ from fmkeras.models.costs import MULTIPLY_ADDS
 from fmkeras.models.registry import build_graph
 from fmkeras.models.summary import count_multiply_adds
 from fmkeras.recipes import find_recipe
+from fmkeras.training.run_dir import CONFIG
 
 ROOT = Path(__file__).parents[2]
 DATA = ["--data", "garments", "--train-size", "300", "--test-size", "100"]
@@ -92,6 +95,27 @@ def test_another_recipe_seed_or_data_is_another_training(trained, garments_300):
     assert not any(is_done(net, zoo) for net in plan_zoo(zoo, NAMES))
     zoo = Zoo(garments_300, epochs=2, out=folder / "saved", runs=folder / "runs")
     assert not any(is_done(net, zoo) for net in plan_zoo(zoo, NAMES))
+
+
+def test_a_model_computed_in_another_way_is_done_but_its_run_does_not_go_on(
+    trained, garments_300, tmp_path
+):
+    folder, _ = trained
+    shutil.copytree(folder / "saved", tmp_path / "saved")
+    zoo = zoo_of(tmp_path, garments_300)
+    (net,) = plan_zoo(zoo, ["mlp"])
+    card = json.loads((zoo.out / "mlp-garments.json").read_text())
+    told = card | {"recipe": card["recipe"] | {"precision": "bfloat16"}}
+    (zoo.out / "mlp-garments.json").write_text(json.dumps(told))
+    assert is_done(net, zoo)
+    assert is_done(dataclasses.replace(net, recipe=net.recipe.replace(name="x")), zoo)
+    run = zoo.runs / "mlp" / "run"
+    run.mkdir(parents=True)
+    (run / "checkpoint.npz").touch()
+    (run / CONFIG).write_text(json.dumps(told))
+    assert run_to_resume(net, zoo) is None
+    (run / CONFIG).write_text(json.dumps(card))
+    assert run_to_resume(net, zoo) == run
 
 
 def test_a_better_model_stays_and_the_training_counts_as_done(

@@ -135,7 +135,7 @@ def run_to_resume(net: Net, zoo: Zoo) -> Path | None:
     begun = (zoo.runs / net.name).glob(f"*/{CONFIG}")
     for path in sorted(begun, reverse=True):
         kept = (path.parent / "checkpoint.npz").exists()
-        if kept and is_same_training(_read(path), net, zoo):
+        if kept and is_same_training(_read(path), net, zoo, computed_alike=True):
             return path.parent
     return None
 
@@ -167,12 +167,19 @@ def write_down(net: Net, zoo: Zoo, folder: Path) -> dict:
     return {**facts, "test": test, "artifact": str(folder / name)}
 
 
-def is_same_training(told: dict, net: Net, zoo: Zoo) -> bool:
-    """Say whether a card, a record or settings tell of the training that is wanted."""
+def is_same_training(
+    told: dict, net: Net, zoo: Zoo, computed_alike: bool = False
+) -> bool:
+    """Say whether a card, a record or settings tell of the training that is wanted.
+
+    Precision and compilation may differ unless it is to be `computed_alike`: a recipe
+    leaves them to the machine, and what they change is no more than a seed does.
+    """
+    ignored = ("name",) if computed_alike else ("name", "precision", "compile")
+    wanted = {field: getattr(net.recipe, field) for field in ignored}
     try:
-        recipe = Recipe(**told["recipe"])
         same = (
-            dataclasses.replace(recipe, name=net.recipe.name) == net.recipe
+            dataclasses.replace(Recipe(**told["recipe"]), **wanted) == net.recipe
             and (told["model"], told["seed"]) == (net.name, zoo.seed)
             and not told["options"]
             and told["dataset"]["checksum"] == zoo.dataset.checksum
