@@ -72,6 +72,8 @@ def train(
     runs: str | os.PathLike = RUNS,
     resume: str | os.PathLike | None = None,
     callbacks: Iterable[keras.callbacks.Callback] = (),
+    init_from: str | os.PathLike | None = None,
+    freeze: str | None = None,
     log: Iterable[str] = (),
     **changes,
 ) -> RunResult:
@@ -88,6 +90,9 @@ def train(
         resume: the folder of an interrupted run of the same settings, to go on with.
         callbacks: Keras's, called after the run's own; the logs have the figures of
             every class.
+        init_from: a `.keras` file, or a name of `saved_models`, whose weights training
+            begins with; its last layer is made anew where the classes are others.
+        freeze: the name of a layer; up to it no layer is trained.
         log: "mlflow", "wandb" or both, where the run is logged too.
         changes: fields of `Recipe` to change, such as `epochs=3`.
 
@@ -108,6 +113,8 @@ def train(
         runs=runs,
         resume=resume,
         callbacks=callbacks,
+        init_from=init_from,
+        freeze=freeze,
         log=[log] if isinstance(log, str) else log,
     )
 

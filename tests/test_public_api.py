@@ -91,6 +91,26 @@ def test_train_evaluate_compare_and_load(run, dataset):
     )
 
 
+def test_train_begins_with_the_weights_of_a_file_and_freezes(run, dataset, tmp_path):
+    begun = fmkeras.train(
+        "logistic_regression",
+        dataset=dataset,
+        epochs=1,
+        init_from=run.artifact,
+        freeze="flatten",
+        out=tmp_path / "models",
+        runs=tmp_path / "runs",
+    )
+    assert begun.record["start"]["file"] == run.artifact.name
+
+
+def test_an_unknown_argument_of_train_is_one_line(dataset):
+    with pytest.raises(UserError, match="did you mean epochs[?] Received: 'epoch'"):
+        fmkeras.train("mlp", dataset=dataset, epoch=1)
+    with pytest.raises(UserError, match="see help.Recipe.. Received: 'zzz'"):
+        fmkeras.train("mlp", dataset=dataset, zzz=1)
+
+
 def test_predict_images_reads_files(run, dataset, tmp_path):
     from PIL import Image
 

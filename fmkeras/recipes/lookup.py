@@ -6,6 +6,7 @@ one; or a JSON file such as a run's config.json.
 """
 
 import dataclasses
+import difflib
 from pathlib import Path
 
 from fmkeras.errors import UserError
@@ -15,6 +16,7 @@ from fmkeras.recipes.defaults import DEFAULT_RECIPE, DEFAULTS
 from fmkeras.recipes.published import PUBLISHED
 from fmkeras.recipes.recipe import Recipe
 
+_FIELDS = [field.name for field in dataclasses.fields(Recipe)]
 # Of a file; the recipe itself checks its fields.
 FORM = {"recipe?": dict, "model?": str, "options?": dict}
 # What PyTorch calls `weight_decay` of these is an L2 term.
@@ -70,8 +72,17 @@ def complete_changes(recipe: Recipe, changes: dict) -> dict:
     another one the decay is 0 and, for ranger21, the schedule constant, unless they
     are changed too. A weight decay that
     is asked for with adam, rmsprop or sgd is what PyTorch means by it there: `l2`.
-    Only a recipe file gives sgd a decoupled one.
+    Only a recipe file gives sgd a decoupled one. Raises `UserError` for what is no
+    field of a recipe.
     """
+    for name in changes:
+        if name not in _FIELDS:
+            close = difflib.get_close_matches(name, _FIELDS, n=1)
+            hint = f"did you mean {close[0]}?" if close else "see help(Recipe)."
+            raise UserError(
+                f"A recipe has no such field; expected one of {len(_FIELDS)}: {hint} "
+                f"Received: {name!r}"
+            )
     optimizer = changes.get("optimizer", recipe.optimizer)
     if optimizer in _L2_BY_NAME and changes.get("weight_decay"):
         changes = {"l2": changes["weight_decay"]} | changes
@@ -101,11 +112,10 @@ def _read_json(path: Path):
 def _read_recipe(path: Path) -> Recipe:
     content = _read_json(path)
     content = content.get("recipe", content)
-    known = {field.name for field in dataclasses.fields(Recipe)}
-    if not set(content) <= known:
-        received = ", ".join(sorted(set(content) - known))[:200]
+    if not set(content) <= set(_FIELDS):
+        received = ", ".join(sorted(set(content) - set(_FIELDS)))[:200]
         raise UserError(
             f"The recipe file '{path}' holds unknown fields; expected some of: "
-            f"{', '.join(sorted(known))}. Received: {received}"
+            f"{', '.join(sorted(_FIELDS))}. Received: {received}"
         )
     return Recipe(**content)

@@ -31,7 +31,7 @@ from fmkeras.training.run_dir import CONFIG, read_config
 
 # Faster by less than a twentieth is within the spread of two measurements.
 FASTER = 1.05
-# The largest loss of mean test accuracy, and over how many seeds it is measured.
+# The largest loss of mean validation accuracy, and over how many seeds it is measured.
 LOSS = 0.002
 SEEDS = 3
 # The benchmark trains with these; another optimizer makes another step.

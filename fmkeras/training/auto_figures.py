@@ -1,7 +1,8 @@
 """The measurements behind `auto`, shipped as auto_figures.json in this package.
 
 `fmkeras results` makes the file from the records: rates of training from the
-benchmark, test accuracies of the default recipes in both precisions.
+benchmark, accuracies of the default recipes in both precisions on the validation
+images: the test images choose nothing.
 """
 
 import functools
@@ -27,8 +28,8 @@ def collect_figures(records: Path = RECORDS) -> dict:
 
     `speed[device]` holds the `machine` and, of each of its `models`, the
     median rates of `train` (images a second) and the seconds of `first_step`, by
-    variant of our engines. `accuracy[model][precision]` lists test accuracies, one a
-    seed.
+    variant of our engines. `accuracy[model][precision]` lists accuracies on
+    the validation images, one a seed, of the runs that hold some back.
     """
     speed = {}
     for kind in DEVICES:
@@ -51,8 +52,11 @@ def collect_figures(records: Path = RECORDS) -> dict:
     accuracy: dict[str, dict[str, list[float]]] = {}
     for study in ACCURACY_STUDIES:
         for record in read_records(study, records):
+            if "validation" not in record:
+                continue
             found = accuracy.setdefault(record["model"], {})
-            found.setdefault(record["precision"], []).append(record["test"]["accuracy"])
+            measured = record["validation"]["accuracy"]
+            found.setdefault(record["precision"], []).append(measured)
     return {"speed": speed, "accuracy": accuracy}
 
 

@@ -47,6 +47,12 @@ def test_biases_and_statistics_stay_as_they_are():
         round_weights([bias], 0)
 
 
+def test_an_image_of_five_thousand_is_too_many():
+    exact = np.random.default_rng(0).standard_normal((3, 3), np.float32)
+    answers = iter([0.9388, 0.9386, 0.939])
+    assert fewest_bits([exact], lambda weights: next(answers)) == (9, 0.9388, 0.939)
+
+
 @pytest.mark.parametrize(("needed", "bits"), [(1, 8), (10, 10), (17, 24)])
 def test_the_fewest_bits_that_cost_nothing_are_chosen(needed, bits):
     exact = np.array([[1 + 2.0 ** -(needed - 1)]], np.float32)

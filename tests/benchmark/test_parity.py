@@ -84,8 +84,9 @@ def test_the_adam_of_keras_turns_it_red(monkeypatch):
 
 
 def test_rows_from_before_a_measure_say_so():
-    old = {k: v for k, v in GOOD.items() if k != "adam_losses"} | {"proven": True}
-    assert "| 4.0e-06 | pending |" in parity_table({"results": [old]})
+    old = {k: v for k, v in GOOD.items() if not k.startswith("adam")}
+    old["proven"] = True
+    assert "| 4.0e-06 | pending | pending |" in parity_table({"results": [old]})
 
 
 GOOD = {
@@ -98,6 +99,7 @@ GOOD = {
     "gradients": 3e-6,
     "losses": 4e-6,
     "adam_losses": 4e-6,
+    "adam_rounding": 1e-6,
     "gradient_draws": [3e-6],
     "batch": 8,
     "steps": 20,
@@ -115,6 +117,10 @@ GOOD = {
         ({"gradients": 2e-3}, False),
         ({"losses": float("nan")}, False),
         ({"adam_losses": 2e-3}, False),
+        ({"adam_losses": 2e-3, "adam_rounding": 1e-3}, True),
+        ({"adam_losses": 4e-3, "adam_rounding": 1e-3}, False),
+        ({"adam_losses": 2e-3, "adam_rounding": float("nan")}, False),
+        ({"adam_losses": float("nan"), "adam_rounding": 1.0}, False),
     ],
 )
 def test_what_counts_as_proven(change, proven):

@@ -37,9 +37,13 @@ def test_a_stale_file_is_made_anew(tmp_path):
         "dataset": {"name": "fashion-mnist"},
         "device": "CPU",
         "commit": None,
-        "test": {"accuracy": 0.9},
+        "test": {"accuracy": 0.8},
+        "validation": {"accuracy": 0.9},
     }
     (study / "mlp-jax-seed0.json").write_text(json.dumps(run))
+    # Trained on all images.
+    del run["validation"]
+    (study / "mlp-jax-seed1.json").write_text(json.dumps(run | {"seed": 1}))
     path = tmp_path / "figures.json"
     assert update_figures(tmp_path, path, write=False) and not path.exists()
     assert update_figures(tmp_path, path)

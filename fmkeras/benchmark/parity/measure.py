@@ -23,6 +23,7 @@ from fmkeras.models import build_model, model_info
 from fmkeras.optimizers import TorchAdam
 
 MOST_DRAWS = 12
+_ROUNDINGS = 3
 # The share of the first loss that the first step takes off, to first order: the
 # learning rate follows, so that no network leaps to where rounding grows.
 FIRST_STEP = 0.02
@@ -61,6 +62,10 @@ class Parity:
             next, while a fault stays in all of them.
         losses: largest relative difference of the losses of `steps` SGD steps.
         adam_losses: the same for `TorchAdam` here and `torch.optim.Adam` there.
+        adam_rounding: the same for `torch.optim.Adam` and itself, where each weight
+            begins one rounding further up or down; the largest of three. Adam's first
+            steps are as long for a gradient that is rounding alone as for any other,
+            and deep networks with batch normalisation pass that on many times larger.
         parameters, expected_parameters: trainable weights, here and as published.
     """
 
@@ -73,6 +78,7 @@ class Parity:
     gradients: float
     losses: float
     adam_losses: float
+    adam_rounding: float
     gradient_draws: list[float]
     batch: int
     steps: int
@@ -115,10 +121,13 @@ def compare(model, twin, expected_parameters, *, batch, steps, seed=0) -> Parity
     )
 
     draws: list[float] = []
+    batches = list(zip(np.split(images, steps), np.split(labels, steps), strict=True))
     while len(draws) < MOST_DRAWS and min(draws, default=1) > TOLERANCES["gradients"]:
         _draw_both(model, twin, _CLEAR_RANGES, seed + len(draws))
-        loss, _ = _backward(twin, first, first_labels)
-        gradients = step(first, first_labels).gradients
+        # Other images each time: of one pair all draws may lie at a corner.
+        chosen = batches[len(draws) % steps]
+        loss, _ = _backward(twin, *chosen)
+        gradients = step(*chosen).gradients
         draws.append(_gradient_difference(model, gradients, twin))
     square = sum(float(p.grad.double().square().sum()) for p in twin.parameters())
     learning_rate = FIRST_STEP * loss / square
@@ -127,7 +136,11 @@ def compare(model, twin, expected_parameters, *, batch, steps, seed=0) -> Parity
         # Again the last draw: weights and moving averages have moved.
         _draw_both(model, twin, _CLEAR_RANGES, seed + len(draws) - 1)
         both = _OPTIMIZERS[name](model, twin, learning_rate)
-        paths[name] = _descend(model, step, twin, images, labels, steps, *both)
+        paths[name] = _descend(step, twin, batches, *both)
+    roundings = [
+        _adam_path_nearby(model, twin, batches, seed + len(draws) - 1, number)
+        for number in range(_ROUNDINGS)
+    ]
     here, there = paths["sgd"]
     return Parity(
         name=model.name,
@@ -140,6 +153,7 @@ def compare(model, twin, expected_parameters, *, batch, steps, seed=0) -> Parity
         gradient_draws=draws,
         losses=_path_difference(here, there),
         adam_losses=_path_difference(*paths["adam"]),
+        adam_rounding=max(_path_difference(p, paths["adam"][1]) for p in roundings),
         batch=batch,
         steps=steps,
         learning_rate=learning_rate,
@@ -188,10 +202,26 @@ def _adam(model, twin, learning_rate):
 _OPTIMIZERS = {"sgd": _sgd, "adam": _adam}
 
 
-def _descend(model, step, twin, images, labels, steps, update, oracle):
+def _adam_path_nearby(model, twin, batches, draw, seed):
+    """Return the losses of the twin alone, from weights one rounding away."""
+    _draw_both(model, twin, _CLEAR_RANGES, draw)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for weight in twin.parameters():
+            sign = torch.randint(0, 2, weight.shape, generator=generator) * 2 - 1
+            weight.mul_(1 + sign * torch.finfo(weight.dtype).eps)
+    optimizer = torch.optim.Adam(twin.parameters(), lr=ADAM_RATE)
+    losses = []
+    for x, y in batches:
+        losses.append(_backward(twin, x, y)[0])
+        optimizer.step()
+    return np.array(losses)
+
+
+def _descend(step, twin, batches, update, oracle):
     """Train both, here by `update`, there by `oracle`; return the losses before."""
     here, there = [], []
-    for x, y in zip(np.split(images, steps), np.split(labels, steps), strict=True):
+    for x, y in batches:
         loss, gradients, _ = step(x, y)
         update(gradients)
         here.append(loss)

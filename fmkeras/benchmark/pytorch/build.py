@@ -11,6 +11,7 @@ from torch import nn
 
 from fmkeras.benchmark.pytorch import large, own, small
 from fmkeras.benchmark.pytorch.blocks import Prepare, Twin
+from fmkeras.errors import UserError
 from fmkeras.labels import NUM_CLASSES
 from fmkeras.models import model_info
 from fmkeras.models.options import check_arguments, check_options
@@ -68,7 +69,12 @@ def build_twin(
         preprocessing=preprocessing,
     )
     check_options(info, options)
-    twin = _TWINS[name](num_classes=num_classes, **options)
+    if info.name not in _TWINS:
+        raise UserError(
+            f"{info.name} has not been written for PyTorch; expected one of: "
+            f"{', '.join(_TWINS)}. Received: {name!r}"
+        )
+    twin = _TWINS[info.name](num_classes=num_classes, **options)
     if info.input_size == 28:
         twin.prepare = Prepare(*pixel_scale(preprocessing), side)
         _fit_first_dense(twin, side)

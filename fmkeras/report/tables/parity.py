@@ -10,10 +10,18 @@ HEADS = (
     "gradients",
     "losses, SGD",
     "losses, Adam",
+    "PyTorch beside itself",
     "batch x steps",
     "proven on",
 )
-MEASURES = ("inference", "training", "gradients", "losses", "adam_losses")
+MEASURES = (
+    "inference",
+    "training",
+    "gradients",
+    "losses",
+    "adam_losses",
+    "adam_rounding",
+)
 
 
 def parity_table(record: dict) -> str:
@@ -35,7 +43,7 @@ def parity_table(record: dict) -> str:
                 ", ".join(r["backend"] for r in results if r["proven"]) or "none",
             ]
         )
-    return markdown_table(HEADS, rows, "lrrrrrrrl")
+    return markdown_table(HEADS, rows, "lrrrrrrrrl")
 
 
 def _largest(results: list[dict], measure: str) -> str:
