@@ -74,7 +74,7 @@ help: ## print this help
 	@echo '  EPOCHS        passes over the training images          EPOCHS=5'
 	@echo '  BATCH         images a step                            BATCH=256'
 	@echo '  LR            the highest learning rate                LR=0.002'
-	@echo '  OPTIMIZER     adam, adamw, ranger21, rmsprop or sgd    OPTIMIZER=sgd'
+	@echo '  OPTIMIZER     adam[w], muon, ranger21, rmsprop, sgd    OPTIMIZER=sgd'
 	@echo '  PRECISION     auto, float32, bfloat16[-if-native]      PRECISION=bfloat16'
 	@echo '  SEED          for split, weights, order, dropout       SEED=1'
 	@echo '  SEEDS         several, for repeat and reproduce        SEEDS="0 1 2"'

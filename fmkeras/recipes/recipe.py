@@ -45,7 +45,8 @@ class Recipe:
         warmup_epochs: the learning rate rises linearly over these.
         step_epochs: the step schedule multiplies by `step_factor` every so often.
         step_factor: see `step_epochs`.
-        weight_decay: decoupled from the gradient; for adamw, muon, ranger21 and sgd.
+        weight_decay: decoupled from the gradient; for adamw, muon, ranger21 and sgd;
+            as a flag of sgd, adam and rmsprop it sets `l2`, as PyTorch means it.
         l2: added to the gradient as l2 * weight, as PyTorch's Adam, RMSprop and SGD
             mean `weight_decay`.
         momentum: of sgd and muon.
