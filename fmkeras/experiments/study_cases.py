@@ -51,6 +51,7 @@ _SHORT = Recipe(
 _POOL_100K = {"stem": 24, "widths": (28, 44, 60)}
 _POOL_1M = {"stem": 32, "widths": (64, 144, 192)}
 _POOL_10M = {"stem": 64, "widths": (176, 480, 640)}
+_MUON = {"optimizer": "muon", "learning_rate": 0.05, "l2": 0.0}
 
 
 def _parts(model: str, options: dict) -> dict[str, Case]:
@@ -70,7 +71,7 @@ def _parts(model: str, options: dict) -> dict[str, Case]:
         "centralised gradients": {"centralise_gradients": True},
         "norm offsets 64 times as fast": {"norm_bias_rate": 64.0},
         "linear decay": {"schedule": "linear"},
-        "muon": {"optimizer": "muon", "learning_rate": 0.05, "l2": 0.0},
+        "muon": _MUON,
     }
     return {label: Case(model, options, change) for label, change in changes.items()}
 
@@ -156,6 +157,17 @@ STUDIES = {
                 ("900k", _POOL_1M, (6, 10, 16)),
             )
             for epochs in lengths
+        }
+        | {
+            f"{label} by muon, {epochs} epochs": Case(
+                "conv_pool", options, _MUON | {"epochs": epochs}
+            )
+            for label, options, lengths in (
+                ("100k", _POOL_100K, (4, 6, 8)),
+                ("360k", _POOL_360K, (4, 6, 8, 10)),
+                ("900k", _POOL_1M, (6, 10)),
+            )
+            for epochs in lengths
         },
     ),
     "speedrun-parts": Study(
@@ -175,7 +187,9 @@ STUDIES = {
                 "batches of 256": {"batch_size": 256, "learning_rate": 0.2},
                 "norm offsets 64 times as fast": {"norm_bias_rate": 64.0},
                 "moving average": {"ema": 0.995},
-                "muon": {"optimizer": "muon", "learning_rate": 0.05, "l2": 0.0},
+                "muon": _MUON,
+                "muon, twice the rate": _MUON | {"learning_rate": 0.1},
+                "muon, half the rate": _MUON | {"learning_rate": 0.025},
             }.items()
         },
     ),
