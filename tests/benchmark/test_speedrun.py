@@ -1,5 +1,6 @@
 """Speed runs: small ones of each kind, the rules' arithmetic, the table."""
 
+import dataclasses
 import json
 
 import keras
@@ -15,6 +16,7 @@ from fmkeras.datasets.splits import Subset
 from fmkeras.errors import UserError
 from fmkeras.evaluation.views import VIEWS, seen
 from fmkeras.keras_internals import learning_rate_setting
+from fmkeras.optimizers import Muon
 from fmkeras.optimizers.learning_rates import schedule_function
 from fmkeras.recipes import Recipe
 from fmkeras.report.tables.speedruns import speedrun_table
@@ -128,12 +130,49 @@ def test_the_plain_script_moves_erases_and_looks_as_ours_does():
     assert means[0] == pytest.approx(means[1], rel=0.15)
 
 
+def test_the_muon_of_the_plain_script_steps_as_ours_does():
+    import torch
+
+    from fmkeras.benchmark.speedrun.plain_muon import PlainMuon
+
+    generator = np.random.default_rng(0)
+    # Kernels with fewer and more outputs than inputs, in Keras's order; an offset.
+    shapes = ((3, 3, 4, 6), (1, 1, 2, 8), (5,))
+    draw = [[generator.normal(size=s) for s in shapes] for _ in range(4)]
+    ours = [keras.Variable(values.astype("float32")) for values in draw[0]]
+    muon = Muon(0.1, momentum=0.9, others_rate=0.5)
+    muon.build(ours)
+    theirs = [
+        torch.nn.Parameter(torch.tensor(_outputs_first(v), dtype=torch.float32))
+        for v in draw[0]
+    ]
+    groups = [
+        {"params": theirs[:2], "orthogonal": True},
+        {"params": theirs[2:], "orthogonal": False, "lr": 0.05},
+    ]
+    plain = PlainMuon(groups, 0.1, momentum=0.9)
+    for gradients in draw[1:]:
+        muon.apply([keras.ops.convert_to_tensor(g, "float32") for g in gradients], ours)
+        for weight, gradient in zip(theirs, gradients, strict=True):
+            weight.grad = torch.tensor(_outputs_first(gradient), dtype=torch.float32)
+        plain.step()
+    for weight, variable in zip(theirs, ours, strict=True):
+        expected = _outputs_first(keras.ops.convert_to_numpy(variable.value))
+        np.testing.assert_allclose(weight.detach().numpy(), expected, atol=2e-5)
+
+
+def _outputs_first(values):
+    return values.transpose(3, 2, 0, 1) if values.ndim == 4 else values
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "muon"])
 @pytest.mark.parametrize("kind", ["pytorch", "pytorch-bfloat16"])
-def test_plain_pytorch_learns_the_same_task(parts, kind):
+def test_plain_pytorch_learns_the_same_task(parts, kind, optimizer):
     from fmkeras.benchmark.speedrun.worker import make_run
 
     rows = []
-    one = make_run(kind, SMALL, *parts, seed=1)
+    recipe = RECIPE.replace(optimizer=optimizer, l2=0.0)
+    one = make_run(kind, dataclasses.replace(SMALL, recipe=recipe), *parts, seed=1)
     assert 0 <= one.run(rows.append) <= 200
     assert len(rows) == 2 and rows[1]["loss"] < rows[0]["loss"]
     with pytest.raises(UserError, match="expected no other fields. Received: ema"):

@@ -1,7 +1,7 @@
 """The same net and recipe as a plain PyTorch script: what people write by hand.
 
 One tensor of images in memory, channels last, augmented a batch at a time; SGD of
-`torch.optim`; in bfloat16 by autocast, or in float32.
+`torch.optim`, or Muon; in bfloat16 by autocast, or in float32.
 """
 
 import math
@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from fmkeras.benchmark.pytorch.build import build_twin
 from fmkeras.benchmark.speedrun.goals import Goal
+from fmkeras.benchmark.speedrun.plain_muon import PlainMuon
 from fmkeras.datasets.augmentation import ERASED_AREA, ERASED_ASPECT
 from fmkeras.datasets.splits import Subset
 from fmkeras.errors import UserError
@@ -25,11 +26,13 @@ _KNOWN = {
     "name",
     "epochs",
     "batch_size",
+    "optimizer",
     "learning_rate",
     "schedule",
     "warmup_epochs",
     "l2",
     "momentum",
+    "muon_others_rate",
     "norm_bias_rate",
     "label_smoothing",
     "crop_padding",
@@ -97,6 +100,9 @@ class PlainRun:
         self.net = net.to(self.device, memory_format=torch.channels_last)
         others = [p for p in net.parameters() if all(p is not b for b in offsets)]
         rate = recipe.norm_bias_rate
+        if recipe.optimizer == "muon":
+            self.optimizer = self._muon(net, offsets, others)
+            return
         groups = [
             {"params": others, "weight_decay": recipe.l2, "factor": 1.0},
             {"params": offsets, "weight_decay": recipe.l2 / rate, "factor": rate},
@@ -107,6 +113,20 @@ class PlainRun:
             momentum=recipe.momentum,
             nesterov=recipe.momentum > 0,
         )
+
+    def _muon(self, net, offsets, others) -> torch.optim.Optimizer:
+        recipe = self.recipe
+        kernels = [m.weight for m in net.modules() if isinstance(m, nn.Conv2d)]
+        others = [p for p in others if all(p is not kernel for kernel in kernels)]
+        rate = recipe.muon_others_rate
+        offset_rate = rate * recipe.norm_bias_rate
+        groups = [
+            {"params": kernels, "factor": 1.0, "orthogonal": True},
+            {"params": others, "factor": rate, "orthogonal": False},
+            {"params": offsets, "factor": offset_rate, "orthogonal": False},
+        ]
+        dtype = torch.bfloat16 if self.bfloat16 else torch.float32
+        return PlainMuon(groups, recipe.learning_rate, recipe.momentum, dtype)
 
     def _step(self, numbers, step: int) -> tuple[float, int]:
         rate = rate_at(
@@ -168,11 +188,17 @@ def check_recipe(recipe: Recipe) -> None:
     plain = Recipe().to_dict() | {"optimizer": "sgd"}
     own = recipe.to_dict()
     other = [n for n in own if n not in _KNOWN and own[n] != plain[n]]
-    if other or recipe.schedule == "step":
+    if recipe.schedule == "step":
+        other.append("schedule step")
+    if recipe.optimizer not in ("sgd", "muon"):
+        other.append(f"optimizer {recipe.optimizer}")
+    if recipe.optimizer == "muon" and recipe.l2:
+        other.append("l2 with muon")
+    if other:
         raise UserError(
-            "The plain PyTorch script trains by SGD with cosine, linear or constant "
-            f"rates, moves, flips and erasing; expected no other fields. Received: "
-            f"{', '.join(other) or 'schedule step'}"
+            "The plain PyTorch script trains by SGD, or Muon without l2, with cosine, "
+            "linear or constant rates, moves, flips and erasing; expected no other "
+            f"fields. Received: {', '.join(other)}"
         )
 
 
