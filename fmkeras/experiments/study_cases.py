@@ -164,7 +164,7 @@ STUDIES = {
             )
             for label, options, lengths in (
                 ("100k", _POOL_100K, (4, 6, 8)),
-                ("360k", _POOL_360K, (4, 6, 8, 10)),
+                ("360k", _POOL_360K, (4, 6, 7, 8, 10)),
                 ("900k", _POOL_1M, (6, 10)),
             )
             for epochs in lengths

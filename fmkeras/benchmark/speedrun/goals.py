@@ -52,12 +52,13 @@ def _goal(bar: float, study: str, case: str) -> Goal:
     return Goal(bar, chosen.model, chosen.options, recipe, "mirror-shift")
 
 
-# `make study NAME=speedrun-length` shows what each case reaches on validation images, and
-# when: 93 and 94 are the quickest that are 0.2 points above, since the mean of ten runs
-# has to be clearly there. 95 has not been tried.
+# `make study NAME=speedrun-length` shows what each case reaches on validation images,
+# and when: these are of the quickest of 93 and 94 above the bar, with a margin, since
+# the mean of ten runs has to be clearly there; 7 epochs lie between 6 and 8, which one
+# seed does not tell apart. 95 has not been tried.
 GOALS = {
     "93": _goal(0.93, "speedrun-length", "100k by muon, 6 epochs"),
-    "94": _goal(0.94, "speedrun-length", "360k by muon, 6 epochs"),
+    "94": _goal(0.94, "speedrun-length", "360k by muon, 7 epochs"),
     "95": _goal(0.95, "speedrun-length", "900k by muon, 10 epochs"),
 }
 
