@@ -8,8 +8,7 @@ from fmkeras.models.registry import register
 def fmk_100k(images, num_classes):
     """Two convolutions a stage, 99,178 weights for ten classes.
 
-    The first of the shapes of at most 100,000 weights after ten epochs, by validation
-    accuracy and by images a second (docs/log.md).
+    The first of the shapes that `make study NAME=shapes-100k` compares (docs/log.md).
     """
     return conv_pool(images, num_classes, stem=24, widths=(28, 44, 60))
 
@@ -18,7 +17,7 @@ def fmk_100k(images, num_classes):
 def fmk_1m(images, num_classes):
     """Two convolutions a stage, 909,354 weights for ten classes.
 
-    The shape that won at 100,000 weights, until `shapes-1m` is run (docs/log.md).
+    The shape of `fmk_100k`, until `shapes-1m` is on record (docs/log.md).
     """
     return conv_pool(images, num_classes, stem=32, widths=(64, 144, 192))
 
@@ -27,7 +26,7 @@ def fmk_1m(images, num_classes):
 def fmk_10m(images, num_classes):
     """Two convolutions a stage, 9,677,578 weights for ten classes.
 
-    The shape that won at 100,000 weights, until `shapes-10m` is run, which takes a GPU
+    The shape of `fmk_100k`, until `shapes-10m` is on record, which takes a GPU
     (docs/log.md).
     """
     return conv_pool(images, num_classes, stem=64, widths=(176, 480, 640))

@@ -23,8 +23,9 @@ DEFAULT_RECIPE = Recipe(
     # The best trial of the grid standardise-grid, by 0.1 points over scale.
     preprocessing="standardise",
 )
-# Networks of this project: what the shapes were compared with (`make study`), on all
-# training images.
+# Networks of this project: what `make study` compares shapes and parts with, on all
+# training images. The studies of shapes and parts are not on record; that of the speed
+# run says that muon learns faster in six epochs, by a point.
 _OWN = {
     "optimizer": "sgd",
     "learning_rate": 0.1,
