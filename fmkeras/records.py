@@ -22,6 +22,8 @@ EXPORTS = RECORDS / "exports.json"
 AUDIT = RECORDS / "audit.json"
 FAULTS = RECORDS / "faults.json"
 FUZZ = RECORDS / "fuzz.json"
+# The records of speed runs, which are no runs of a study.
+SPEEDRUNS = RECORDS / "speedrun"
 
 # Of a run or a study, as far as tables and pages read it.
 RECORD = {
@@ -130,6 +132,12 @@ def saved_card(root: Path, name: str) -> dict | None:
     """Return the card of a network in saved_models; None where there is none."""
     path = root / SAVED_MODELS / f"{name}.json"
     return read_record(path) if path.exists() else None
+
+
+def study_names(records: Path = RECORDS) -> list[str]:
+    """Return the names of the folders that hold the records of runs."""
+    folders = sorted(path for path in records.glob("*") if path.is_dir())
+    return [path.name for path in folders if path.name != SPEEDRUNS.name]
 
 
 def read_records(name: str, records: Path = RECORDS) -> list[dict]:

@@ -6,6 +6,7 @@ import pytest
 
 from fmkeras.models import model_info
 from fmkeras.recipes import find_recipe
+from fmkeras.records import study_names
 from fmkeras.report.tables.overview import (
     accuracy_table,
     default_runs,
@@ -56,6 +57,14 @@ def test_precision_is_no_change_of_the_recipe_and_epochs_are(tmp_path):
     found = default_runs(tmp_path)
     assert found["lenet"]["backend"] == "torch, bfloat16"
     assert found["lenet"]["mean"] == pytest.approx(0.9)
+
+
+def test_a_speed_record_is_no_run_of_a_study(tmp_path):
+    folder = tmp_path / "saved_models/records/speedrun"
+    folder.mkdir(parents=True)
+    (folder / "94-torch-0123456.json").write_text('{"goal": {}, "runs": []}')
+    assert default_runs(tmp_path) == {}
+    assert study_names(folder.parent) == []
 
 
 def test_a_recipe_or_network_of_the_past_does_not_count(tmp_path):

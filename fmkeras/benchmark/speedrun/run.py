@@ -21,7 +21,7 @@ from fmkeras.files.reading import read_json
 from fmkeras.process.failure import error_line
 from fmkeras.process.signals import SIGNALS, Interrupted, run_child
 from fmkeras.provenance import provenance
-from fmkeras.records import RECORDS
+from fmkeras.records import SPEEDRUNS
 
 _SIGNALLED = {128 + number for number in SIGNALS}
 
@@ -67,7 +67,7 @@ def speedrun(
     backend: str = "torch",
     runs: int = LEAST_RUNS,
     beside: int = 3,
-    folder: Path = RECORDS / "speedrun",
+    folder: Path = SPEEDRUNS,
     log: Callable[[str], None] = print,
 ) -> tuple[Path, dict]:
     """Train `runs` times by the engine; return the record and where it is kept.

@@ -7,7 +7,7 @@ from pathlib import Path
 from fmkeras.errors import UserError
 from fmkeras.models import model_info
 from fmkeras.models.summary import count_multiply_adds
-from fmkeras.records import read_records, summarise
+from fmkeras.records import read_records, study_names, summarise
 from fmkeras.report.site.entries import ReportEntry, count_trainable, page_name
 
 LEADERBOARD = "leaderboard.csv"
@@ -77,7 +77,7 @@ def leaderboard_csv_rows(rows: Iterable[dict]) -> list[dict]:
 def _studies(records: str | Path, data: str) -> dict[tuple, dict]:
     folder = Path(records)
     found = {}
-    for name in sorted(path.name for path in folder.glob("*") if path.is_dir()):
+    for name in study_names(folder):
         try:
             records = read_records(name, folder)
         except UserError as error:

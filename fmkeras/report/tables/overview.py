@@ -8,7 +8,7 @@ from fmkeras.experiments.reproduce import study_records
 from fmkeras.experiments.zoo.plan import zoo_names
 from fmkeras.models import list_own_models, model_info
 from fmkeras.recipes import Recipe, find_recipe
-from fmkeras.records import read_records, saved_card, summarise
+from fmkeras.records import read_records, saved_card, study_names, summarise
 from fmkeras.report.tables.markdown import markdown_table, mean_and_spread, percent
 from fmkeras.report.tables.speed import BASELINE, geometric_mean, machine_text, ratios
 
@@ -81,8 +81,8 @@ def default_runs(root: Path) -> dict[str, dict]:
     names = zoo_names()
     recipes = {name: _learned(find_recipe("default", name)) for name in names}
     records = root / "saved_models/records"
-    folders = sorted(path for path in records.glob("*") if path.is_dir())
-    runs = [record for path in folders for record in read_records(path.name, records)]
+    studies = study_names(records)
+    runs = [one for study in studies for one in read_records(study, records)]
     runs += filter(None, (saved_card(root, name) for name in names))
     groups = defaultdict(dict)
     for record in runs:

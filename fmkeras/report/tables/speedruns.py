@@ -5,13 +5,13 @@ import statistics
 from pathlib import Path
 
 from fmkeras.benchmark.speedrun.run import verdict
-from fmkeras.records import RECORDS
+from fmkeras.records import SPEEDRUNS
 from fmkeras.report.tables.markdown import markdown_table
 
 
 def speedrun_table(root: Path) -> str:
     """Return one row a record, those of one bar together, the quickest first."""
-    folder = root / RECORDS / "speedrun"
+    folder = root / SPEEDRUNS
     records = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
     if not records:
         return "No record yet: `make speedrun` makes it."
