@@ -139,22 +139,28 @@ def record_text(record: dict) -> str:
     bar = record["goal"]["bar"]
     by_kind = {kind: [r for r in record["runs"] if r["kind"] == kind] for kind in KINDS}
     found = verdict([run["accuracy"] for run in by_kind["ours"]], bar)
-    seconds = {
-        kind: statistics.mean(run["seconds"] for run in group)
-        for kind, group in by_kind.items()
-        if group
-    }
+    seconds = statistics.mean(run["seconds"] for run in by_kind["ours"])
     word = "reached" if found.reached else "not shown"
     lines = [
         f"{100 * bar:.0f} % {word}: mean {100 * found.mean:.3f} % of {found.count} "
-        f"runs (p {found.p_value:.2g}), {seconds['ours']:.1f} s"
+        f"runs (p {found.p_value:.2g}), {seconds:.1f} s"
     ]
-    lines += [
-        f"{kind}: {other:.1f} s, {other / seconds['ours']:.2f} times as long"
-        for kind, other in seconds.items()
-        if kind != "ours"
-    ]
+    for kind in KINDS[1:]:
+        theirs, ratios = beside(record, kind)
+        if ratios:
+            lines.append(
+                f"{kind}: {statistics.mean(theirs):.1f} s, "
+                f"{statistics.mean(ratios):.2f} times as long on the same seeds"
+            )
     return "\n".join(lines)
+
+
+def beside(record: dict, kind: str) -> tuple[list[float], list[float]]:
+    """Return the seconds of another kind, and how many times ours of the same seeds."""
+    ours = {r["seed"]: r["seconds"] for r in record["runs"] if r["kind"] == "ours"}
+    theirs = {r["seed"]: r["seconds"] for r in record["runs"] if r["kind"] == kind}
+    both = [seed for seed in theirs if seed in ours]
+    return [theirs[seed] for seed in both], [theirs[seed] / ours[seed] for seed in both]
 
 
 def _run(kind: str, goal: Goal, seed: int, data: Path, backend: str) -> dict:

@@ -4,7 +4,7 @@ import json
 import statistics
 from pathlib import Path
 
-from fmkeras.benchmark.speedrun.run import verdict
+from fmkeras.benchmark.speedrun.run import beside, verdict
 from fmkeras.records import SPEEDRUNS
 from fmkeras.report.tables.markdown import markdown_table
 
@@ -62,13 +62,10 @@ def _row(record: dict) -> tuple[str, ...]:
 
 
 def _beside(record: dict, kind: str) -> str:
-    """Return the seconds of another kind, and how many times ours of the same seeds."""
-    theirs = {r["seed"]: r["seconds"] for r in record["runs"] if r["kind"] == kind}
-    ours = {r["seed"]: r["seconds"] for r in record["runs"] if r["kind"] == "ours"}
-    ratios = [theirs[seed] / ours[seed] for seed in theirs if seed in ours]
+    seconds, ratios = beside(record, kind)
     if not ratios:
         return ""
-    return f"{statistics.mean(theirs.values()):.1f} ({statistics.mean(ratios):.2f}x)"
+    return f"{statistics.mean(seconds):.1f} ({statistics.mean(ratios):.2f}x)"
 
 
 def _seconds(record: dict, kind: str) -> float:
