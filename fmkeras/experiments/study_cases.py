@@ -150,22 +150,16 @@ STUDIES = {
         "Which network, for how many epochs, reaches an accuracy soonest?",
         _FAST,
         {
-            f"{label}, {epochs} epochs": Case("conv_pool", options, {"epochs": epochs})
-            for label, options, lengths in (
-                ("100k", _POOL_100K, (4, 6, 8, 12)),
-                ("360k", _POOL_360K, (4, 6, 8, 12)),
-                ("900k", _POOL_1M, (6, 10, 16)),
+            f"{label}, {epochs} epochs": Case(
+                "conv_pool", options, changes | {"epochs": epochs}
             )
-            for epochs in lengths
-        }
-        | {
-            f"{label} by muon, {epochs} epochs": Case(
-                "conv_pool", options, _MUON | {"epochs": epochs}
-            )
-            for label, options, lengths in (
-                ("100k", _POOL_100K, (4, 6, 8)),
-                ("360k", _POOL_360K, (4, 6, 7, 8, 10)),
-                ("900k", _POOL_1M, (6, 10)),
+            for label, options, changes, lengths in (
+                ("100k", _POOL_100K, {}, (4, 6, 8, 12)),
+                ("360k", _POOL_360K, {}, (4, 6, 8, 12)),
+                ("900k", _POOL_1M, {}, (6, 10, 16)),
+                ("100k by muon", _POOL_100K, _MUON, (4, 6, 8)),
+                ("360k by muon", _POOL_360K, _MUON, (4, 6, 7, 8, 10)),
+                ("900k by muon", _POOL_1M, _MUON, (6, 10)),
             )
             for epochs in lengths
         },

@@ -114,7 +114,8 @@ def compare(model, twin, expected_parameters, *, batch, steps, seed=0) -> Parity
     images = images[..., None]
     step = gradient_function(model)
 
-    first, first_labels = images[:batch], labels[:batch]
+    batches = list(zip(np.split(images, steps), np.split(labels, steps), strict=True))
+    first, first_labels = batches[0]
     _draw_both(model, twin, _RANGES, seed)
     twin.eval()
     with torch.no_grad():
@@ -126,7 +127,6 @@ def compare(model, twin, expected_parameters, *, batch, steps, seed=0) -> Parity
     )
 
     draws: list[float] = []
-    batches = list(zip(np.split(images, steps), np.split(labels, steps), strict=True))
     while len(draws) < MOST_DRAWS and min(draws, default=1) > TOLERANCES["gradients"]:
         _draw_both(model, twin, _CLEAR_RANGES, seed + len(draws))
         # Other images each time: of one pair all draws may lie at a corner.

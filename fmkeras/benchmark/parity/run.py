@@ -10,10 +10,10 @@ from pathlib import Path
 
 from fmkeras.backends import BACKENDS
 from fmkeras.errors import UserError
+from fmkeras.experiments.zoo.plan import zoo_names
 from fmkeras.files import write_json
-from fmkeras.models import list_models, model_info
+from fmkeras.models import model_info
 from fmkeras.models.catalogue import CATALOGUE
-from fmkeras.models.registry import list_own_models
 from fmkeras.process.failure import error_line
 from fmkeras.provenance import provenance
 from fmkeras.records import PARITY
@@ -40,13 +40,13 @@ def run_parity(
 ) -> dict:
     """Compare networks with their twins, one process a backend; return the record.
 
-    `names`: `default_names()` by default. Each result is reported as a line when it
+    `names`: `zoo_names()` by default. Each result is reported as a line when it
     comes. The record is written to `out` unless that is None; results of other networks
     and backends that stand there stay, each with its own commit, versions and time.
     Raises `UserError` for an unknown name or backend, a record that cannot be read,
     or with the last line of a process that failed.
     """
-    names = [model_info(name).name for name in names or default_names()]
+    names = [model_info(name).name for name in names or zoo_names()]
     for backend in backends:
         if backend not in BACKENDS:
             raise UserError(
@@ -77,11 +77,6 @@ def run_parity(
     if out is not None:
         write_json(out, record)
     return record
-
-
-def default_names() -> list[str]:
-    """Return the published networks and those of this project that have a size."""
-    return list_models() + [n for n in list_own_models() if n.startswith("fmk_")]
 
 
 def has_passed(result: dict) -> bool:
