@@ -35,10 +35,11 @@ _SHORT = Recipe(
     name="study",
     epochs=10,
     batch_size=128,
-    optimizer="muon",
-    learning_rate=0.05,
+    optimizer="sgd",
+    learning_rate=0.1,
     schedule="cosine",
     warmup_epochs=1.0,
+    l2=5e-4,
     crop_padding=2,
     flip=True,
     erasing=0.5,
@@ -50,7 +51,7 @@ _SHORT = Recipe(
 _POOL_100K = {"stem": 24, "widths": (28, 44, 60)}
 _POOL_1M = {"stem": 32, "widths": (64, 144, 192)}
 _POOL_10M = {"stem": 64, "widths": (176, 480, 640)}
-_SGD = {"optimizer": "sgd", "learning_rate": 0.1, "l2": 5e-4}
+_MUON = {"optimizer": "muon", "learning_rate": 0.05, "l2": 0.0}
 
 
 def _parts(model: str, options: dict) -> dict[str, Case]:
@@ -61,10 +62,8 @@ def _parts(model: str, options: dict) -> dict[str, Case]:
         "cutout 8 for erasing": {"erasing": 0.0, "cutout": 8},
         "without mirror images": {"flip": False},
         "without moves": {"crop_padding": 0},
+        "without decay": {"l2": 0.0},
         "without warm-up": {"warmup_epochs": 0.0},
-        "decay 0.01": {"weight_decay": 0.01},
-        "half the rate": {"learning_rate": 0.025},
-        "twice the rate": {"learning_rate": 0.1},
         "smoothing 0.1": {"label_smoothing": 0.1},
         "moving average": {"ema": 0.995},
         "mixup 0.2": {"mixup": 0.2},
@@ -72,21 +71,15 @@ def _parts(model: str, options: dict) -> dict[str, Case]:
         "centralised gradients": {"centralise_gradients": True},
         "norm offsets 64 times as fast": {"norm_bias_rate": 64.0},
         "linear decay": {"schedule": "linear"},
-        "sgd for muon": _SGD,
+        "muon": _MUON,
     }
     return {label: Case(model, options, change) for label, change in changes.items()}
 
 
 # Few epochs leave little to overfit, so that less is changed in the images.
 _FAST = _SHORT.replace(
-    name="speedrun",
-    epochs=6,
-    warmup_epochs=0.5,
-    schedule="linear",
-    erasing=0.0,
-    **_SGD,
+    name="speedrun", epochs=6, warmup_epochs=0.5, schedule="linear", erasing=0.0
 )
-_MUON = {"optimizer": "muon", "learning_rate": 0.05, "l2": 0.0}
 _POOL_360K = {"stem": 24, "widths": (48, 96, 112)}
 STUDIES = {
     "shapes-100k": Study(
