@@ -71,7 +71,10 @@ def _parts(model: str, options: dict) -> dict[str, Case]:
         "centralised gradients": {"centralise_gradients": True},
         "norm offsets 64 times as fast": {"norm_bias_rate": 64.0},
         "linear decay": {"schedule": "linear"},
+        "half the rate": {"learning_rate": 0.05},
         "muon": _MUON,
+        "muon, decay 0.02": _MUON | {"weight_decay": 0.02},
+        "muon, half the rate": _MUON | {"learning_rate": 0.025},
     }
     return {label: Case(model, options, change) for label, change in changes.items()}
 
