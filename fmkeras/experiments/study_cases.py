@@ -191,6 +191,26 @@ STUDIES = {
         },
     ),
 }
+# An epoch of these takes minutes: what learns faster is worth most here.
+STUDIES["large-optimizers"] = Study(
+    "Which optimizer learns more in three epochs of a large network?",
+    find_recipe("default", "resnet18").replace(
+        name="large", epochs=3, keep="last", compile="no"
+    ),
+    {
+        f"{name}, {label}": Case(name, {}, changes)
+        for name in ("alexnet_tiny", "densenet", "resnet18", "googlenet", "nin")
+        for label, changes in {
+            "adamw": {},
+            "muon": {"optimizer": "muon", "learning_rate": 0.05, "weight_decay": 0.0},
+            "muon, a fifth of the rate": {
+                "optimizer": "muon",
+                "learning_rate": 0.01,
+                "weight_decay": 0.0,
+            },
+        }.items()
+    },
+)
 # What may be added to a default recipe, of whose networks 28 pixels are enough: the
 # study `default-NAME` of each.
 ADDITIONS = {
