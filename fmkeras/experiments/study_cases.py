@@ -52,30 +52,26 @@ _POOL_100K = {"stem": 24, "widths": (28, 44, 60)}
 _POOL_1M = {"stem": 32, "widths": (64, 144, 192)}
 _POOL_10M = {"stem": 64, "widths": (176, 480, 640)}
 _MUON = {"optimizer": "muon", "learning_rate": 0.05, "l2": 0.0}
+# What the recipes of both networks are compared with.
+_PARTS = {
+    "as it is": {},
+    "without erasing": {"erasing": 0.0},
+    "cutout 8 for erasing": {"erasing": 0.0, "cutout": 8},
+    "without mirror images": {"flip": False},
+    "without moves": {"crop_padding": 0},
+    "without decay": {"l2": 0.0, "weight_decay": 0.0},
+    "without warm-up": {"warmup_epochs": 0.0},
+    "smoothing 0.1": {"label_smoothing": 0.1},
+    "moving average": {"ema": 0.995},
+    "mixup 0.2": {"mixup": 0.2},
+    "cutmix 1": {"cutmix": 1.0},
+    "centralised gradients": {"centralise_gradients": True},
+    "norm offsets 64 times as fast": {"norm_bias_rate": 64.0},
+    "linear decay": {"schedule": "linear"},
+}
 
 
-def _parts(model: str, options: dict) -> dict[str, Case]:
-    """Return a recipe's cases: as it is, without each part, with one part more."""
-    changes = {
-        "as it is": {},
-        "without erasing": {"erasing": 0.0},
-        "cutout 8 for erasing": {"erasing": 0.0, "cutout": 8},
-        "without mirror images": {"flip": False},
-        "without moves": {"crop_padding": 0},
-        "without decay": {"l2": 0.0},
-        "without warm-up": {"warmup_epochs": 0.0},
-        "smoothing 0.1": {"label_smoothing": 0.1},
-        "moving average": {"ema": 0.995},
-        "mixup 0.2": {"mixup": 0.2},
-        "cutmix 1": {"cutmix": 1.0},
-        "centralised gradients": {"centralise_gradients": True},
-        "norm offsets 64 times as fast": {"norm_bias_rate": 64.0},
-        "linear decay": {"schedule": "linear"},
-        "half the rate": {"learning_rate": 0.05},
-        "muon": _MUON,
-        "muon, decay 0.02": _MUON | {"weight_decay": 0.02},
-        "muon, half the rate": _MUON | {"learning_rate": 0.025},
-    }
+def _cases(model: str, options: dict, changes: dict[str, dict]) -> dict[str, Case]:
     return {label: Case(model, options, change) for label, change in changes.items()}
 
 
@@ -142,12 +138,36 @@ STUDIES = {
     "parts-100k": Study(
         "What does each part add to the recipe of the small network?",
         _SHORT,
-        _parts("conv_pool", _POOL_100K),
+        _cases(
+            "conv_pool",
+            _POOL_100K,
+            _PARTS
+            | {
+                "half the rate": {"learning_rate": 0.05},
+                "muon": _MUON,
+                "muon, decay 0.02": _MUON | {"weight_decay": 0.02},
+                "muon, half the rate": _MUON | {"learning_rate": 0.025},
+            },
+        ),
     ),
     "parts-1m": Study(
         "What does each part add to the recipe of the network of a million weights?",
-        _SHORT,
-        _parts("fmk_1m", {}),
+        # What the study before found.
+        _SHORT.replace(weight_decay=0.02, **_MUON),
+        _cases(
+            "fmk_1m",
+            {},
+            _PARTS
+            | {
+                "half the rate": {"learning_rate": 0.025},
+                "sgd for muon": {
+                    "optimizer": "sgd",
+                    "learning_rate": 0.1,
+                    "l2": 5e-4,
+                    "weight_decay": 0.0,
+                },
+            },
+        ),
     ),
     "speedrun-length": Study(
         "Which network, for how many epochs, reaches an accuracy soonest?",
@@ -170,9 +190,10 @@ STUDIES = {
     "speedrun-parts": Study(
         "What helps a network that is trained for six epochs?",
         _FAST,
-        {
-            label: Case("conv_pool", _POOL_100K, changes)
-            for label, changes in {
+        _cases(
+            "conv_pool",
+            _POOL_100K,
+            {
                 "as it is": {},
                 "cosine": {"schedule": "cosine"},
                 "erasing a quarter": {"erasing": 0.25},
@@ -187,8 +208,8 @@ STUDIES = {
                 "muon": _MUON,
                 "muon, twice the rate": _MUON | {"learning_rate": 0.1},
                 "muon, half the rate": _MUON | {"learning_rate": 0.025},
-            }.items()
-        },
+            },
+        ),
     ),
 }
 # An epoch of these takes minutes: what learns faster is worth most here.
