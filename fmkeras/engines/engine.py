@@ -194,11 +194,6 @@ class Engine(ABC):
             return np.zeros((0, self.num_classes), np.float32)
         return np.concatenate(outputs).astype(np.float32)
 
-    def monitored_totals(self) -> MetricTotals:
-        """Return the totals of the validation images, or of training without these."""
-        validation = self.totals["validation"]
-        return validation if validation.count else self.totals["train"]
-
     def weights_to_keep(self) -> list[np.ndarray]:
         """Return the model's weights, or their average where training keeps one."""
         with self._averaged_weights():

@@ -19,12 +19,6 @@ class Pass(NamedTuple):
     logits: np.ndarray
 
 
-def loss_and_gradients(model, images, labels) -> tuple[float, list[np.ndarray]]:
-    """Return the loss and the gradients of one `gradient_function` call."""
-    done = gradient_function(model)(images, labels)
-    return done.loss, done.gradients
-
-
 def gradient_function(model) -> Callable[[np.ndarray, np.ndarray], Pass]:
     """Return a function of images and labels, compiled once for many calls.
 
