@@ -27,7 +27,6 @@ from fmkeras.export.runtimes import RUNTIMES, busy_cores, measure  # noqa: E402
 from fmkeras.export.table import export_rows, record_exports  # noqa: E402
 
 NAMES = ("circle", "square", "cross")
-OWN_RUNTIME = ("onnx", "litert", "openvino", "litert-int8")
 
 
 @pytest.fixture(scope="module")

@@ -29,10 +29,16 @@ HISTORY = [
 ]
 COLUMNS = {"learning_rate": [0.01, 0.005], "loss": [0.9, 0.5], "val_loss": [0.8, 0.6]}
 RUNS = {name: {"history": COLUMNS} for name in ("adamw", "ranger21")}
+
+
+def plot_history(history, path):
+    figures.write_figure(figures.history_figure(history), path)
+
+
 DRAW = {
     "samples": lambda path: figures.plot_samples(IMAGES, LABELS, path),
     "confusion": lambda path: figures.plot_confusion_matrix(CONFUSION, path, "Title"),
-    "history": lambda path: figures.plot_history(HISTORY, path),
+    "history": lambda path: plot_history(HISTORY, path),
     "runs": lambda path: curves.plot_runs(RUNS, path, "Title"),
 }
 
@@ -126,7 +132,7 @@ def test_shades_are_shares_of_the_row(drawn, tmp_path):
 
 
 def test_history_draws_both_figures_of_both_splits(drawn, tmp_path):
-    figures.plot_history(HISTORY, tmp_path / "a.png")
+    plot_history(HISTORY, tmp_path / "a.png")
     for axes, name in zip(drawn[0].axes, ("loss", "accuracy"), strict=True):
         training, validation = axes.lines
         assert training.get_label() == "Training"
@@ -138,7 +144,7 @@ def test_history_draws_both_figures_of_both_splits(drawn, tmp_path):
 
 
 def test_history_of_one_epoch_is_marked(drawn, tmp_path):
-    figures.plot_history(HISTORY[:1], tmp_path / "a.png")
+    plot_history(HISTORY[:1], tmp_path / "a.png")
     for axes in drawn[0].axes:
         assert all(line.get_markersize() > 0 for line in axes.lines)
         low, high = axes.get_xlim()
@@ -147,7 +153,7 @@ def test_history_of_one_epoch_is_marked(drawn, tmp_path):
 
 def test_history_of_nothing_is_refused(tmp_path):
     with pytest.raises(UserError, match="at least one"):
-        figures.plot_history([], tmp_path / "a.png")
+        plot_history([], tmp_path / "a.png")
 
 
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path):

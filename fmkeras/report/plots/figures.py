@@ -153,22 +153,12 @@ def plot_confusion_matrix(
     write_figure(figure, path)
 
 
-def plot_history(
-    history: Iterable[Mapping[str, object]], path: str | os.PathLike
-) -> None:
-    """Draw loss and accuracy over the epochs, for training and validation.
+def history_figure(history: Iterable[Mapping[str, object]]):
+    """Return a figure of loss and accuracy over the epochs.
 
     Each row holds `epoch`, `loss`, `accuracy`, `val_loss` and `val_accuracy`, as
-    numbers or as the text that a CSV file gives. Raises `UserError` for a file that
-    is neither PNG nor SVG, or where there is no epoch to draw.
-    """
-    write_figure(history_figure(history), path)
-
-
-def history_figure(history: Iterable[Mapping[str, object]]):
-    """Return loss and accuracy over the epochs; see `plot_history`.
-
-    Without validation images, only the training curves are drawn.
+    numbers or as the text that a CSV file gives; without those of validation, the
+    training curves alone are drawn. Raises `UserError` where there is no epoch.
     """
     from matplotlib.ticker import MaxNLocator
 
