@@ -105,7 +105,7 @@ def make_settings(options) -> Settings:
         options.model = "lenet_relu"
         options.trials = options.trials or 8
         options.epochs = options.epochs or 3
-    model_info(options.model)
+    options.model = model_info(options.model).name
     space = find_space(options.space, options.model, options.run_space_code)
     if options.recipe is not None:
         recipe = find_recipe(options.recipe, options.model)

@@ -38,7 +38,7 @@ def add_commands(add) -> None:
         action=flags.WholeNumbers,
         nargs="+",
         metavar="N",
-        help="widths of the hidden layers of mlp",
+        help="widths of the hidden layers of mlp (default: as the file has them)",
     )
     parser.add_argument(
         "--out",
@@ -83,13 +83,16 @@ def bring_in(
     Prints which weight went where. Returns the path and the figures on the test images
     of what `dataset()` returns, None where that is None.
     """
-    from fmkeras.benchmark.pytorch.state_dict import read_state_dict
+    from fmkeras.benchmark.pytorch.state_dict import hidden_widths, read_state_dict
     from fmkeras.models import model_info
     from fmkeras.models.options import check_options
 
     info = model_info(name)
     check_options(info, model_options)
     arrays = read_state_dict(file)
+    if "hidden_units" in info.options and not model_options:
+        widths = hidden_widths(arrays)
+        model_options = {"hidden_units": widths} if widths else {}
     print_device()
     from fmkeras.artifacts.imported import save_imported
     from fmkeras.benchmark.pytorch.match import match_arrays

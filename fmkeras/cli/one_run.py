@@ -13,7 +13,7 @@ from fmkeras.training.run_dir import (
 # How to find the data again.
 DATA_ARGUMENTS = ("data", "data_dir", "data_seed", "train_size", "test_size", "limit")
 # Of a run, beside its recipe: config.json keeps them for resuming.
-KEPT_ARGUMENTS = (*DATA_ARGUMENTS, "out", "init_from", "freeze", "log")
+KEPT_ARGUMENTS = (*DATA_ARGUMENTS, "out", "model_save", "init_from", "freeze", "log")
 
 
 def run_training(args, recipe: Recipe, dataset, model_options: dict):
@@ -39,7 +39,7 @@ def run_training(args, recipe: Recipe, dataset, model_options: dict):
             seed=args.seed,
             model_options=model_options,
             execution=execution,
-            out=args.out if args.model_save else None,
+            out=None if args.model_save is False else args.out,
             runs=args.runs,
             resume=args.resume,
             init_from=args.init_from,

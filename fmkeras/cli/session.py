@@ -10,6 +10,7 @@ from fmkeras.backends import block_imports
 from fmkeras.cli.make_words import in_make_words
 from fmkeras.cli.terminal import suppress_native_logs
 from fmkeras.errors import UserError
+from fmkeras.models import plain_name
 from fmkeras.process import signals
 
 
@@ -70,12 +71,16 @@ def split_words(values: Iterable[str]) -> list[str]:
     """Return each name and path by itself, of arguments that may hold several.
 
     make gives a variable as one argument, whose words are names or paths; one that
-    exists as a whole stays whole, so that a path may hold spaces.
+    exists as a whole stays whole, so that a path may hold spaces, and so does the name
+    of a network, such as 'logistic regression'.
     """
     words = []
     for value in values:
         if Path(value).exists():
             words.append(value)
+            continue
+        if plain_name(value) != value:
+            words.append(plain_name(value))
             continue
         try:
             words += shlex.split(value)

@@ -13,6 +13,7 @@ from fmkeras.cli.recipe_flags import add_recipe, given_fields
 from fmkeras.cli.session import import_keras, load_data
 from fmkeras.datasets.splits import limit_training
 from fmkeras.errors import UserError
+from fmkeras.models import plain_name
 from fmkeras.recipes import Recipe, complete_changes, find_options, find_recipe
 from fmkeras.records import SAVED_MODELS
 from fmkeras.text.values import value_text
@@ -72,7 +73,6 @@ def _add_training(parser) -> None:
     parser.add_argument(
         "--model-save",
         type=flags.true_or_false,
-        default=True,
         metavar="True|False",
         help="whether to write the .keras file (default: True)",
     )
@@ -195,10 +195,12 @@ def _settings_of_run(args, folder: Path) -> tuple[Recipe, dict]:
     """
     config = read_config(folder)
     try:
-        recipe = dataclasses.replace(Recipe(**config["recipe"]), **given_fields(args))
+        recipe = Recipe(**config["recipe"])
+        changes = complete_changes(recipe, given_fields(args))
+        recipe = dataclasses.replace(recipe, **changes)
         kept = dict(config.get("arguments") or {})
         args.seed = config["seed"] if args.seed is None else args.seed
-        args.model = args.model or config["model"]
+        args.model = plain_name(args.model or config["model"])
         model_options = dict(config["options"])
         set_backend(config["backend"])
         for name in KEPT_ARGUMENTS:

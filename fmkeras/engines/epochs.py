@@ -91,7 +91,7 @@ class Epochs:
         engine.confusion.set_matrix(progress.totals.confusion)
         seconds = time.perf_counter() - started
         logs = progress.totals.named()
-        logs["learning_rate"] = engine.learning_rate()
+        logs["learning_rate"] = engine.learning_rate(steps_ago=1)
         logs["seconds"] = seconds
         logs["examples_per_second"] = self.count / seconds
         if epoch >= self.epochs - self.swa_epochs:

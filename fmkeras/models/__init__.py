@@ -6,6 +6,7 @@ from fmkeras.models.registry import (
     list_models,
     list_own_models,
     model_info,
+    plain_name,
 )
 from fmkeras.models.summary import (
     count_multiply_adds,
@@ -26,6 +27,7 @@ __all__ = [
     "model_info",
     "model_rows",
     "models_table",
+    "plain_name",
     "show_model",
     "show_rows",
 ]

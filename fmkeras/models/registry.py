@@ -47,12 +47,18 @@ def list_own_models() -> list[str]:
     ]
 
 
+def plain_name(name: str) -> str:
+    """Return a network's name as the registry writes it, another text as it is."""
+    plain = re.sub(r"[\s-]+", "_", str(name).strip().lower())
+    return plain if plain in CATALOGUE else name
+
+
 def model_info(name: str) -> ModelInfo:
     """Return what is known of a network; raise `UserError` for an unknown name.
 
     Capitals count for nothing, nor do spaces and dashes in place of underscores.
     """
-    plain = re.sub(r"[\s-]+", "_", str(name).strip().lower())
+    plain = plain_name(name)
     if plain in CATALOGUE:
         return CATALOGUE[plain]
     close = difflib.get_close_matches(str(name), CATALOGUE, n=1)

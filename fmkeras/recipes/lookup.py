@@ -11,7 +11,7 @@ from pathlib import Path
 
 from fmkeras.errors import UserError
 from fmkeras.files.reading import read_json, reason_of
-from fmkeras.models import model_info
+from fmkeras.models import model_info, plain_name
 from fmkeras.recipes.defaults import DEFAULT_RECIPE, DEFAULTS
 from fmkeras.recipes.published import PUBLISHED
 from fmkeras.recipes.recipe import Recipe
@@ -30,7 +30,8 @@ def find_recipe(name_or_path: str, model_name: str) -> Recipe:
     config.json of a run does. Raises `UserError` for an unknown name or a bad file.
     """
     if name_or_path == "default":
-        return dataclasses.replace(DEFAULT_RECIPE, **DEFAULTS.get(model_name, {}))
+        own = DEFAULTS.get(plain_name(model_name), {})
+        return dataclasses.replace(DEFAULT_RECIPE, **own)
     if name_or_path == "published":
         name = model_info(model_name).recipe
         if name is None:
@@ -59,7 +60,7 @@ def find_options(name_or_path: str, model_name: str) -> dict:
     """
     path = Path(name_or_path)
     content = _read_json(path) if path.suffix == ".json" else {}
-    if content.get("model") != model_name:
+    if content.get("model") != plain_name(model_name):
         return {}
     options = content.get("options", {})
     return {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
@@ -68,12 +69,12 @@ def find_options(name_or_path: str, model_name: str) -> dict:
 def complete_changes(recipe: Recipe, changes: dict) -> dict:
     """Return changes of a recipe, completed where the optimizer changes.
 
-    The recipe's weight decay and schedule were chosen for its own optimizer. With
-    another one the decay is 0 and, for ranger21, the schedule constant, unless they
-    are changed too. A weight decay that
-    is asked for with adam, rmsprop or sgd is what PyTorch means by it there: `l2`.
-    Only a recipe file gives sgd a decoupled one. Raises `UserError` for what is no
-    field of a recipe.
+    The recipe's weight decay, L2 term and schedule were chosen for its own optimizer.
+    With another one both decays are 0 and, for ranger21, the schedule is constant,
+    unless they are changed too; sgd in place of a published recipe's optimizer is
+    PyTorch's, without momentum, as its source has it. A weight decay that is asked for
+    with adam, rmsprop or sgd is what PyTorch means by it there: `l2`. Only a recipe
+    file gives sgd a decoupled one. Raises `UserError` for what is no field of a recipe.
     """
     for name in changes:
         if name not in _FIELDS:
@@ -84,13 +85,15 @@ def complete_changes(recipe: Recipe, changes: dict) -> dict:
                 f"Received: {name!r}"
             )
     optimizer = changes.get("optimizer", recipe.optimizer)
-    if optimizer in _L2_BY_NAME and changes.get("weight_decay"):
+    if optimizer in _L2_BY_NAME and "weight_decay" in changes:
         changes = {"l2": changes["weight_decay"]} | changes
         changes["weight_decay"] = 0.0
-    if changes.get("optimizer", recipe.optimizer) != recipe.optimizer:
-        changes = {"weight_decay": 0.0} | changes
-        if changes["optimizer"] == "ranger21":
+    if optimizer != recipe.optimizer:
+        changes = {"weight_decay": 0.0, "l2": 0.0} | changes
+        if optimizer == "ranger21":
             changes = {"schedule": "constant", "warmup_epochs": 0.0} | changes
+        if optimizer == "sgd" and recipe.name in PUBLISHED:
+            changes = {"momentum": 0.0} | changes
     return changes
 
 

@@ -178,6 +178,11 @@ def test_words_and_patterns(folder):
         "a b.png",
         "e",
     ]
+    assert split_words(["logistic regression", "LeNet mlp"]) == [
+        "logistic_regression",
+        "LeNet",
+        "mlp",
+    ]
     assert expand_patterns(["*.png", "e*.png"]) == [
         "a b.png",
         "c.png",

@@ -8,7 +8,8 @@ import torch
 
 from fmkeras.__main__ import main
 from fmkeras.benchmark.pytorch.build import build_twin
-from fmkeras.recipes import Recipe, complete_changes
+from fmkeras.recipes import Recipe, complete_changes, find_recipe
+from fmkeras.training import fit
 
 DATA = ["--data", "garments", "--train-size", "60", "--test-size", "20"]
 
@@ -81,6 +82,48 @@ def test_weight_decay_is_decoupled_where_the_optimizer_decouples_it():
     assert (recipe.l2, recipe.weight_decay) == (0.0, 0.0)
 
 
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"weight_decay": 0.0}, {"l2": 0.0, "weight_decay": 0.0}),
+        ({"optimizer": "adamw"}, {"l2": 0.0, "weight_decay": 0.0}),
+        ({"optimizer": "adamw", "weight_decay": 0.1}, {"l2": 0.0, "weight_decay": 0.1}),
+        ({"optimizer": "rmsprop"}, {"l2": 0.0}),
+        # PyTorch's, which has none unless it is asked for.
+        ({"optimizer": "sgd"}, {"momentum": 0.0}),
+        ({"optimizer": "sgd", "momentum": 0.5}, {"momentum": 0.5}),
+    ],
+)
+def test_a_change_leaves_nothing_of_the_published_optimizer(changes, expected):
+    recipe = find_recipe("published", "logistic_regression")
+    assert recipe.l2 == 1e-4
+    changed = recipe.replace(**complete_changes(recipe, changes))
+    assert {name: getattr(changed, name) for name in expected} == expected
+    default = find_recipe("default", "logistic_regression")
+    sgd = default.replace(**complete_changes(default, {"optimizer": "sgd"}))
+    assert sgd.momentum == 0.9
+
+
+def test_the_same_words_go_on_with_an_interrupted_training(tmp_path, monkeypatch):
+    class Interrupting(fit.ProgressBar):
+        def on_epoch_begin(self, epoch, logs=None):
+            super().on_epoch_begin(epoch, logs)
+            if epoch:
+                raise KeyboardInterrupt
+
+    words = ["train", "--model", "logistic regression", "--optimizer", "adam"]
+    words += ["--weight_decay", "1e-4"]
+    places = ["--out", str(tmp_path / "out"), "--runs", str(tmp_path / "runs")]
+    first = [*places, *DATA, "--epochs", "2", "--model_save", "False"]
+    with monkeypatch.context() as patch:
+        patch.setattr(fit, "ProgressBar", Interrupting)
+        assert main([*words, *first]) == 130
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert main([*words, "--resume", str(folder)]) == 0
+    assert (folder / "record.json").exists()
+    assert not list((tmp_path / "out").glob("*"))
+
+
 def test_the_words_of_a_test_command(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.manual_seed(0)
@@ -95,6 +138,15 @@ def test_the_words_of_a_test_command(tmp_path, capsys, monkeypatch):
     assert (tmp_path / "matrix.png").stat().st_size > 10_000
     printed = capsys.readouterr().out
     assert f"{shirts['count']} of {errors} errors" in printed
+
+
+def test_the_test_command_reads_the_widths_from_the_weights(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    torch.save(build_twin("mlp", hidden_units=(16, 8)).state_dict(), "mlp.pt")
+    words = ["evaluate", "--model_path", "mlp.pt", "--model_name", "mlp"]
+    assert main([*words, *DATA]) == 0
+    card = json.loads((tmp_path / "runs/imported/mlp.json").read_text())
+    assert card["options"] == {"hidden_units": [16, 8]}
 
 
 def test_classes_and_augmented_images_are_drawn(tmp_path):

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import pytest
@@ -95,6 +96,104 @@ def test_unknown_recipes():
         find_recipe("absent.json", "lenet")
     with pytest.raises(UserError, match="no published recipe"):
         find_recipe("published", "conv_pool")
+
+
+def test_a_name_in_other_letters_has_the_same_recipe():
+    assert find_recipe("default", "LeNet") == find_recipe("default", "lenet")
+    assert find_recipe("published", "TinyVGG-3").name == "tinyvgg"
+
+
+# As the code of each source has it; what is not named is the same in all of them.
+SOURCES = {
+    "fashioncnn": {
+        "epochs": 100,
+        "optimizer": "ranger21",
+        "mode": "reference",
+        "learning_rate": 0.01,
+        "weight_decay": 1e-4,
+        "test_each_epoch": True,
+    },
+    "fashionnet": {
+        "epochs": 60,
+        "batch_size": 1024,
+        "shuffle": False,
+        "optimizer": "adamw",
+        "learning_rate": 3e-3,
+        "weight_decay": 1e-5,
+        "amsgrad": True,
+        "schedule": "step",
+        "step_epochs": 25,
+        "step_factor": 0.1,
+        "rotation": 20.0,
+        "flip": True,
+        "flip_share": 0.7,
+        "preprocessing": "standardise",
+        "data_split": "fashionnet",
+    },
+    "lenet-relu-final": {
+        "batch_size": 20,
+        "preprocessing": "standardise",
+    },
+    "batch-lr-grid": {"epochs": 10, "batch_size": 10},
+    "logistic": {
+        "epochs": 100,
+        "batch_size": 32,
+        "l2": 1e-4,
+        "preprocessing": "symmetric",
+        "data_split": "random",
+    },
+    "mlp": {
+        "epochs": 300,
+        "batch_size": 64,
+        "learning_rate": 1e-4,
+        "l2": 1e-5,
+        "preprocessing": "symmetric",
+        "data_split": "random",
+    },
+    "tinyvgg": {
+        "epochs": 10,
+        "batch_size": 32,
+        "optimizer": "sgd",
+        "learning_rate": 0.1,
+        "momentum": 0.0,
+        "test_each_epoch": True,
+    },
+    "tinyvgg-linear": {
+        "epochs": 10,
+        "batch_size": 32,
+        "learning_rate": 0.1,
+        "test_each_epoch": True,
+    },
+}
+SAME_IN_ALL = {
+    "epochs": 20,
+    "batch_size": 128,
+    "optimizer": "adam",
+    "mode": "fixed",
+    "learning_rate": 1e-3,
+    "schedule": "constant",
+    "init": "torch",
+    "keep": "last",
+    "data_split": "full",
+    "precision": "float32",
+}
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_published_recipe_is_as_its_source_s_code_has_it(name):
+    plain = Recipe(name=name, keep="last")
+    fields = SAME_IN_ALL | SOURCES[name]
+    assert PUBLISHED[name] == dataclasses.replace(plain, **fields)
+
+
+def test_recipes_with_faults_differ_in_the_fault_alone():
+    for fault, recipe, change in (
+        ("fashionnet-frozen", "fashionnet", {"freeze_after": 1}),
+        ("logistic-softmax", "logistic", {"double_softmax": True}),
+        ("mlp-softmax", "mlp", {"double_softmax": True}),
+    ):
+        changed = dataclasses.replace(PUBLISHED[recipe], name=fault, **change)
+        assert FAULTS[fault] == changed
 
 
 def test_every_network_has_its_published_recipe():

@@ -1,5 +1,6 @@
 """Files of PyTorch weights, read as NumPy arrays; no code in them is run."""
 
+import itertools
 import os
 import pickle
 import re
@@ -162,3 +163,15 @@ def _too_large(path: Path, size: int) -> UserError:
         f"The weights file '{path}' is too large; expected at most "
         f"{LARGEST_BYTES / 1e9:.1f} GB. Received: {size / 1e9:.1f} GB"
     )
+
+
+def hidden_widths(arrays: Mapping[str, np.ndarray]) -> tuple[int, ...]:
+    """Return the widths of the hidden layers of a file of dense layers, first to last.
+
+    Empty where its matrices, (outputs, inputs), are not a chain in the order they have.
+    """
+    matrices = [array.shape for array in arrays.values() if array.ndim == 2]
+    for (width, _), (_, inputs) in itertools.pairwise(matrices):
+        if width != inputs:
+            return ()
+    return tuple(width for width, _ in matrices[:-1])
