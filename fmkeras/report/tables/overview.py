@@ -42,7 +42,8 @@ def accuracy_table(root: Path) -> str:
     """Return one row a network: parameters, source, the published figure, and ours.
 
     Ours are mean and sample standard deviation over seeds, by the source's protocol
-    and by the network's default recipe. This project's own networks have no source.
+    and by the network's default recipe. The published figure and ours by the protocol
+    are both of the last epoch. This project's own networks have no source.
     """
     records = root / "saved_models/records"
     by_recipe = default_runs(root)
