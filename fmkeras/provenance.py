@@ -1,6 +1,7 @@
 """What a record says of how it came about: command, commit, versions, time."""
 
 import datetime
+import functools
 import importlib.metadata
 import platform
 import shlex
@@ -47,11 +48,13 @@ def without_folder(word: str) -> str:
     return f"{flag}{sign}{path.name if elsewhere else value}"
 
 
+@functools.cache
 def commit() -> str | None:
     """Return the commit of this checkout, with '-dirty' where code was changed.
 
-    Code is all that a figure can depend on: fmkeras, tuner and the pinned versions, new
-    files too. None where the package does not lie in a git checkout of its own.
+    As it was when the process first asked, for that is the code it runs. Code is all
+    that a figure can depend on: fmkeras, tuner and the pinned versions, new files too.
+    None where the package does not lie in a git checkout of its own.
     """
     package = Path(__file__).resolve().parent
     tracked = _git(package, "ls-files", "--error-unmatch", Path(__file__).name)

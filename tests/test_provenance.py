@@ -41,7 +41,9 @@ def test_a_commit_is_dirty_where_any_code_was_changed(
         (tmp_path / changed).write_text("# changed\n")
     file = str(tmp_path / "fmkeras" / "provenance.py")
     monkeypatch.setattr(provenance, "__file__", file)
+    provenance.commit.cache_clear()
     commit = provenance.commit()
+    provenance.commit.cache_clear()
     assert len(commit.removesuffix("-dirty")) == 40
     assert commit.endswith("-dirty") == dirty
 

@@ -6,10 +6,11 @@ from pathlib import Path
 from fmkeras.backends import BACKENDS
 from fmkeras.cli import flags
 from fmkeras.cli.session import load_data, print_device
+from fmkeras.cli.train import recipe_of
 from fmkeras.experiments.campaign import PARTS
 from fmkeras.experiments.repeat import repeat as run_repeat
 from fmkeras.experiments.studies import STUDIES
-from fmkeras.records import summarise
+from fmkeras.experiments.summary import summarise
 
 
 def add_commands(add) -> None:
@@ -160,13 +161,19 @@ def _add_seeds(parser, default=(0, 1, 2)) -> None:
 
 
 def repeat(args) -> None:
+    """Train over backends and seeds; print means and spreads."""
+    from fmkeras.cli.parser import build_parser
+
     arguments = [] if args.epochs is None else ["--epochs", str(args.epochs)]
+    arguments += args.flags
+    words = ["train", "--model", args.model, *arguments]
     records = run_repeat(
         args.name,
         args.model,
         args.backends,
         args.seeds,
-        arguments + args.flags,
+        arguments,
+        recipe=recipe_of(build_parser().parse_args(words)),
     )
     for row in summarise(records):
         spread = "" if row["spread"] is None else f" +- {row['spread']:.4f}"

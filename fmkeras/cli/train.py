@@ -163,13 +163,18 @@ def _train_here(args, folder: Path | None) -> None:
     run_training(args, recipe, dataset, model_options)
 
 
-def _find_recipe(args) -> Recipe:
-    """Return the recipe that is named, with the fields that are given."""
+def recipe_of(args) -> Recipe:
+    """Return the recipe that the flags of train name, with the fields they give."""
     recipe = find_recipe(args.recipe, args.model)
     changes = complete_changes(recipe, given_fields(args))
     if changes.get("data_split") == "full":
         changes = {"keep": "last"} | changes
-    recipe = recipe.replace(**changes)
+    return recipe.replace(**changes)
+
+
+def _find_recipe(args) -> Recipe:
+    """Return the recipe of the flags; say what weight_decay means where it does."""
+    recipe = recipe_of(args)
     if args.weight_decay and not recipe.weight_decay:
         print(
             f"With {recipe.optimizer} weight_decay is PyTorch's, an L2 term: l2 "

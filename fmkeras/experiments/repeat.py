@@ -10,6 +10,7 @@ from fmkeras.errors import UserError
 from fmkeras.experiments.divide import divide
 from fmkeras.files import replacing
 from fmkeras.process.signals import SIGNALS, Interrupted, run_child
+from fmkeras.recipes import Recipe, learns_alike
 from fmkeras.records import RECORDS, read_record
 from fmkeras.text.durations import Countdown
 from fmkeras.training.run_dir import RECORD
@@ -36,6 +37,7 @@ def repeat(
     arguments: Iterable[str] = (),
     records: Path = RECORDS,
     runs: Path = Path("runs"),
+    recipe: Recipe | None = None,
 ) -> list[dict]:
     """Train `model` once for each backend and seed, each in a process of its own.
 
@@ -43,7 +45,8 @@ def repeat(
     `records/name/MODEL-BACKEND-seedN.json`. Runs whose record is there are not
     repeated, interrupted ones are resumed. Several processes that are given the same
     runs divide them (see `divide`). Returns all records. Raises `UserError` where a run
-    fails, or where `arguments` hold a flag that each run has of its own.
+    fails, where `arguments` hold a flag that each run has of its own, or where a record
+    is of another recipe than `recipe`, that of the arguments, if it is given.
     """
     arguments = list(arguments)
     for flag in arguments:
@@ -64,6 +67,12 @@ def repeat(
     )
     for run in tasks:
         if run.record.exists():
+            if recipe and not learns_alike(read_record(run.record)["recipe"], recipe):
+                raise UserError(
+                    f"The record '{run.record}' is of another recipe than these runs; "
+                    "expected the same: give the study another name, or move the "
+                    "record away to train anew."
+                )
             print(f"{run.label}: record found, {run.record}", flush=True)
             countdown.skip()
 

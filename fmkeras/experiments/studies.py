@@ -13,6 +13,7 @@ from fmkeras.errors import Diverged, UserError
 from fmkeras.experiments.divide import divide
 from fmkeras.experiments.study_cases import STUDIES, Case, Study
 from fmkeras.files import write_json
+from fmkeras.recipes import Recipe, learns_alike
 from fmkeras.records import RECORDS, read_record
 from fmkeras.text.durations import Countdown
 
@@ -66,6 +67,7 @@ def run_study(
     countdown = Countdown(len(tasks), "cases", log)
     for task in tasks:
         if record_of(task).exists():
+            _check(record_of(task), task, recipe, dataset)
             log(f"{task}: kept from before, {record_of(task)}")
             countdown.skip()
 
@@ -111,6 +113,26 @@ class _Task:
 
     def __str__(self) -> str:
         return f"{self.label}, seed {self.seed}"
+
+
+def _check(path: Path, task: _Task, recipe: Recipe, dataset: Dataset) -> None:
+    """Raise `UserError` where a record is not of the case as it is today."""
+    record = read_record(path)
+    options = {
+        k: list(v) if isinstance(v, tuple) else v for k, v in task.case.options.items()
+    }
+    same = (
+        record["model"] == task.case.model
+        and record["options"] == options
+        and learns_alike(record["recipe"], recipe.replace(**task.case.changes))
+        and record["dataset"]["checksum"] == dataset.checksum
+    )
+    if not same:
+        raise UserError(
+            f"The record '{path}' is of another network, recipe or data set than the "
+            f"case {task.label!r} has now; expected the same: move it away to train "
+            "the case anew."
+        )
 
 
 def _chosen(study: Study, labels: Iterable[str]) -> dict[str, Case]:

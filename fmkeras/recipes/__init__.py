@@ -1,5 +1,6 @@
 """Recipes: how a network is trained, as plain data."""
 
+from fmkeras.recipes.alike import learned_fields, learns_alike
 from fmkeras.recipes.lookup import complete_changes, find_options, find_recipe
 from fmkeras.recipes.published import FAULTS, PUBLISHED
 from fmkeras.recipes.recipe import CHOICES, OPTIMIZERS, Recipe
@@ -13,4 +14,6 @@ __all__ = [
     "complete_changes",
     "find_options",
     "find_recipe",
+    "learned_fields",
+    "learns_alike",
 ]

@@ -67,6 +67,10 @@ def test_a_study_keeps_records_without_the_test_images(tmp_path, monkeypatch):
     rows = {line.split(" | ")[0].strip("| "): line for line in table.splitlines()[-2:]}
     assert " ± " in rows["hidden, 8"] and " ± " not in rows["as it is"]
     assert "to 'as it is'" in table
+    changed = Study(TINY.question, TINY.recipe.replace(batch_size=10), TINY.cases)
+    monkeypatch.setitem(STUDIES, "tiny", changed)
+    with pytest.raises(UserError, match="another network, recipe or data set"):
+        run()
     run(epochs=2, labels=["as it is"])
     assert (tmp_path / "saved_models/records/study-tiny-2-epochs").exists()
 

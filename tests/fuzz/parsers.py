@@ -194,7 +194,8 @@ def record_inputs():
 
 def read_record(path: Path):
     """The record of a run or a search, as tables and pages read it."""
-    from fmkeras.records import read_record, summarise
+    from fmkeras.experiments.summary import summarise
+    from fmkeras.records import read_record
     from fmkeras.report.site.search_info import read_search
 
     if b'"space"' in path.read_bytes():

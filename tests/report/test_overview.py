@@ -81,6 +81,16 @@ def test_a_recipe_or_network_of_the_past_does_not_count(tmp_path):
     assert default_runs(tmp_path) == {}
 
 
+def test_a_case_of_a_study_is_no_run_of_the_recipe(tmp_path):
+    record = keep(tmp_path, "study-default-lenet", 0, 0.9)
+    path = tmp_path / "saved_models/records/study-default-lenet/lenet-torch-seed0.json"
+    del record["test"]
+    path.write_text(json.dumps(record))
+    assert default_runs(tmp_path) == {}
+    keep(tmp_path, "default", 0, 0.8)
+    assert default_runs(tmp_path)["lenet"]["mean"] == 0.8
+
+
 def test_a_saved_model_is_a_run_too_and_the_same_run_once(tmp_path):
     card = tmp_path / "saved_models/lenet.json"
     record = keep(tmp_path, "default", 0, 0.9)

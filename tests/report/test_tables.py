@@ -8,7 +8,7 @@ import pytest
 from fmkeras.errors import UserError
 from fmkeras.experiments import repeat as studies
 from fmkeras.experiments.repeat import repeat
-from fmkeras.records import summarise
+from fmkeras.experiments.summary import summarise
 from fmkeras.report.tables.update import networks_table, study_table, update_tables
 
 ROOT = Path(__file__).parents[2]
@@ -42,6 +42,13 @@ def test_records_are_summarised_over_their_seeds():
     half = make_record(2, 0.6) | {"precision": "bfloat16"}
     rows = summarise([*records, half])
     assert [row["backend"] for row in rows] == ["jax", "torch", "torch, bfloat16"]
+
+
+def test_two_recipes_of_one_name_are_two_rows():
+    other = make_record(1, 0.92)
+    other["recipe"]["learning_rate"] = 0.05
+    rows = summarise([make_record(0, 0.90), other])
+    assert sorted(row["mean"] for row in rows) == [0.90, 0.92]
 
 
 def test_a_table_is_replaced_and_the_text_around_it_is_not(tmp_path):

@@ -5,9 +5,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from fmkeras.errors import UserError
+from fmkeras.experiments.summary import summarise
 from fmkeras.models import model_info
 from fmkeras.models.summary import count_multiply_adds
-from fmkeras.records import read_records, study_names, summarise
+from fmkeras.records import read_records, study_names
 from fmkeras.report.site.entries import ReportEntry, count_trainable, page_name
 
 LEADERBOARD = "leaderboard.csv"

@@ -18,6 +18,6 @@ def percent(value: float | None) -> str:
 
 
 def mean_and_spread(row: dict) -> str:
-    """Return the mean, and the spread if any, of a row of `studies.summarise`."""
+    """Return the mean, and the spread if any, of a row of `summarise`."""
     spread = "" if row["spread"] is None else f" ± {100 * row['spread']:.2f}"
     return f"{100 * row['mean']:.2f}{spread} %"

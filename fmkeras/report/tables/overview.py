@@ -1,19 +1,17 @@
 """The two tables of the README: every network's accuracy, and speed in brief."""
 
-import dataclasses
 from collections import defaultdict
 from pathlib import Path
 
 from fmkeras.experiments.reproduce import study_records
+from fmkeras.experiments.summary import summarise
 from fmkeras.experiments.zoo.plan import zoo_names
 from fmkeras.models import list_own_models, model_info
-from fmkeras.recipes import Recipe, find_recipe
-from fmkeras.records import read_records, saved_card, study_names, summarise
+from fmkeras.recipes import find_recipe, learns_alike
+from fmkeras.records import read_records, saved_card, study_names
 from fmkeras.report.tables.markdown import markdown_table, mean_and_spread, percent
 from fmkeras.report.tables.speed import BASELINE, geometric_mean, machine_text, ratios
 
-# Fields of a recipe that change how a run computes, not what is learned.
-_HOW = ("name", "precision", "compile")
 _NOT_RUN = "not run"
 _TORCH = (
     "ours-torch",
@@ -80,7 +78,7 @@ def default_runs(root: Path) -> dict[str, dict]:
     the most seeds are taken, never those of the best figure.
     """
     names = zoo_names()
-    recipes = {name: _learned(find_recipe("default", name)) for name in names}
+    recipes = {name: find_recipe("default", name) for name in names}
     records = root / "saved_models/records"
     studies = study_names(records)
     runs = [one for study in studies for one in read_records(study, records)]
@@ -88,7 +86,12 @@ def default_runs(root: Path) -> dict[str, dict]:
     groups = defaultdict(dict)
     for record in runs:
         name = record.get("model")
-        if name not in recipes or not _same_recipe(record, recipes[name]):
+        # A study measures on validation images alone.
+        if name not in recipes or "test" not in record:
+            continue
+        if record["dataset"]["name"] != "fashion-mnist":
+            continue
+        if not learns_alike(record["recipe"], recipes[name]):
             continue
         if record["parameters"] != model_info(name).parameters:
             continue
@@ -141,20 +144,6 @@ def speed_note(record: dict) -> str:
         f"{text} A training of lenet for one epoch, imports, evaluation and saving "
         f"included, takes {whole['ratio']:.2f} times as long as a plain PyTorch script."
     )
-
-
-def _learned(recipe: Recipe) -> dict:
-    fields = dataclasses.asdict(recipe)
-    return {name: value for name, value in fields.items() if name not in _HOW}
-
-
-def _same_recipe(record: dict, recipe: dict) -> bool:
-    if record["dataset"]["name"] != "fashion-mnist":
-        return False
-    given = {k: v for k, v in record["recipe"].items() if k not in _HOW}
-    # Fields that came later had their defaults then.
-    base = {k: v for k, v in _learned(Recipe()).items() if k not in given}
-    return base | given == recipe
 
 
 def _protocol_cell(name: str, records: Path) -> str:

@@ -13,9 +13,10 @@ from fmkeras.experiments.reproduce import (
     per_class_rows,
     study_records,
 )
+from fmkeras.experiments.summary import summarise
 from fmkeras.models import list_models, model_info
 from fmkeras.recipes import FAULTS, find_recipe
-from fmkeras.records import RECORDS, summarise
+from fmkeras.records import RECORDS
 from fmkeras.report.tables.markdown import markdown_table, mean_and_spread
 
 PENDING = "not run"

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fmkeras.errors import UserError
+from fmkeras.experiments.summary import summarise
 from fmkeras.experiments.zoo.plan import zoo_names
 from fmkeras.files import replacing
 from fmkeras.models import model_info
@@ -25,7 +26,6 @@ from fmkeras.records import (
     saved_card,
     search_record,
     speed_record,
-    summarise,
 )
 from fmkeras.report.tables.audit import audit_table
 from fmkeras.report.tables.devices import computed_table, devices_table, links_table
