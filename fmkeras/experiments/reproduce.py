@@ -128,6 +128,8 @@ def comparison_text(model: str, records: Sequence[dict]) -> str:
         after = f", epoch {figure.epoch}" if figure.epoch else ""
         text = "none" if ours is None else f"{ours.to_text(figure)}, {ours.verdict}"
         lines.append(_line(figure.quantity + after, figure.to_text(figure.value), text))
+    notes = dict.fromkeys(figure.note for figure in figures if figure.note)
+    lines += [f"note: {note}" for note in notes]
     if model in PUBLISHED_PER_CLASS:
         lines += ["", *_per_class_lines(model, records)]
     return "\n".join(lines)

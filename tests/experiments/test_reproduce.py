@@ -17,7 +17,7 @@ from fmkeras.experiments.reproduce import (
 )
 from fmkeras.labels import CLASS_NAMES
 from fmkeras.models import list_models, model_info
-from fmkeras.recipes import PUBLISHED, find_recipe
+from fmkeras.recipes import FAULTS, PUBLISHED, find_recipe
 from fmkeras.report.tables.published import (
     faults_table,
     published_classes_table,
@@ -194,6 +194,25 @@ def test_every_published_figure_can_be_trained_for():
             assert recipe.rotation and recipe.flip
 
 
+def test_a_protocol_that_differs_from_the_source_s_run_says_how():
+    def notes(model, recipe):
+        return {figure.note for figure in figures_of(model, recipe)}
+
+    for model, recipe, words in (
+        ("fashionnet", "fashionnet", ("64 x 64", "without dropout")),
+        ("fashionnet_64", "fashionnet", ("without dropout",)),
+        ("logistic_regression", "logistic", ("softmax",)),
+        ("mlp", "mlp", ("softmax",)),
+    ):
+        (note,) = notes(model, recipe)
+        assert all(word in note for word in words)
+        text = comparison_text(model, [make_record(model, recipe=recipe)])
+        assert text.count(f"note: {note}") == 1
+    for fault in FAULTS:
+        model = next(f.model for f in FIGURES if f.recipe_name == fault)
+        assert notes(model, fault) == {""}
+
+
 def test_the_headline_figure_is_of_the_last_epoch_as_ours_beside_it():
     last = {
         (f.model, round(f.value, 4))
@@ -240,7 +259,10 @@ def test_the_table_has_a_row_a_figure_and_no_guess(tmp_path):
     ]
 
     def row(name, quantity):
-        return next(r[4:] for r in rows if r[0] == f"`{name}`" and r[2] == quantity)
+        # A note in brackets may follow.
+        return next(
+            r[4:] for r in rows if r[0] == f"`{name}`" and r[2].startswith(quantity)
+        )
 
     assert row("fashionnet", "test accuracy")[:3] == ["91.00 %", "above, one run", "1"]
     assert row("lenet_relu", "test accuracy")[:2] == ["89.22 %", "below, one run"]
