@@ -45,6 +45,18 @@ ifneq ($(UNKNOWN),)
 CLOSE := $(shell $(PYTHON) -c 'import difflib, sys; print(*difflib.get_close_matches(sys.argv[1].upper(), sys.argv[2:], 1, 0.5))' $(call quoted,$(firstword $(UNKNOWN))) $(KNOWN))
 $(error Unknown variable; $(if $(CLOSE),did you mean $(CLOSE)?,expected one that 'make help' lists.) Received: $(firstword $(UNKNOWN)))
 endif
+# A target takes the variables that its own lines name; another would be passed over.
+words_of = $(shell sed -n '/^$(1):/,/^$$/p' '$(firstword $(MAKEFILE_LIST))' | grep -oE '[A-Z][A-Z_]+')
+flags_of = $(shell sed -n '/^$(1) =/{:a;p;/\\$$/{n;ba}}' '$(firstword $(MAKEFILE_LIST))' | grep -oE '[A-Z][A-Z_]+')
+with_flags = $(1) $(foreach v,$(filter %_FLAG %_FLAGS,$(1)),$(call flags_of,$(v)))
+ifneq ($(and $(filter $(KNOWN),$(GIVEN)),$(MAKECMDGOALS)),)
+NAMED := $(foreach goal,$(MAKECMDGOALS),$(call with_flags,$(call with_flags,$(call words_of,$(goal)))))
+TAKEN := $(sort $(filter $(KNOWN),$(NAMED)) ACCELERATOR HASHES PYTHON $(if $(filter BACKENDS,$(NAMED)),$(if $(filter cpu,$(ACCELERATOR)),,BACKEND),BACKEND))
+UNUSED := $(filter-out $(TAKEN),$(filter $(KNOWN),$(GIVEN)))
+ifneq ($(UNUSED),)
+$(error Of no use to $(MAKECMDGOALS); expected one of: $(TAKEN). Received: $(firstword $(UNUSED)))
+endif
+endif
 # Messages then speak of MODEL=, not of --model.
 export FMKERAS_USED_BY := make
 

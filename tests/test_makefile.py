@@ -80,7 +80,10 @@ def test_variables_become_flags():
 def test_a_variable_is_never_a_command_of_the_shell(target, tmp_path):
     ran = tmp_path / "ran"
     trick = f"1; touch {ran}; $$(touch {ran}) `touch {ran}` '; touch {ran}"
-    names = VARIABLES - {"ARGS", "ACCELERATOR", "BACKEND", "HASHES"}
+    given = [f"{name}=1" for name in VARIABLES - {"ACCELERATOR"}]
+    refused = make("--dry-run", target, *given).stderr
+    taken = re.search(r"expected one of: ([A-Z_ ]+)\.", refused)[1].split()
+    names = {*taken} - {"ARGS", "ACCELERATOR", "BACKEND", "HASHES"}
     answer = make(
         "--just-print",
         "--old-file=.venv/.ready",
@@ -90,7 +93,7 @@ def test_a_variable_is_never_a_command_of_the_shell(target, tmp_path):
         *(f"{name}={trick}" for name in names),
         target,
     )
-    assert "1;" in answer.stdout
+    assert answer.returncode == 0 and "1;" in answer.stdout
     commands = answer.stdout.replace(".venv/bin/python", "echo")
     done = subprocess.run(["sh", "-c", commands], cwd=tmp_path, capture_output=True)
     assert done.returncode == 0, done.stderr
@@ -129,3 +132,34 @@ def test_an_unknown_variable_is_named(given, hint):
 def test_what_pip_and_make_take_is_no_mistake():
     given = "PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu"
     assert make("--dry-run", "venv", given).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "unused"),
+    [
+        (("repeat", "MODEL=mlp", "NAME=k", "DATA=kmnist"), "DATA"),
+        (("repeat", "MODEL=mlp", "NAME=k", "BACKEND=jax"), "BACKEND"),
+        (("zoo", "LR=0.1"), "LR"),
+        (("test", "FUZZ=3"), "FUZZ"),
+        (("lint", "ARGS=x"), "ARGS"),
+    ],
+)
+def test_a_variable_of_no_use_is_refused(words, unused):
+    answer = make("--dry-run", *words)
+    assert answer.returncode == 2
+    assert f"Of no use to {words[0]}; expected one of: " in answer.stderr
+    assert answer.stderr.endswith(f"Received: {unused}.  Stop.\n")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        # Named in a variable of flags, in one within another, and in a condition.
+        ("evaluate", "MODEL=lenet", "DATA_DIR=x"),
+        ("tune", "MODEL=mlp", "DATA_DIR=x"),
+        ("benchmark", "QUICK=1"),
+        ("train", "MODEL=mlp", "BACKEND=jax"),
+    ],
+)
+def test_a_variable_may_be_named_anywhere_in_a_target_s_lines(words):
+    assert commands_of(*words)
