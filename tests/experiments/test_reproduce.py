@@ -117,11 +117,12 @@ def test_a_fault_is_a_study_of_its_own(trained, tmp_path):
 
 def test_every_published_figure_stands_beside_ours():
     validation = {"accuracy": 0.9, "loss": 0.4}
+    frozen = {"recipe": "fashionnet-frozen", "validation": validation}
     records = [
-        make_record(seed=0, accuracy=0.90, validation=validation),
-        make_record(seed=1, accuracy=0.91, validation=validation),
+        make_record("fashionnet_64", seed=0, accuracy=0.90, **frozen),
+        make_record("fashionnet_64", seed=1, accuracy=0.91, **frozen),
     ]
-    text = comparison_text("fashionnet", records)
+    text = comparison_text("fashionnet_64", records)
     lines = {line[:34].strip(): line[34:].split() for line in text.splitlines()}
     assert lines["test accuracy"] == "90.30 % 90.50 ± 0.71 %, equal".split()
     assert lines["validation accuracy"] == "89.35 % 90.00 ± 0.00 %, above".split()
@@ -130,6 +131,13 @@ def test_every_published_figure_stands_beside_ours():
     assert "SHORT" not in text
     shirt = next(line for line in text.splitlines() if line.startswith("Shirt"))
     assert shirt.split()[1:] == ["0.76", "0.70", "0.73", "0.91", "0.50", "0.62"]
+
+
+def test_classes_are_compared_with_those_of_the_same_protocol():
+    for model, recipe in (("fashionnet", "published"), ("fashionnet_64", "published")):
+        assert "Shirt" not in comparison_text(
+            model, [make_record(model, recipe=recipe)]
+        )
 
 
 def test_a_short_run_and_a_missing_figure_say_so():
@@ -228,10 +236,11 @@ def test_the_headline_figure_is_of_the_last_epoch_as_ours_beside_it():
 
 
 def test_the_published_classes_give_the_published_accuracy():
-    for name, rows in PUBLISHED_PER_CLASS.items():
+    for (name, recipe), rows in PUBLISHED_PER_CLASS.items():
         assert len(rows) == len(CLASS_NAMES)
         recall = sum(row[1] for row in rows) / len(rows)
         assert recall == pytest.approx(model_info(name).published_accuracy, abs=0.01)
+        assert figures_of(name, recipe)
 
 
 def write_record(folder, study, record):
@@ -269,8 +278,18 @@ def test_the_table_has_a_row_a_figure_and_no_guess(tmp_path):
     assert "short: 3 of 100 epochs" in row("resnet18", "test accuracy")[3]
     for name in ("lenet", "mlp", "cnn"):
         assert row(name, "test accuracy") == ["not run", "", "", "", ""]
-    assert "| Shirt | 0.76 |" in published_classes_table(tmp_path, "fashionnet")
-    assert "Not run yet" in published_classes_table(tmp_path / "none", "fashionnet")
+
+
+def test_the_table_of_classes_is_of_one_protocol(tmp_path):
+    folder = tmp_path / "saved_models/records"
+    key = "fashionnet_64/fashionnet-frozen"
+    write_record(folder, "published", make_record("fashionnet_64"))
+    assert published_classes_table(tmp_path, key) == (
+        "Not run yet: `make reproduce MODEL=fashionnet_64 RECIPE=fashionnet-frozen`."
+    )
+    record = make_record("fashionnet_64", recipe="fashionnet-frozen")
+    write_record(folder, "published-fashionnet-frozen", record)
+    assert "| Shirt | 0.76 |" in published_classes_table(tmp_path, key)
 
 
 def test_faults_and_epochs_have_tables_of_their_own(tmp_path):

@@ -8,6 +8,7 @@ from fmkeras.experiments.published_figures import (
     PublishedFigure,
 )
 from fmkeras.experiments.reproduce import (
+    PUBLISHED_PER_CLASS,
     figures_of,
     our_figure,
     per_class_rows,
@@ -58,13 +59,19 @@ def published_epochs_table(root: Path, argument: str) -> str:
 
 
 def published_classes_table(root: Path, argument: str) -> str:
-    """A network's published figures for each class, and the means of ours."""
-    records = study_records(argument, root / RECORDS)
+    """A run's published figures for each class, and the means of ours.
+
+    The argument is network and recipe, as in fashionnet_64/fashionnet-frozen.
+    """
+    model, _, recipe = argument.partition("/")
+    records = study_records(model, root / RECORDS, recipe)
     if not records:
-        return f"Not run yet: `make reproduce MODEL={argument}`."
+        return f"Not run yet: `make reproduce MODEL={model} RECIPE={recipe}`."
     rows = [
         (name, *(f"{value:.2f}" for value in (*published, *ours)))
-        for name, published, ours in per_class_rows(argument, records)
+        for name, published, ours in per_class_rows(
+            PUBLISHED_PER_CLASS[model, recipe], records
+        )
     ]
     figures = ("precision", "recall", "F1")
     heads = ("class", *(f"{f}, published" for f in figures), *figures)
