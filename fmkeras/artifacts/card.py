@@ -1,8 +1,13 @@
-"""What a model's card must look like; every field may be missing."""
+"""A model's card: what it must look like, where every field may be missing."""
 
-from fmkeras.files.reading import parse_json
+from pathlib import Path
+
+from fmkeras.artifacts.pair import card_path
+from fmkeras.errors import UserError
+from fmkeras.files.reading import parse_json, read_bytes, reason_of
 from fmkeras.files.schema import NUMBER, Map
 
+LARGEST_CARD = 16 << 20
 _TEXT_OR_NONE = (str, type(None))
 _FIGURES = {"loss?": NUMBER, "accuracy?": NUMBER, "count?": int}
 DATASET = {
@@ -67,3 +72,34 @@ def parse_card(content: bytes) -> dict:
     if card.get("seed", 0) < 0:
         raise ValueError(f"its seed is {card['seed']}; expected one of at least 0")
     return card
+
+
+def read_card_of(model: Path) -> dict:
+    """Return the card of a model file; raise `UserError` if missing or damaged.
+
+    The file itself may be missing, as where the card alone is stored.
+    """
+    path = card_path(model)
+    if not path.exists():
+        raise UserError(f"There is no card '{path}' beside the model.")
+    try:
+        return parse_card(read_bytes(path, LARGEST_CARD))
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"The card '{path}' is damaged ({reason_of(error)}); expected a JSON "
+            "object as training writes it: restore it, or move it away."
+        ) from error
+
+
+def has_card(path: Path) -> bool:
+    """Say whether a card lies beside a model file.
+
+    A JSON file without a SHA-256 is no card, but another project's own.
+    """
+    try:
+        card = parse_json(read_bytes(card_path(path), LARGEST_CARD))
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError):
+        return True
+    return isinstance(card, dict) and isinstance(card.get("sha256"), str)

@@ -9,7 +9,7 @@ from pathlib import Path
 import keras
 
 from fmkeras.artifacts.archive import read_config, read_model_file
-from fmkeras.artifacts.card import parse_card
+from fmkeras.artifacts.card import has_card, read_card_of
 from fmkeras.artifacts.load_error import load_error
 from fmkeras.artifacts.pair import card_path, replacing_pair
 from fmkeras.artifacts.portable import OLDEST, drop_newer_defaults
@@ -18,7 +18,6 @@ from fmkeras.backends import block_imports
 from fmkeras.engines.structure import output_index
 from fmkeras.errors import UserError
 from fmkeras.files import json_text
-from fmkeras.files.reading import parse_json, read_bytes, reason_of
 from fmkeras.keras_internals import functional_graph
 from fmkeras.labels import CLASS_NAMES, IMAGE_SHAPE
 from fmkeras.models.limits import limited_parameters
@@ -27,7 +26,6 @@ from fmkeras.records import SAVED_MODELS, model_folders
 FOLDER = str(SAVED_MODELS)
 # Keras's formats: one is read, the others are told from names.
 _SUFFIXES = (".keras", ".h5", ".hdf5")
-LARGEST_CARD = 16 << 20
 SPARE_PARAMETERS = 10_000
 INPUT = "28 x 28 grey images, (n, 28, 28) or (n, 28, 28, 1), uint8 or float, raw 0..255"
 
@@ -131,30 +129,7 @@ def read_card(
     path_or_name: str | os.PathLike, folder: str | os.PathLike = FOLDER
 ) -> dict:
     """Return a model's card; raise `UserError` where it is missing or damaged."""
-    path = card_path(_path_of(path_or_name, folder))
-    if not path.exists():
-        raise UserError(f"There is no card '{path}' beside the model.")
-    try:
-        return parse_card(read_bytes(path, LARGEST_CARD))
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"The card '{path}' is damaged ({reason_of(error)}); expected a JSON "
-            "object as training writes it: restore it, or move it away."
-        ) from error
-
-
-def has_card(path: Path) -> bool:
-    """Say whether a card lies beside a model file.
-
-    A JSON file without a SHA-256 is no card, but another project's own.
-    """
-    try:
-        card = parse_json(read_bytes(card_path(path), LARGEST_CARD))
-    except FileNotFoundError:
-        return False
-    except (OSError, ValueError):
-        return True
-    return isinstance(card, dict) and isinstance(card.get("sha256"), str)
+    return read_card_of(_path_of(path_or_name, folder))
 
 
 def to_inference_model(model: keras.Model) -> keras.Model:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from fmkeras.artifacts import keras_file
+from fmkeras.artifacts.card import has_card
 from fmkeras.artifacts.pixels import (
     RAW,
     SAMPLE,
@@ -79,7 +80,7 @@ def card_or_empty(
 ) -> dict:
     """Return a model's card, empty for a file that was made elsewhere."""
     path = keras_file.find_artifact(path_or_name, folder)
-    return keras_file.read_card(path) if keras_file.has_card(path) else {}
+    return keras_file.read_card(path) if has_card(path) else {}
 
 
 def class_names_of(card: dict, model) -> tuple[str, ...]:

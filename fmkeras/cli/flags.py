@@ -85,13 +85,14 @@ def add_seed(parser) -> None:
     )
 
 
-def add_save(parser) -> None:
+def add_save(parser, better: str = "if it is better on the same validation images"):
+    """Declare --save; `better` says in words when its default replaces a model."""
     parser.add_argument(
         "--save",
         choices=("better", "always", "never"),
         default="better",
-        help="replace a model of the same name in --out: if it is better on the same "
-        "validation images (the default), always, or never",
+        help=f"replace a model of the same name in --out: {better} (the default), "
+        "always, or never",
     )
 
 

@@ -17,6 +17,7 @@ from fmkeras.models import plain_name
 from fmkeras.recipes import Recipe, complete_changes, find_options, find_recipe
 from fmkeras.records import SAVED_MODELS
 from fmkeras.text.values import value_text
+from fmkeras.training.replace import CURRENT
 from fmkeras.training.run_dir import RUNS, read_config, resume_dir
 
 
@@ -49,6 +50,15 @@ def _add_training(parser) -> None:
     # How many trainings of this length a command that started it has left, with it.
     parser.add_argument(
         "--trainings", type=flags.positive_number, default=1, help=argparse.SUPPRESS
+    )
+    # Of the zoo: see training/replace.py.
+    parser.add_argument(
+        "--replace-other-recipes",
+        dest="save",
+        action="store_const",
+        const=CURRENT,
+        default=argparse.SUPPRESS,
+        help=argparse.SUPPRESS,
     )
     parser.add_argument(
         "--limit",

@@ -44,7 +44,11 @@ def _add_zoo(add) -> None:
         metavar="N",
         help="of each training (default: those of the recipe)",
     )
-    flags.add_save(parser)
+    flags.add_save(
+        parser,
+        "if another recipe than today's default trained that, or if it is better on "
+        "the same validation images",
+    )
     parser.add_argument(
         "--device",
         choices=("cpu", "gpu"),

@@ -10,11 +10,10 @@ from fmkeras.datasets import Dataset
 from fmkeras.datasets.splits import split_dataset
 from fmkeras.engines import predict
 from fmkeras.evaluation.evaluate import evaluate_model
+from fmkeras.training.replace import is_card_alone
 
-# All networks together stay under 60 MB: files up to this size are kept as they are,
+# All networks together stay under 60 MB: files up to this size are kept as they are.
 EXACT_UP_TO = 3_000_000
-# and of networks beyond this one only the card is.
-LARGEST_ROUNDED = 150_000_000
 FOLDER = "compact"
 
 
@@ -35,7 +34,7 @@ def compact_model(
     and whether the model was trained on them.
     """
     size = kept.stat().st_size
-    if not EXACT_UP_TO < size <= LARGEST_ROUNDED:
+    if size <= EXACT_UP_TO or is_card_alone(size):
         return kept
     seed, streams = record["seed"], record["streams"]
     images = split_dataset(dataset, seed, "holdout", streams).validation
@@ -76,8 +75,3 @@ def compact_model(
         )
     finally:
         model.set_weights(exact)
-
-
-def is_card_alone(size: int) -> bool:
-    """Say whether a model whose file has so many bytes is stored as a card alone."""
-    return size > LARGEST_ROUNDED

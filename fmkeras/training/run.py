@@ -17,11 +17,12 @@ from fmkeras.process import signals
 from fmkeras.recipes import Recipe
 from fmkeras.training.auto import Execution
 from fmkeras.training.builders import build_augmentation
-from fmkeras.training.compact import compact_model, is_card_alone
+from fmkeras.training.compact import compact_model
 from fmkeras.training.failure import told_of_room
 from fmkeras.training.fit import FitResult, fit
 from fmkeras.training.inference import inference_figures
 from fmkeras.training.publish import publish_card, publish_model
+from fmkeras.training.replace import is_card_alone
 from fmkeras.training.run_dir import (
     CHECKPOINT,
     RECORD,

@@ -16,7 +16,7 @@ from fmkeras.experiments.zoo.check import check_zoo
 from fmkeras.experiments.zoo.plan import (
     Zoo,
     estimate_rate,
-    is_done,
+    find_result,
     plan_zoo,
     run_to_resume,
     zoo_names,
@@ -28,6 +28,8 @@ from fmkeras.models.costs import MULTIPLY_ADDS
 from fmkeras.models.registry import build_graph
 from fmkeras.models.summary import count_multiply_adds
 from fmkeras.recipes import find_recipe
+from fmkeras.training.publish import publish_model
+from fmkeras.training.replace import CURRENT, reason_to_stay
 from fmkeras.training.run_dir import CONFIG
 
 ROOT = Path(__file__).parents[2]
@@ -67,7 +69,7 @@ def zoo_of(folder, dataset, **further):
 def test_two_processes_train_each_network_once(trained, garments_300):
     folder, answers = trained
     lines = [line.split() for text in answers for line in text.splitlines()]
-    done = [words[0] for words in lines if len(words) == 4 and words[2] == "%,"]
+    done = [words[0] for words in lines if words[2:4] == ["%", "in"]]
     assert sorted(done) == sorted(NAMES)
     for name in NAMES:
         assert len(list((folder / "runs" / name).glob("*/record.json"))) == 1
@@ -75,7 +77,7 @@ def test_two_processes_train_each_network_once(trained, garments_300):
         assert card["epochs"] == 1
     zoo = zoo_of(folder, garments_300)
     nets = plan_zoo(zoo, NAMES)
-    assert all(is_done(net, zoo) for net in nets)
+    assert all(find_result(net, zoo) for net in nets)
     assert zoo_text(nets, zoo).count("done, ") == 3
 
 
@@ -90,11 +92,11 @@ def test_what_is_done_is_not_trained_again(trained, capsys):
 def test_another_recipe_seed_or_data_is_another_training(trained, garments_300):
     folder, _ = trained
     zoo = zoo_of(folder, garments_300, seed=1)
-    assert not any(is_done(net, zoo) for net in plan_zoo(zoo, NAMES))
+    assert not any(find_result(net, zoo) for net in plan_zoo(zoo, NAMES))
     zoo = zoo_of(folder, load_dataset("garments", train_size=310, test_size=100))
-    assert not any(is_done(net, zoo) for net in plan_zoo(zoo, NAMES))
+    assert not any(find_result(net, zoo) for net in plan_zoo(zoo, NAMES))
     zoo = Zoo(garments_300, epochs=2, out=folder / "saved", runs=folder / "runs")
-    assert not any(is_done(net, zoo) for net in plan_zoo(zoo, NAMES))
+    assert not any(find_result(net, zoo) for net in plan_zoo(zoo, NAMES))
 
 
 def test_a_model_computed_in_another_way_is_done_but_its_run_does_not_go_on(
@@ -107,8 +109,10 @@ def test_a_model_computed_in_another_way_is_done_but_its_run_does_not_go_on(
     card = json.loads((zoo.out / "mlp-garments.json").read_text())
     told = card | {"recipe": card["recipe"] | {"precision": "bfloat16"}}
     (zoo.out / "mlp-garments.json").write_text(json.dumps(told))
-    assert is_done(net, zoo)
-    assert is_done(dataclasses.replace(net, recipe=net.recipe.replace(name="x")), zoo)
+    assert find_result(net, zoo)
+    assert find_result(
+        dataclasses.replace(net, recipe=net.recipe.replace(name="x")), zoo
+    )
     run = zoo.runs / "mlp" / "run"
     run.mkdir(parents=True)
     (run / "checkpoint.npz").touch()
@@ -118,19 +122,85 @@ def test_a_model_computed_in_another_way_is_done_but_its_run_does_not_go_on(
     assert run_to_resume(net, zoo) == run
 
 
-def test_a_better_model_stays_and_the_training_counts_as_done(
-    trained, garments_300, tmp_path
-):
-    folder, _ = trained
-    shutil.copytree(folder, tmp_path / "zoo")
-    zoo = zoo_of(tmp_path / "zoo", garments_300)
-    path = zoo.out / "mlp-garments.json"
+@pytest.fixture
+def copied(trained, garments_300, tmp_path):
+    """The zoo of the three networks, in a folder of the test's own."""
+    shutil.copytree(trained[0], tmp_path / "zoo")
+    for path in (tmp_path / "zoo/runs").glob("*/outcome.json"):
+        told = json.loads(path.read_text())
+        told["artifact"] = told["artifact"].replace(str(trained[0]), f"{tmp_path}/zoo")
+        path.write_text(json.dumps(told))
+    return zoo_of(tmp_path / "zoo", garments_300)
+
+
+def change_card(path, **changes):
     card = json.loads(path.read_text())
-    path.write_text(json.dumps(card | {"recipe": {}}))
+    path.write_text(json.dumps(card | changes))
+    return card
+
+
+def test_a_better_model_stays_and_the_training_counts_as_done(copied):
+    path = copied.out / "mlp-garments.json"
+    card = json.loads(path.read_text())
+    older = card["recipe"] | {"learning_rate": 0.5}
+    change_card(path, recipe=older, validation={"accuracy": 1.0})
+    (net,) = plan_zoo(copied, ["mlp"])
+    # The epochs are given: this is not today's default.
+    assert "stays: its validation accuracy is 1.0000" in find_result(net, copied).place
+    assert "mlp-garments.keras' stays" in zoo_text([net], copied)
+    shutil.rmtree(copied.runs / "mlp")
+    assert find_result(net, copied) is None
+
+
+@pytest.mark.parametrize("validation", [{"accuracy": 1.0}, {}])
+def test_a_model_of_an_older_recipe_is_replaced_by_one_of_todays(
+    copied, validation, monkeypatch
+):
+    one_epoch = dataclasses.replace(find_recipe("default", "mlp"), epochs=1)
+    monkeypatch.setattr(
+        "fmkeras.experiments.zoo.plan.find_recipe", lambda *_: one_epoch
+    )
+    zoo = dataclasses.replace(copied, epochs=None)
     (net,) = plan_zoo(zoo, ["mlp"])
-    assert is_done(net, zoo)
-    shutil.rmtree(zoo.runs / "mlp")
-    assert not is_done(net, zoo)
+    path = zoo.out / "mlp-garments.json"
+    assert find_result(net, zoo).place == f"in '{path.with_suffix('.keras')}'"
+    older = one_epoch.replace(learning_rate=0.5).to_dict()
+    before = change_card(path, recipe=older, validation=validation)
+    # The last run's file is not where the list would have it.
+    assert find_result(net, zoo) is None
+    assert "trained, to be put into" in zoo_text([net], zoo)
+    (run,) = zoo.runs.glob("mlp/*/record.json")
+    kept = run.with_name("mlp-garments.keras")
+    assert publish_model(kept, zoo.out, "better")[0] == kept
+    assert publish_model(kept, zoo.out, zoo.rule)[0] == path.with_suffix(".keras")
+    assert json.loads(path.read_text())["recipe"] == before["recipe"]
+    assert find_result(net, zoo).place == f"in '{path.with_suffix('.keras')}'"
+
+
+def test_zoo_says_what_stays_and_why(copied, capsys):
+    path = copied.out / "mlp-garments.json"
+    path.unlink()
+    flags = ["--out", str(copied.out), "--runs", str(copied.runs), "--epochs", "1"]
+    assert main(["zoo", "--models", "mlp", *DATA, *flags, "--list"]) == 0
+    out, _ = capsys.readouterr()
+    assert "mlp-garments.keras' stays: it has no card to compare with" in out
+    # What was asked for by SAVE=always is put there from the run.
+    assert main(["zoo", "--models", "mlp", *DATA, *flags, "--save", "always"]) == 0
+    out, _ = capsys.readouterr()
+    assert "trained, to be put into" in out
+    assert f"% in '{path.with_suffix('.keras')}', " in out
+    assert path.exists()
+
+
+@pytest.mark.parametrize("field", ["recipe", "options", "parameters"])
+def test_an_imported_model_stays_one_of_another_architecture_does_not(copied, field):
+    path = copied.out / "mlp-garments.json"
+    (run,) = copied.runs.glob("mlp/*/record.json")
+    kept = run.with_name("mlp-garments.keras")
+    other = {"recipe": {}, "options": {"dropout": 0.5}, "parameters": 1}
+    change_card(path, validation={}, **{field: other[field]})
+    reason = reason_to_stay(kept, path.with_suffix(".keras"), CURRENT)
+    assert bool(reason) == (field == "recipe")
 
 
 def test_a_card_alone_counts_unless_its_network_is_named(
@@ -143,10 +213,10 @@ def test_a_card_alone_counts_unless_its_network_is_named(
     path.with_suffix(".keras").unlink()
     zoo = zoo_of(tmp_path, garments_300)
     monkeypatch.setattr("fmkeras.experiments.zoo.plan.zoo_names", lambda: ["mlp"])
-    assert not is_done(plan_zoo(zoo)[0], zoo)
+    assert find_result(plan_zoo(zoo)[0], zoo) is None
     path.write_text(json.dumps(card | {"file": None, "remake": "make zoo MODELS=mlp"}))
-    assert is_done(plan_zoo(zoo)[0], zoo)
-    assert not is_done(plan_zoo(zoo, ["mlp"])[0], zoo)
+    assert find_result(plan_zoo(zoo)[0], zoo)
+    assert find_result(plan_zoo(zoo, ["mlp"])[0], zoo) is None
 
 
 def test_a_failed_training_is_passed_over(tmp_path, capsys):

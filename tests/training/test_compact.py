@@ -10,7 +10,7 @@ from fmkeras.artifacts.keras_file import load_artifact, read_card
 from fmkeras.engines import predict
 from fmkeras.errors import UserError
 from fmkeras.recipes import Recipe
-from fmkeras.training import compact
+from fmkeras.training import compact, replace
 from fmkeras.training.run import train
 
 RECIPE = Recipe(epochs=1, batch_size=50, precision="float32", compile="no")
@@ -20,7 +20,7 @@ RECIPE = Recipe(epochs=1, batch_size=50, precision="float32", compile="no")
 def small_limits(monkeypatch):
     """Files of 40 kB and more count as large, of 500 kB and more as very large."""
     monkeypatch.setattr(compact, "EXACT_UP_TO", 40_000)
-    monkeypatch.setattr(compact, "LARGEST_ROUNDED", 500_000)
+    monkeypatch.setattr(replace, "LARGEST_STORED", 500_000)
 
 
 def run(name, garments, folder, **further):

@@ -16,6 +16,7 @@ from fmkeras.models.costs import MULTIPLY_ADDS
 from fmkeras.recipes import Recipe, find_recipe
 from fmkeras.records import SAVED_MODELS
 from fmkeras.training.auto_figures import load_figures
+from fmkeras.training.replace import CURRENT, is_card_alone, reason_to_stay
 from fmkeras.training.run_dir import CONFIG, RECORD, artifact_name
 
 # In the folder of a network's runs: what came of the training that ended last.
@@ -33,7 +34,8 @@ class Zoo:
         epochs: of every training; None for those of the recipes.
         out: the folder of the models and cards.
         runs: gets a folder for each network.
-        save: whether a model replaces one in `out`: better, always or never.
+        save: whether a model replaces one in `out`: better, always or never. With
+            better one of another recipe than today's default is replaced too.
         arguments: the flags of `fmkeras train` that name the data.
     """
 
@@ -45,6 +47,16 @@ class Zoo:
     runs: Path = Path("runs/zoo")
     save: str = "better"
     arguments: tuple[str, ...] = ()
+
+    @property
+    def rule(self) -> str:
+        """How a model that was trained replaces one in `out`, as train knows it.
+
+        What another recipe than today's trained is no better for its accuracy. A
+        training of `epochs` is none of today's.
+        """
+        current = self.save == "better" and self.epochs is None
+        return CURRENT if current else self.save
 
 
 @dataclass(frozen=True)
@@ -112,22 +124,54 @@ def estimate_rate(
     return statistics.median(rates[n] * MULTIPLY_ADDS[n] / cost for n in near), "size"
 
 
-def is_done(net: Net, zoo: Zoo) -> bool:
-    """Say whether a network's model, or else its training's outcome, lies there.
+@dataclass(frozen=True)
+class Result:
+    """What came of a network's training.
 
-    Of the same recipe, seed and data. A model in `out` that was better than the one
-    trained stays, so that the outcome is the only trace. Of a network whose card alone
+    Attributes:
+        accuracy: on the test images, 0 to 1.
+        place: in words, where the file is, and why if that is not the folder of models.
+    """
+
+    accuracy: float
+    place: str
+
+
+def find_result(net: Net, zoo: Zoo) -> Result | None:
+    """Return a network's result; None where it is to be trained, or put in its place.
+
+    The model in `out` is of the same recipe, seed and data; or else the last run is,
+    and what is in `out` stays by the rule of `zoo.rule`. Of a network whose card alone
     is stored the file is asked for where the user named it.
     """
     path = zoo.out / f"{artifact_name(net.name, zoo.dataset)}.keras"
     card = _read(card_path(path))
-    if is_same_training(card, net, zoo) and path.exists():
-        return True
+    stored = is_same_training(card, net, zoo)
+    if stored and path.exists():
+        return Result(card["test"]["accuracy"], f"in '{path}'")
     outcome = _read(zoo.runs / net.name / OUTCOME)
-    if is_same_training(outcome, net, zoo) and Path(outcome["artifact"]).exists():
-        return True
-    alone = card.get("remake") and is_same_training(card, net, zoo)
-    return bool(alone and not net.wanted)
+    kept = Path(outcome.get("artifact", ""))
+    if is_same_training(outcome, net, zoo) and kept.exists():
+        place = _place_of(kept, path, zoo, bool(stored and card.get("remake")))
+        return place and Result(outcome["test"]["accuracy"], place)
+    if stored and card.get("remake") and not net.wanted:
+        place = f"the card alone is in '{zoo.out}', {card['remake']} makes the file"
+        return Result(card["test"]["accuracy"], place)
+    return None
+
+
+def _place_of(kept: Path, target: Path, zoo: Zoo, card_alone: bool) -> str | None:
+    """Return where the model of the last run is, in words; None where `out` lacks it.
+
+    `card_alone` says that `out` has the card of such a training, without a file.
+    """
+    if zoo.save == "never":
+        return f"in '{kept}', as asked"
+    large = is_card_alone(kept.stat().st_size)
+    if large and card_alone:
+        return f"in '{kept}'; '{zoo.out}' has the card alone, so large is the file"
+    reason = reason_to_stay(kept, target, zoo.rule, large)
+    return f"in '{kept}'; '{target}' stays: {reason}" if reason else None
 
 
 def run_to_resume(net: Net, zoo: Zoo) -> Path | None:
@@ -137,15 +181,6 @@ def run_to_resume(net: Net, zoo: Zoo) -> Path | None:
         kept = (path.parent / "checkpoint.npz").exists()
         if kept and is_same_training(_read(path), net, zoo, computed_alike=True):
             return path.parent
-    return None
-
-
-def accuracy_of(net: Net, zoo: Zoo) -> float | None:
-    """Return the test accuracy of a network's model, or of its last training."""
-    path = zoo.out / f"{artifact_name(net.name, zoo.dataset)}.keras"
-    for told in (_read(card_path(path)), _read(zoo.runs / net.name / OUTCOME)):
-        if is_same_training(told, net, zoo):
-            return told["test"]["accuracy"]
     return None
 
 

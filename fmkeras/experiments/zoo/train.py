@@ -15,14 +15,15 @@ from fmkeras.experiments.zoo.plan import (
     OUTCOME,
     Net,
     Zoo,
-    accuracy_of,
-    is_done,
+    find_result,
     run_to_resume,
     write_down,
 )
 from fmkeras.files import make_folder, write_json
 from fmkeras.process.signals import SIGNALS, Interrupted, run_child
 from fmkeras.text.durations import clock
+from fmkeras.training.replace import CURRENT
+from fmkeras.training.run_dir import RECORD
 
 LOG = "log.txt"
 SECONDS_BETWEEN_LOOKS = 1.0
@@ -62,12 +63,12 @@ def train_zoo(
             path = zoo.runs / net.name / LOG
             log(f"{net.name:<20} failed after {took}: {last_line(path)} ({path})")
             return
-        log(f"{net.name:<20} {100 * accuracy_of(net, zoo):.2f} %, {took}")
+        log(f"{net.name:<20} {_result_text(net, zoo)}, {took}")
 
     with contextlib.suppress(_TimeUp):
         left = divide(
             nets,
-            is_done=lambda net: is_done(net, zoo),
+            is_done=lambda net: find_result(net, zoo) is not None,
             folder_of=lambda net: zoo.runs / net.name,
             work=work,
             what="the zoo",
@@ -84,11 +85,15 @@ def zoo_text(nets: Sequence[Net], zoo: Zoo) -> str:
     """Return the list of networks, what is done and how long the others will take."""
     lines, total = [], 0.0
     for net in nets:
-        if is_done(net, zoo):
-            lines.append(f"  {net.name:<20} done, {100 * accuracy_of(net, zoo):.2f} %")
+        if find_result(net, zoo) is not None:
+            lines.append(f"  {net.name:<20} done, {_result_text(net, zoo)}")
+            continue
+        run = run_to_resume(net, zoo)
+        if run and (run / RECORD).exists():
+            lines.append(f"  {net.name:<20} trained, to be put into '{zoo.out}'")
             continue
         total += net.seconds
-        begun = ", goes on" if run_to_resume(net, zoo) else ""
+        begun = ", goes on" if run else ""
         by_size = " by its size" if net.source == "size" else ""
         about = f"about {clock(net.seconds)}{by_size}"
         lines.append(f"  {net.name:<20} {net.recipe.epochs} epochs, {about}{begun}")
@@ -105,12 +110,24 @@ def last_line(path: Path) -> str:
     return next((s for s in reversed(text.splitlines()) if s.strip()), "no message")
 
 
+def _result_text(net: Net, zoo: Zoo) -> str:
+    """Return the accuracy of a network, and where its file is."""
+    result = find_result(net, zoo)
+    if result is None:
+        return f"not in '{zoo.out}': see '{zoo.runs / net.name / LOG}'"
+    return f"{100 * result.accuracy:.2f} % {result.place}"
+
+
 def _train(net: Net, zoo: Zoo, end: float | None) -> int:
     """Run the training of a network to its end; return its exit code."""
     folder = make_folder(zoo.runs / net.name)
     command = [sys.executable, "-m", "fmkeras", "train", "--model", net.name]
     command += ["--backend", zoo.backend, "--seed", str(zoo.seed), "--compact"]
-    command += ["--runs", str(folder), "--out", str(zoo.out), "--save", zoo.save]
+    command += ["--runs", str(folder), "--out", str(zoo.out)]
+    if zoo.rule == CURRENT:
+        command += ["--replace-other-recipes"]
+    else:
+        command += ["--save", zoo.rule]
     command += zoo.arguments
     if zoo.epochs is not None:
         command += ["--epochs", str(zoo.epochs)]
