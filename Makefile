@@ -217,7 +217,7 @@ zoo: $(READY) ## train every network by its default recipe; MODELS= for some
 
 zoo-check: $(READY) ## check every saved model, on each backend, without fmkeras
 	@$(FMKERAS) zoo-check $(call path,MODELS,--models) $(call flag,BACKENDS,--backends) \
-	$(call path,OUT,--json) $(DATA_FLAGS) $(ARGS)
+	$(call path,OUT,--models-dir) $(DATA_FLAGS) $(ARGS)
 
 study: $(READY) ## compare shapes or parts of a recipe, NAME, on validation images
 	@$(FMKERAS) study $(call path,NAME,--name) $(call flag,SEEDS,--seeds) \

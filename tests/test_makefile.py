@@ -72,6 +72,9 @@ def test_variables_become_flags():
     assert "--batch-size '64' --out 'it'\\''s' --l2 0.1" in command
     assert "--epochs" not in command
     assert "--data-dir '/" in commands_of("data", "DATA_DIR=~/fashion")
+    # The folder that zoo writes is the one that zoo-check reads.
+    assert "--out '/tmp/m'" in commands_of("zoo", "OUT=/tmp/m")
+    assert "--models-dir '/tmp/m'" in commands_of("zoo-check", "OUT=/tmp/m")
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fmkeras.__main__ import main
 from fmkeras.datasets import load_dataset
+from fmkeras.datasets.splits import split_dataset
+from fmkeras.errors import UserError
+from fmkeras.experiments.zoo import check
 from fmkeras.experiments.zoo.check import check_zoo
 from fmkeras.experiments.zoo.plan import (
     Zoo,
@@ -257,6 +261,76 @@ def test_every_file_is_checked_to_the_last_image(trained, garments_300, tmp_path
     assert any("other data" in line for line in lines)
     assert any("a card alone (make zoo MODELS=vgg11)" in line for line in lines)
     assert sum("FAILED: expected sha256" in line for line in lines) == 3
+
+
+def test_a_missing_file_fails_alone_and_one_without_a_card_is_opened(
+    trained, garments_300, tmp_path, capsys
+):
+    folder = tmp_path / "saved"
+    shutil.copytree(trained[0] / "saved", folder)
+    shutil.copy(folder / "mlp-garments.keras", folder / "bare.keras")
+    shutil.copy(folder / "mlp-garments.json", folder / "a-lost-file.json")
+    (folder / "damaged.keras").touch()
+    (folder / "damaged.json").write_text("{")
+    # Figures of another command.
+    (folder / "found.json").write_text("[]")
+    lines = []
+    rows = check_zoo(garments_300, folder, (), ["torch"], lines.append)
+    found = {row["model"]: row for row in rows}
+    assert {name for name, row in found.items() if not row["passed"]} == {
+        "a-lost-file",
+        "damaged",
+    }
+    assert "FileNotFoundError" in found["a-lost-file"]["received"]
+    assert "is damaged" in found["damaged"]["received"]
+    assert found["bare"]["expected"] is None and found["bare"]["passed"]
+    assert found["bare"]["received"] == found["mlp-garments"]["received"]
+    assert any("found" in line and "passed over" in line for line in lines)
+    with pytest.raises(UserError, match="no such model.*Received: 'mpl'"):
+        check_zoo(garments_300, folder, ["mpl"], ["torch"], lines.append)
+
+
+def test_a_process_that_dies_at_a_file_fails_that_file_alone(tmp_path, monkeypatch):
+    script = tmp_path / "dies.py"
+    script.write_text(
+        "import json, os, sys\n"
+        "print(json.dumps({'keras': '3'}), flush=True)\n"
+        "for path in sys.argv[2::2]:\n"
+        "    if 'killer' in path: os._exit(9)\n"
+        "    print(json.dumps({'path': path}), flush=True)\n"
+    )
+    monkeypatch.setattr(check, "BARE", script)
+    names = ("a", "killer-1", "killer-2", "b")
+    pairs = [(Path("images"), Path(name)) for name in names]
+    answers = check._answers("torch", tmp_path, pairs)
+    assert answers[0] == {"path": "a"} and answers[3] == {"path": "b"}
+    assert [a["error"] for a in answers[1:3]] == ["exit code 9: no message"] * 2
+    script.write_text("raise ImportError('no keras')")
+    answers = check._answers("torch", tmp_path, pairs)
+    assert [a["error"] for a in answers] == ["exit code 1: ImportError: no keras"] * 4
+
+
+def test_what_is_no_folder_of_models_is_one_line(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("FMKERAS_USED_BY", "make")
+    words = ["zoo-check", "--models-dir", str(tmp_path / "found.json"), *DATA]
+    assert main(words) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "expected the one that zoo wrote, as" in error
+    assert "OUT=DIR; what was found goes to ARGS='--json FILE'. Received:" in error
+
+
+def test_the_card_tells_which_test_images_its_figures_are_of(garments_300, tmp_path):
+    card = {"recipe": {"data_split": "fashionnet"}, "seed": 4, "streams": 2}
+    with np.load(check._write_images(tmp_path, garments_300, card)) as arrays:
+        test = split_dataset(garments_300, 4, "fashionnet", 2).test
+        np.testing.assert_array_equal(arrays["images"], test.images)
+        np.testing.assert_array_equal(arrays["labels"], test.labels)
+    figures = {"sha256": "0", "test": {"accuracy": 0.9, "count": 40}}
+    one = check.Subject(Path("a.keras"), card | figures)
+    right = {"sha256": "0", "right": 36, "count": 40}
+    assert check._compare(one, right)["passed"]
+    assert not check._compare(one, right | {"right": 37})["passed"]
+    assert check._compare(one, right | {"count": 100})["expected"] == "40 test images"
 
 
 def test_the_order_is_that_of_the_estimated_time(garments_300, tmp_path):

@@ -1,7 +1,8 @@
 """What another project would do with a saved model. Run as text: imports keras alone.
 
-The arguments are the .npz file of test images and labels, then paths of models. Each
-line of the output is the JSON of one: its SHA-256 and how many images it gets right.
+The arguments are pairs: an .npz file of test images and labels, and the path of a
+model. The output is JSON: a line once Keras is imported, then one a model: its SHA-256,
+how many images there are and how many it gets right; or the error.
 """
 
 import hashlib
@@ -14,20 +15,23 @@ import numpy
 BATCH = 500
 
 
-def main(data: str, paths: list[str]) -> None:
+def main(words: list[str]) -> None:
     if importlib.util.find_spec("fmkeras") is not None:
         # Installed, not only in the folder of the project: out of reach all the same.
         sys.modules["fmkeras"] = None
     import keras
 
-    arrays = numpy.load(data)
-    images, labels = arrays["images"], arrays["labels"]
-    for path in paths:
-        with open(path, "rb") as file:
-            answer = {"sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+    print(json.dumps({"keras": keras.__version__}), flush=True)
+    for data, path in zip(words[::2], words[1::2], strict=True):
+        answer = {}
         try:
+            with numpy.load(data) as arrays:
+                images, labels = arrays["images"], arrays["labels"]
+            with open(path, "rb") as file:
+                answer["sha256"] = hashlib.file_digest(file, "sha256").hexdigest()
             model = keras.models.load_model(path)
             outputs = model.predict(images, batch_size=BATCH, verbose=0)
+            answer["count"] = len(labels)
             answer["right"] = int((outputs.argmax(axis=1) == labels).sum())
         except Exception as error:
             answer["error"] = f"{type(error).__name__}: {error}"
@@ -35,4 +39,4 @@ def main(data: str, paths: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2:])
+    main(sys.argv[1:])
