@@ -22,6 +22,7 @@ from fmkeras.report.tables.published import (
     faults_table,
     published_classes_table,
     published_epochs_table,
+    published_shirts_table,
     published_table,
 )
 
@@ -278,6 +279,21 @@ def test_the_table_has_a_row_a_figure_and_no_guess(tmp_path):
     assert "short: 3 of 100 epochs" in row("resnet18", "test accuracy")[3]
     for name in ("lenet", "mlp", "cnn"):
         assert row(name, "test accuracy") == ["not run", "", "", "", ""]
+
+
+def test_tops_taken_for_shirts_have_a_table_of_runs(tmp_path):
+    folder = tmp_path / "saved_models/records"
+    published = "| published | 86.64 % | 1,336 | 878 | 66 % |"
+    table = published_shirts_table(tmp_path, "tinyvgg_3")
+    assert table.splitlines()[2:] == [published]
+    matrix = [[0] * 10 for _ in CLASS_NAMES]
+    shirt, coat, bag = map(CLASS_NAMES.index, ("Shirt", "Coat", "Bag"))
+    matrix[coat][shirt], matrix[bag][shirt], matrix[bag][bag] = 3, 1, 6
+    record = make_record("tinyvgg_3", seed=2, accuracy=0.6)
+    record["test"]["confusion_matrix"] = matrix
+    write_record(folder, "published", record)
+    table = published_shirts_table(tmp_path, "tinyvgg_3")
+    assert table.splitlines()[2:] == [published, "| seed 2 | 60.00 % | 4 | 3 | 75 % |"]
 
 
 def test_the_table_of_classes_is_of_one_protocol(tmp_path):

@@ -2,9 +2,13 @@
 
 from pathlib import Path
 
+import numpy as np
+
+from fmkeras.evaluation.metrics import taken_for_shirts
 from fmkeras.experiments.published_figures import (
     FIGURES,
     TINYVGG_3_EPOCHS,
+    TINYVGG_3_SHIRTS,
     PublishedFigure,
 )
 from fmkeras.experiments.reproduce import (
@@ -18,7 +22,7 @@ from fmkeras.experiments.summary import summarise
 from fmkeras.models import list_models, model_info
 from fmkeras.recipes import FAULTS, find_recipe
 from fmkeras.records import RECORDS
-from fmkeras.report.tables.markdown import markdown_table, mean_and_spread
+from fmkeras.report.tables.markdown import markdown_table, mean_and_spread, percent
 
 PENDING = "not run"
 
@@ -56,6 +60,23 @@ def published_epochs_table(root: Path, argument: str) -> str:
         rows.append(cells)
     heads = ("epoch", "accuracy, published", "ours", "loss, published", "ours")
     return markdown_table(heads, rows, "rrrrr")
+
+
+def published_shirts_table(root: Path, argument: str) -> str:
+    """Errors that are tops taken for shirts: those of the study's run and of ours."""
+    accuracy, shirts, errors = TINYVGG_3_SHIRTS
+    rows = [_shirts_row("published", accuracy, shirts, errors)]
+    for record in study_records(argument, root / RECORDS):
+        test = record["test"]
+        counts = taken_for_shirts(np.asarray(test["confusion_matrix"]))
+        rows.append(_shirts_row(f"seed {record['seed']}", test["accuracy"], *counts))
+    heads = ("run", "test accuracy", "errors", "taken for shirts", "share of errors")
+    return markdown_table(heads, rows, "lrrrr")
+
+
+def _shirts_row(run: str, accuracy: float, shirts: int, errors: int) -> tuple:
+    share = f"{100 * shirts / errors:.0f} %" if errors else ""
+    return (run, percent(accuracy), f"{errors:,}", f"{shirts:,}", share)
 
 
 def published_classes_table(root: Path, argument: str) -> str:

@@ -41,6 +41,7 @@ from fmkeras.report.tables.published import (
     faults_table,
     published_classes_table,
     published_epochs_table,
+    published_shirts_table,
     published_table,
 )
 from fmkeras.report.tables.speed import (
@@ -321,6 +322,7 @@ _TABLES: dict[str, Callable[[Path, str], str]] = {
     "published": published_table,
     "published-classes": published_classes_table,
     "published-epochs": published_epochs_table,
+    "published-shirts": published_shirts_table,
     "published-faults": faults_table,
     "parity": proof_table,
     "audit": suspects_table,
