@@ -30,14 +30,18 @@ def compact_model(
 
     Returns the path of the smaller file, or `kept` where that is small enough, or so
     large that no file of it is stored (see `is_card_alone`). How many bits are kept is
-    chosen on the images that `holdout` sets aside; the card says what it cost there,
-    and whether the model was trained on them.
+    chosen on the validation images of the run, or, where it has none, on those that
+    `holdout` sets aside; the card says what it cost there, and whether the model was
+    trained on them.
     """
     size = kept.stat().st_size
     if size <= EXACT_UP_TO or is_card_alone(size):
         return kept
     seed, streams = record["seed"], record["streams"]
-    images = split_dataset(dataset, seed, "holdout", streams).validation
+    split = split_dataset(dataset, seed, record["recipe"]["data_split"], streams)
+    images = split.validation
+    if images is None:
+        images = split_dataset(dataset, seed, "holdout", streams).validation
     exact = [weight.copy() for weight in model.get_weights()]
 
     def accuracy(weights) -> float:
@@ -50,8 +54,8 @@ def compact_model(
     try:
         evaluation = evaluate_model(
             keras_file.to_inference_model(model),
-            dataset.x_test,
-            dataset.y_test,
+            split.test.images,
+            split.test.labels,
             predict,
             dataset.class_names,
         )
@@ -61,7 +65,7 @@ def compact_model(
             "images": len(images.labels),
             "accuracy_before": before,
             "accuracy": after,
-            "trained_on": record["recipe"]["data_split"] != "holdout",
+            "trained_on": split.validation is None,
             "test_accuracy_before": record["test"]["accuracy"],
         }
         card = {**record, "test": evaluation.to_dict(), "rounding": facts}

@@ -23,10 +23,10 @@ def small_limits(monkeypatch):
     monkeypatch.setattr(replace, "LARGEST_STORED", 500_000)
 
 
-def run(name, garments, folder, **further):
+def run(name, garments, folder, recipe=RECIPE, **further):
     return train(
         name,
-        RECIPE,
+        recipe,
         garments,
         out=folder / "saved",
         runs=folder / "runs",
@@ -61,6 +61,23 @@ def test_a_large_model_is_rounded_and_its_card_says_what_it_cost(
     kernels = [w for w in weights if w.ndim > 1]
     assert kernels and not any((w.view("uint32") & mask).any() for w in kernels)
     assert "rounding" not in before and "rounding" not in result.record
+
+
+@pytest.mark.parametrize("data_split", ["fashionnet", "random", "full"])
+def test_a_rounded_model_is_measured_on_the_images_of_its_run(
+    garments, tmp_path, small_limits, data_split
+):
+    keep = "last" if data_split == "full" else "best"
+    recipe = RECIPE.replace(data_split=data_split, keep=keep)
+    result = run("lenet_relu", garments, tmp_path, recipe)
+    card = read_card(result.artifact)
+    assert card["test"]["count"] == result.record["test"]["count"]
+    assert card["test"]["count"] == (80 if data_split == "fashionnet" else 200)
+    facts = card["rounding"]
+    assert facts["trained_on"] == (data_split == "full")
+    if data_split != "full":
+        assert facts["images"] == result.record["dataset"]["validation"]
+        assert facts["accuracy_before"] == card["validation"]["accuracy"]
 
 
 def test_of_a_very_large_model_the_card_alone_is_stored(
