@@ -47,14 +47,21 @@ class GradientRules:
         return changed
 
 
+def depthwise_kernels(model: keras.Model) -> list[keras.Variable]:
+    """Return the kernels of which each input channel has its own, within any layer."""
+    found = []
+    for layer in layers_within(model):
+        if isinstance(layer, (layers.DepthwiseConv1D, layers.DepthwiseConv2D)):
+            found.append(layer.kernel)
+        elif isinstance(layer, (layers.SeparableConv1D, layers.SeparableConv2D)):
+            found.append(layer.depthwise_kernel)
+    return found
+
+
 def _summed_axes(model) -> dict[int, tuple[int, ...]]:
     """Return for each kernel the axes that lead to one output unit."""
     # A depthwise kernel has as many outputs as (channels, multiplier).
-    depthwise = {
-        id(layer.kernel)
-        for layer in layers_within(model)
-        if isinstance(layer, layers.DepthwiseConv2D)
-    }
+    depthwise = {id(kernel) for kernel in depthwise_kernels(model)}
     return {
         id(variable): tuple(
             range(len(variable.shape) - (2 if id(variable) in depthwise else 1))

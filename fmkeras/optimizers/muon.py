@@ -39,8 +39,9 @@ class Muon(keras.optimizers.Optimizer):
         steps: Newton-Schulz iterations.
         exclude: a regular expression; kernels with such a path count as other weights.
             By default that is the last layer, where it is called logits, and depthwise
-            kernels, which are no matrices.
-        weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum,
+            kernels, which are no matrices, where their layer is called so: name yours.
+        weight_decay: of all weights, times `learning_rate`.
+        clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum,
             ema_overwrite_frequency, loss_scale_factor, gradient_accumulation_steps,
             name: as in every Keras optimizer.
 

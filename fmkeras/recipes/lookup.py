@@ -21,6 +21,10 @@ _FIELDS = [field.name for field in dataclasses.fields(Recipe)]
 FORM = {"recipe?": dict, "model?": str, "options?": dict}
 # What PyTorch calls `weight_decay` of these is an L2 term.
 _L2_BY_NAME = ("adam", "rmsprop", "sgd")
+# The others take steps of the size of the rate, whatever the gradient; these do not
+# (convention but for muon's, which the studies use).
+_RATES = {"muon": 0.05, "sgd": 0.05}
+_RATE_OF_OTHERS = 2e-3
 
 
 def find_recipe(name_or_path: str, model_name: str) -> Recipe:
@@ -69,12 +73,13 @@ def find_options(name_or_path: str, model_name: str) -> dict:
 def complete_changes(recipe: Recipe, changes: dict) -> dict:
     """Return changes of a recipe, completed where the optimizer changes.
 
-    The recipe's weight decay, L2 term and schedule were chosen for its own optimizer.
-    With another one both decays are 0 and, for ranger21, the schedule is constant,
-    unless they are changed too; sgd in place of a published recipe's optimizer is
-    PyTorch's, without momentum, as its source has it. A weight decay that is asked for
-    with adam, rmsprop or sgd is what PyTorch means by it there: `l2`. Only a recipe
-    file gives sgd a decoupled one. Raises `UserError` for what is no field of a recipe.
+    The recipe's weight decay, L2 term, rate and schedule were chosen for its own
+    optimizer. With another one both decays are 0, the schedule of ranger21 is constant,
+    and the rate from or to muon and sgd is a usual one, unless they are changed too.
+    SGD in place of a published recipe's optimizer is PyTorch's, without momentum, as
+    the sources have it, and keeps the rate. A weight decay that is asked for with adam,
+    rmsprop or sgd is what PyTorch means by it there: `l2`. Only a recipe file gives sgd
+    a decoupled one. Raises `UserError` for what is no field of a recipe.
     """
     for name in changes:
         if name not in _FIELDS:
@@ -92,8 +97,11 @@ def complete_changes(recipe: Recipe, changes: dict) -> dict:
         changes = {"weight_decay": 0.0, "l2": 0.0} | changes
         if optimizer == "ranger21":
             changes = {"schedule": "constant", "warmup_epochs": 0.0} | changes
-        if optimizer == "sgd" and recipe.name in PUBLISHED:
-            changes = {"momentum": 0.0} | changes
+        if recipe.name in PUBLISHED:
+            changes = ({"momentum": 0.0} if optimizer == "sgd" else {}) | changes
+        elif {optimizer, recipe.optimizer} & set(_RATES):
+            rate = _RATES.get(optimizer, _RATE_OF_OTHERS)
+            changes = {"learning_rate": rate} | changes
     return changes
 
 

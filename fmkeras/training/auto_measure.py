@@ -81,7 +81,7 @@ def training_rate(model_name: str, recipe: Recipe, way: Way) -> tuple[float, flo
     model = build_network(model_name, recipe, way.precision, 0, {})
     engine = create_engine(
         model,
-        build_optimizer(recipe, 1),
+        build_optimizer(recipe, 1, model),
         build_loss(recipe),
         compile_step=way.compiled,
     )

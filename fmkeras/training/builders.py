@@ -1,15 +1,14 @@
 """Build the model, optimizer and loss of a recipe, for training and tuning alike."""
 
+import re
 from dataclasses import fields
 
 import keras
 import numpy as np
 from keras import ops
 
-from fmkeras.artifacts.keras_file import load_artifact, with_policy
 from fmkeras.datasets.augmentation import Augmentation
-from fmkeras.engines.distillation import Teacher
-from fmkeras.engines.gradient_rules import GradientRules
+from fmkeras.engines.gradient_rules import GradientRules, depthwise_kernels
 from fmkeras.labels import NUM_CLASSES
 from fmkeras.models import build_model
 from fmkeras.optimizers import Muon, Ranger21, TorchAdam, TorchRMSprop
@@ -50,8 +49,14 @@ def build_network(
         keras.config.set_dtype_policy(before)
 
 
-def build_optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.Optimizer:
-    """Return the optimizer of a recipe, its learning rate scheduled over the run."""
+def build_optimizer(
+    recipe: Recipe, steps_per_epoch: int, model: keras.Model | None = None
+) -> keras.optimizers.Optimizer:
+    """Return the optimizer of a recipe, its learning rate scheduled over the run.
+
+    Muon asks which kernels of `model` are no matrices, or its last; without one it goes
+    by their names.
+    """
     optimizers = keras.optimizers
     common = {"global_clipnorm": recipe.clip_norm} if recipe.clip_norm else {}
     if recipe.ema:
@@ -75,6 +80,8 @@ def build_optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.Op
             **common,
         )
     if recipe.optimizer == "muon":
+        if model is not None:
+            common["exclude"] = _other_weights(model)
         return Muon(
             rate,
             momentum=recipe.momentum,
@@ -133,26 +140,11 @@ def build_class_weights(recipe: Recipe, labels: np.ndarray) -> np.ndarray | None
     return len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))
 
 
-def build_teacher(recipe: Recipe, precision: str) -> Teacher | None:
-    """Return the model that a recipe learns from, its weights from a file, if any.
-
-    Raises `UserError` for a file that cannot be used.
-    """
-    if not recipe.teacher:
-        return None
-    model = load_artifact(recipe.teacher)
-    if precision == "bfloat16":
-        model = with_policy(model, "mixed_bfloat16")
-    last = model.layers[-1]
-    if type(last) is keras.layers.Softmax and model.outputs[0] is last.output:
-        # Without the softmax nothing is lost by rounding.
-        model = keras.Model(model.inputs[0], last.input, name=model.name)
-        gives_logits = True
-    else:
-        gives_logits = keras.activations.softmax is not getattr(
-            last, "activation", None
-        )
-    return Teacher(model, recipe.temperature, recipe.distillation_share, gives_logits)
+def _other_weights(model: keras.Model) -> str:
+    """Return a pattern of the paths of the kernels that muon leaves to SGD."""
+    kernels = [v for v in model.trainable_variables if len(v.shape) > 1]
+    others = [*depthwise_kernels(model), *kernels[-1:]]
+    return "|".join(f"^{re.escape(kernel.path)}$" for kernel in others)
 
 
 def _build_schedule(recipe: Recipe, steps_per_epoch: int):

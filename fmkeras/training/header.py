@@ -12,6 +12,7 @@ from fmkeras.engines.device import num_threads
 from fmkeras.recipes import Recipe
 from fmkeras.text.values import value_text
 from fmkeras.training.auto import Execution
+from fmkeras.training.teacher import teacher_warning
 
 
 def header_lines(
@@ -42,6 +43,8 @@ def header_lines(
         lines.append(f"auto: {execution.reason}")
     if execution.warning:
         lines.append(f"Warning: {execution.warning}")
+    if warning := teacher_warning(recipe, dataset, split):
+        lines.append(f"Warning: {warning}")
     return lines
 
 

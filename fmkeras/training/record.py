@@ -1,11 +1,9 @@
 """The record of a run: its settings and results."""
 
-import hashlib
 import math
 
 import keras
 
-from fmkeras.artifacts.keras_file import FOLDER, find_artifact
 from fmkeras.datasets import Dataset
 from fmkeras.datasets.splits import DataSplits
 from fmkeras.labels import CLASS_NAMES
@@ -28,13 +26,6 @@ def describe_dataset(dataset: Dataset, split: DataSplits) -> dict:
         "validation": 0 if split.validation is None else len(split.validation),
         "test": len(split.test),
     }
-
-
-def describe_teacher(path_or_name: str) -> dict:
-    """Return what a record says of the model that a run learns from."""
-    path = find_artifact(path_or_name, FOLDER)
-    checksum = hashlib.sha256(path.read_bytes()).hexdigest()
-    return {"file": path.name, "sha256": checksum}
 
 
 def describe_run(

@@ -25,10 +25,10 @@ from fmkeras.training.builders import (
     build_loss,
     build_network,
     build_optimizer,
-    build_teacher,
 )
-from fmkeras.training.record import describe_dataset, describe_run, describe_teacher
+from fmkeras.training.record import describe_dataset, describe_run
 from fmkeras.training.start import is_model_file, start_from
+from fmkeras.training.teacher import build_teacher, describe_teacher
 
 # For logs, curves and TensorBoard.
 SPARE_BYTES = 10_000_000
@@ -117,13 +117,13 @@ def prepare(
     start = start_from(model, init_from, freeze)
     engine = create_engine(
         model,
-        build_optimizer(recipe, -(-len(split.train) // recipe.batch_size)),
+        build_optimizer(recipe, -(-len(split.train) // recipe.batch_size), model),
         build_loss(recipe),
         l2=recipe.l2,
         augmentation=build_augmentation(recipe),
         compile_step=execution.compile,
         gradient_rules=build_gradient_rules(recipe),
-        teacher=build_teacher(recipe, execution.precision),
+        teacher=build_teacher(recipe, execution.precision, dataset),
         class_weights=build_class_weights(recipe, split.train.labels),
         processes=processes,
     )

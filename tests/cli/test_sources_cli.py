@@ -104,6 +104,22 @@ def test_a_change_leaves_nothing_of_the_published_optimizer(changes, expected):
     assert sgd.momentum == 0.9
 
 
+@pytest.mark.parametrize(
+    ("model", "changes", "rate"),
+    [
+        ("lenet_relu", {"optimizer": "muon"}, 0.05),
+        ("lenet_relu", {"optimizer": "sgd"}, 0.05),
+        ("lenet_relu", {"optimizer": "rmsprop"}, 4e-3),
+        ("fmk_1m", {"optimizer": "adamw"}, 2e-3),
+        ("fmk_1m", {"optimizer": "adamw", "learning_rate": 1e-2}, 1e-2),
+    ],
+)
+def test_a_rate_is_not_taken_from_an_optimizer_of_another_kind(model, changes, rate):
+    recipe = find_recipe("default", model)
+    changed = recipe.replace(**complete_changes(recipe, changes))
+    assert changed.learning_rate == rate
+
+
 def test_the_same_words_go_on_with_an_interrupted_training(tmp_path, monkeypatch):
     class Interrupting(fit.ProgressBar):
         def on_epoch_begin(self, epoch, logs=None):

@@ -7,6 +7,8 @@ import pytest
 from fmkeras.optimizers import Muon
 from fmkeras.optimizers.linear_decay import LinearDecay
 from fmkeras.optimizers.muon import newton_schulz
+from fmkeras.recipes import Recipe
+from fmkeras.training.builders import build_optimizer
 
 pytestmark = pytest.mark.every_backend
 
@@ -50,6 +52,28 @@ def test_other_weights_move_by_sgd_at_their_own_rate(shape, name):
     np.testing.assert_allclose(
         ours, steps_of(sgd, start, gradients), rtol=1e-5, atol=1e-6
     )
+
+
+@pytest.mark.parametrize("last", ["predictions", "fc"])
+def test_a_network_of_any_names_keeps_its_last_and_depthwise_kernels_from_muon(last):
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            layers.Conv2D(4, 3, name="first"),
+            layers.DepthwiseConv2D(3, name="conv_dw_1"),
+            layers.SeparableConv2D(4, 3, name="mixed"),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(3, name=last),
+        ]
+    )
+    recipe = Recipe(optimizer="muon", learning_rate=0.05)
+    optimizer = build_optimizer(recipe, 10, model)
+    optimizer.build(model.trainable_variables)
+    pairs = zip(model.trainable_variables, optimizer._are_kernels, strict=True)
+    chosen = [variable.path for variable, is_kernel in pairs if is_kernel]
+    assert [path.split("/")[-2] for path in chosen] == ["first", "mixed"]
+    assert chosen[1].endswith("/pointwise_kernel")
 
 
 @pytest.mark.parametrize("shape", [(8, 40), (40, 8)])

@@ -41,7 +41,7 @@ class OurRun:
         steps = -(-len(train) // recipe.batch_size)
         self.engine = create_engine(
             model,
-            build_optimizer(recipe, steps),
+            build_optimizer(recipe, steps, model),
             build_loss(recipe),
             l2=recipe.l2,
             augmentation=build_augmentation(recipe),
