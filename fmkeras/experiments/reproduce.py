@@ -112,7 +112,7 @@ def comparison_text(model: str, records: Sequence[dict]) -> str:
     info = model_info(model)
     recipe = records[0]["recipe"]
     name = recipe["name"].removesuffix("+")
-    published = PUBLISHED.get(name, find_recipe("published", model))
+    published = PUBLISHED.get(name) or find_recipe("published", model)
     seeds = ", ".join(str(record["seed"]) for record in records)
     lines = [f"{model}, recipe {published.name}, from {info.source} (seeds {seeds})"]
     if info.published_note:

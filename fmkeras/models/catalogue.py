@@ -223,7 +223,7 @@ _ENTRIES = (
         family="tinyvgg",
         source=OWN,
         parameters=11_244,
-        recipe="tinyvgg",
+        recipe=None,
         smallest_input=8,
         variant_of="tinyvgg_3",
     ),

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from fmkeras.__main__ import main
 from fmkeras.errors import UserError
 from fmkeras.experiments import repeat as studies
 from fmkeras.experiments.published_figures import FIGURES
@@ -114,6 +115,21 @@ def test_a_fault_is_a_study_of_its_own(trained, tmp_path):
     assert len(found) == 1
     with pytest.raises(UserError, match="Unknown published recipe"):
         reproduce("mlp", "jax", [0], **places(tmp_path), recipe="default")
+
+
+@pytest.mark.parametrize("model", ["tinyvgg_bn", "fmk_100k"])
+def test_a_network_of_this_project_has_no_protocol(trained, tmp_path, capsys, model):
+    assert model_info(model).recipe is None
+    assert main(["reproduce", "--model", model, "--seeds", "0"]) == 2
+    message = capsys.readouterr().err
+    assert f"The network {model} is this project's own" in message
+    assert message.count("\n") == 1 and not trained
+
+
+def test_a_network_of_this_project_by_a_source_s_recipe_has_no_published_figure():
+    record = make_record("tinyvgg_bn", recipe="tinyvgg")
+    text = comparison_text("tinyvgg_bn", [record])
+    assert re.search(r"test accuracy +none +91.00 %", text)
 
 
 def test_every_published_figure_stands_beside_ours():
