@@ -37,7 +37,8 @@ class Recipe:
         batch_size: images a step; a last, shorter batch is trained on too.
         optimizer: adam, adamw and rmsprop, as PyTorch computes them; muon (for kernels;
             SGD for other weights); ranger21 (which brings a schedule of its own); or
-            sgd (Nesterov where momentum is above zero).
+            sgd, Keras's (Nesterov where momentum is above zero; its momentum holds the
+            rate, PyTorch's does not, which differs where the rate changes).
         mode: of ranger21: fixed, or reference for the package `ranger21` 0.1.0 with
             its faults.
         learning_rate: at its highest.
