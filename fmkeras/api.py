@@ -24,10 +24,9 @@ from fmkeras.prediction.predict import (
     read_all,
 )
 from fmkeras.recipes import Recipe, complete_changes, find_options, find_recipe
-from fmkeras.records import SAVED_MODELS, model_folders
+from fmkeras.records import RUNS, SAVED_MODELS, model_folders
 from fmkeras.training.run import RunResult
 from fmkeras.training.run import train as train_run
-from fmkeras.training.run_dir import RUNS
 
 Model = str | os.PathLike | keras.Model
 

@@ -1,4 +1,4 @@
-"""Where saved models and records lie; the records of runs."""
+"""Where runs, saved models and records lie; the records of runs."""
 
 import os
 from pathlib import Path
@@ -7,6 +7,7 @@ from fmkeras.errors import UserError
 from fmkeras.files.reading import read_json, reason_of
 from fmkeras.files.schema import NUMBER
 
+RUNS = "runs"
 SAVED_MODELS = Path("saved_models")
 # Inside an installed package the small files lie beside this one, in a checkout all of
 # them above it.

@@ -10,6 +10,7 @@ import keras
 
 from fmkeras.artifacts.archive import read_config, read_model_file
 from fmkeras.artifacts.card import has_card, read_card_of
+from fmkeras.artifacts.card_alone import find_in_runs
 from fmkeras.artifacts.load_error import load_error
 from fmkeras.artifacts.pair import card_path, replacing_pair
 from fmkeras.artifacts.portable import OLDEST, drop_newer_defaults
@@ -21,7 +22,7 @@ from fmkeras.files import json_text
 from fmkeras.keras_internals import functional_graph
 from fmkeras.labels import CLASS_NAMES, IMAGE_SHAPE
 from fmkeras.models.limits import limited_parameters
-from fmkeras.records import SAVED_MODELS, model_folders
+from fmkeras.records import RUNS, SAVED_MODELS, model_folders
 
 FOLDER = str(SAVED_MODELS)
 # Keras's formats: one is read, the others are told from names.
@@ -100,7 +101,10 @@ def load_artifact(
 
 
 def find_artifact(path_or_name: str | os.PathLike, folder: str | os.PathLike) -> Path:
-    """Return the path of a model by path or name; raise `UserError` if absent."""
+    """Return the path of a model by path or name; raise `UserError` if absent.
+
+    That of a model of which the card alone is stored lies in the folder of a run.
+    """
     path = _path_of(path_or_name, folder)
     if path.suffix == ".keras" and path.exists():
         return path
@@ -110,10 +114,14 @@ def find_artifact(path_or_name: str | os.PathLike, folder: str | os.PathLike) ->
             "keras.models.load_model(...).save('NAME.keras') writes it in the project "
             f"that it comes from. Received: {path.suffix or 'no .keras in its name'}"
         )
-    if path.suffix == ".keras" and (remake := _remake(path)):
+    alone = _card_alone(path)
+    if alone and (file := find_in_runs(path, alone)):
+        return file
+    if alone:
         raise UserError(
             f"There is no model file '{path}', its card alone is stored: the file is "
-            f"too large; expected one that you make: {remake}. Received: {path_or_name}"
+            f"too large; expected it in a folder in '{RUNS}', where {alone['remake']} "
+            f"puts it, or its path. Received: {path_or_name}"
         )
     names = sorted(
         {f.stem for p in model_folders(folder) for f in p.glob("[!.]*.keras")}
@@ -158,11 +166,12 @@ def _with_dtype(config: object, policy: str) -> object:
     return config
 
 
-def _remake(path: Path) -> str | None:
-    """Return the command that makes a file of which the card alone is stored."""
-    if not card_path(path).exists():
+def _card_alone(path: Path) -> dict | None:
+    """Return the card of which no file is stored; None where that is not so."""
+    if path.suffix != ".keras" or not card_path(path).exists():
         return None
-    return read_card(path).get("remake")
+    card = read_card(path)
+    return card if card.get("remake") else None
 
 
 def _path_of(path_or_name: str | os.PathLike, folder: str | os.PathLike) -> Path:

@@ -5,7 +5,7 @@ import sys
 from fmkeras.cli import flags
 from fmkeras.cli.one_run import run_training
 from fmkeras.recipes import find_recipe
-from fmkeras.training.run_dir import RUNS
+from fmkeras.records import RUNS
 
 
 def add_commands(add) -> None:

@@ -15,10 +15,10 @@ from fmkeras.datasets.splits import limit_training
 from fmkeras.errors import UserError
 from fmkeras.models import plain_name
 from fmkeras.recipes import Recipe, complete_changes, find_options, find_recipe
-from fmkeras.records import SAVED_MODELS
+from fmkeras.records import RUNS, SAVED_MODELS
 from fmkeras.text.values import value_text
 from fmkeras.training.replace import CURRENT
-from fmkeras.training.run_dir import RUNS, read_config, resume_dir
+from fmkeras.training.run_dir import read_config, resume_dir
 
 
 def add_commands(add) -> None:

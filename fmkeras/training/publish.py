@@ -9,6 +9,7 @@ from fmkeras.artifacts.pair import replacing_pair
 from fmkeras.errors import UserError
 from fmkeras.files import write_json
 from fmkeras.files.locks import folder_locked
+from fmkeras.training.remake import remake_command
 from fmkeras.training.replace import CHOICES, CURRENT, reason_to_stay
 
 
@@ -34,21 +35,27 @@ def publish_model(kept: Path, folder: str | Path, save: str) -> tuple[Path, str]
     return target, better
 
 
-def publish_card(kept: Path, folder: str | Path) -> tuple[Path, str]:
+def publish_card(kept: Path, folder: str | Path, save: str) -> tuple[Path, str]:
     """Put the card of a run's model into `folder` without the file, which is too large.
 
     Returns where the model is, and a line that says so. The card says how to make the
-    file. A file of that name which is in `folder` stays, with its card.
+    file. A card that is there is replaced as `save` says; a file that is there stays,
+    with its card.
     """
+    _check_save(save)
     target = Path(folder) / kept.name
-    if target.exists():
-        return kept, f"'{target}' stays."
+    where = f"The model is '{kept}'"
+    if save == "never":
+        return kept, f"{where}, its card not put into '{folder}', as asked."
+    if reason := reason_to_stay(kept, target, save, card_alone=True):
+        there = target if target.exists() else target.with_suffix(".json")
+        return kept, f"{where}. '{there}' stays: {reason}."
     card = json.loads(kept.with_suffix(".json").read_text(encoding="utf-8"))
-    remake = f"make zoo MODELS={card['model']}"
-    made = {"file": None, "sha256": None, "remake": remake}
+    path = target.with_suffix(".json")
+    made = {"file": None, "sha256": None, "remake": remake_command(card, kept, path)}
     with folder_locked(Path(folder)):
-        write_json(target.with_suffix(".json"), card | made)
-    return kept, f"'{folder}' has its card alone: the file is too large to be kept."
+        write_json(path, card | made)
+    return kept, f"{where}; '{folder}' has its card alone, so large is the file."
 
 
 def _check_save(save: str) -> None:

@@ -15,6 +15,7 @@ from fmkeras.evaluation.evaluate import Evaluation, evaluate_model
 from fmkeras.files import make_folder, write_json
 from fmkeras.process import signals
 from fmkeras.recipes import Recipe
+from fmkeras.records import RUNS
 from fmkeras.training.auto import Execution
 from fmkeras.training.builders import build_augmentation
 from fmkeras.training.compact import compact_model
@@ -26,7 +27,6 @@ from fmkeras.training.replace import is_card_alone
 from fmkeras.training.run_dir import (
     CHECKPOINT,
     RECORD,
-    RUNS,
     artifact_name,
     naming_the_run,
     new_run_dir,
@@ -200,11 +200,11 @@ def _save(
             fitted.model, name, record, folder, dataset.class_names
         )
         write_json(folder / RECORD, record)
-    card_alone = compact and save != "never" and is_card_alone(kept.stat().st_size)
+    card_alone = compact and is_card_alone(kept.stat().st_size)
     if compact and not card_alone:
         with signals.at_once(lambda: resume_text(folder)):
             kept = compact_model(fitted.model, record, dataset, kept)
     with signals.deferred():
         if card_alone:
-            return publish_card(kept, out)
+            return publish_card(kept, out, save)
         return publish_model(kept, out, save)

@@ -17,7 +17,6 @@ from fmkeras.labels import CLASS_NAMES
 from fmkeras.process.signals import Interrupted
 from fmkeras.recipes import Recipe
 
-RUNS = "runs"
 CONFIG = "config.json"
 RECORD = "record.json"
 CHECKPOINT = "checkpoint.npz"

@@ -2,15 +2,19 @@
 
 import hashlib
 import json
+from pathlib import Path
 
 import keras
 import pytest
 
-from fmkeras.artifacts.keras_file import load_artifact, read_card
+from fmkeras.artifacts.keras_file import find_artifact, load_artifact, read_card
 from fmkeras.engines import predict
 from fmkeras.errors import UserError
-from fmkeras.recipes import Recipe
+from fmkeras.files import make_folder, write_json
+from fmkeras.recipes import Recipe, find_recipe
 from fmkeras.training import compact, replace
+from fmkeras.training.publish import publish_card
+from fmkeras.training.remake import remake_command
 from fmkeras.training.run import train
 
 RECIPE = Recipe(epochs=1, batch_size=50, precision="float32", compile="no")
@@ -88,9 +92,8 @@ def test_of_a_very_large_model_the_card_alone_is_stored(
     assert [p.name for p in (tmp_path / "saved").iterdir()] == ["mlp-garments.json"]
     card = json.loads((tmp_path / "saved/mlp-garments.json").read_text())
     assert card["file"] is None and card["sha256"] is None
-    assert card["remake"] == "make zoo MODELS=mlp"
     assert card["test"] == result.record["test"]
-    with pytest.raises(UserError, match="its card alone is stored.*make zoo MODELS"):
+    with pytest.raises(UserError, match="its card alone is stored.*make train MODEL"):
         load_artifact("mlp-garments", tmp_path / "saved")
     # A file that the user put there is not taken away.
     again = train(
@@ -99,6 +102,79 @@ def test_of_a_very_large_model_the_card_alone_is_stored(
     assert again.artifact == tmp_path / "saved/mlp-garments.keras"
     assert "stays" in run("mlp", garments, tmp_path).note
     assert again.artifact.exists()
+
+
+def test_the_file_of_a_card_alone_is_opened_where_its_run_has_kept_it(
+    garments, tmp_path, small_limits, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    first = run("mlp", garments, Path())
+    words = "The model is '{}'; 'saved' has its card alone"
+    assert words.format(first.artifact) in first.note
+    found = find_artifact("mlp-garments", "saved")
+    assert found == first.artifact
+    told = capsys.readouterr().err
+    assert f"a card alone, '{found}' is opened." in told and told.count("\n") == 1
+    assert load_artifact("mlp-garments", "saved").name == "mlp"
+    # Of the zoo's folder too; neither of another seed nor of one that did not end.
+    zoo = Path("runs/zoo/mlp") / first.folder.name
+    zoo.parent.mkdir(parents=True)
+    first.folder.rename(zoo)
+    assert find_artifact("mlp-garments", "saved") == zoo / found.name
+    run("mlp", garments, Path(), seed=1, save="never")
+    assert find_artifact("mlp-garments", "saved") == zoo / found.name
+    (zoo / "record.json").unlink()
+    with pytest.raises(UserError, match="expected it in a folder in 'runs', where"):
+        find_artifact("mlp-garments", "saved")
+
+
+def test_a_card_alone_is_replaced_as_save_says(garments, tmp_path, small_limits):
+    first = run("mlp", garments, tmp_path)
+    path = tmp_path / "saved/mlp-garments.json"
+
+    def told(accuracy):
+        card = json.loads(path.read_text())
+        content = card | {"validation": {"accuracy": accuracy}, "seconds": -1}
+        path.write_text(json.dumps(content))
+
+    def is_replaced(save):
+        _, note = publish_card(first.artifact, path.parent, save)
+        replaced = json.loads(path.read_text())["seconds"] != -1
+        assert str(first.artifact) in note and ("stays" in note) != replaced
+        return replaced
+
+    told(1.0)
+    assert "as asked" in publish_card(first.artifact, path.parent, "never")[1]
+    assert not is_replaced("better")
+    assert is_replaced("always")
+    told(0.0)
+    assert is_replaced("better")
+
+
+def test_the_command_that_remakes_a_model_has_the_settings_of_its_run(tmp_path):
+    kept = tmp_path / "run/vgg11.keras"
+    default = find_recipe("default", "vgg11").to_dict()
+    card = {"model": "vgg11", "options": {}, "seed": 0, "recipe": default}
+    card |= {"dataset": {"name": "fashion-mnist"}}
+
+    def command(changes, **arguments):
+        config = {**card, "backend": "torch", "arguments": arguments}
+        write_json(make_folder(kept.parent) / "config.json", config)
+        return remake_command(card | changes, kept, Path("saved_models/vgg11.json"))
+
+    assert command({}) == "make zoo MODELS=vgg11"
+    assert command({"seed": 3}) == "make zoo MODELS=vgg11 SEED=3"
+    assert command({}, data="garments", train_size=300) == (
+        "make zoo MODELS=vgg11 DATA=garments 'ARGS=--train-size 300'"
+    )
+    words = "make train MODEL=vgg11 RECIPE=saved_models/vgg11.json"
+    other = {"recipe": default | {"epochs": 3}}
+    assert command(other) == f"{words} ARGS=--compact"
+    assert command({"options": {"dropout": 0.1}}) == f"{words} ARGS=--compact"
+    assert command({}, limit=500) == f"{words} LIMIT=500 ARGS=--compact"
+    # The card serves as the recipe file that the command names.
+    write_json(tmp_path / "vgg11.json", card | other)
+    assert find_recipe(str(tmp_path / "vgg11.json"), "vgg11").epochs == 3
 
 
 def test_a_small_model_is_stored_as_it_is(garments, tmp_path):
