@@ -58,6 +58,9 @@ def test_a_ring_sends_each_byte_twice_but_for_its_own_share():
     rows = {row[0]: row for row in cells(computed_table())}
     # 128.8 million weights of four bytes; three passes of 128 images.
     assert rows["`vgg11`"][1:3] == ["515.22 MB", "182.29 ms"]
+    heads = rows["network"]
+    assert heads[2] == "step of 128 images, at most"
+    assert all(head.endswith(", at least") for head in heads[3:])
     took = 2 * 63 / 64 * 515_224_616 / 1.25e9
     share = took / (took + 3 * 128 / 2106.5)
     assert rows["`vgg11`"][-1] == f"{share:.0%}"

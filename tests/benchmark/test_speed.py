@@ -412,7 +412,15 @@ def test_the_published_rate_stands_beside_ours():
     record = made_record()
     record["models"] = {"lenet": record["models"]["lenet"]}
     record["models"]["lenet"]["predict"] = record["models"]["lenet"]["train"]
-    assert cells(rate_table(record, "predict"))[2][-1] == "31,055"
+    rows = cells(rate_table(record, "predict"))
+    assert rows[2][0] == "`lenet`" and rows[2][-1] == "31,055"
+    # All nine stand there, those that were not measured here too.
+    rates = {row[0].strip("`"): row[-1] for row in rows[2:]}
+    assert len(rates) == 9 and rates["vgg11"] == "2,106"
+    [vgg11] = [row for row in rows if row[0] == "`vgg11`"]
+    assert set(vgg11[1:-1]) == {""}
+    train = cells(rate_table(record, "train"))
+    assert [row[0] for row in train[2:]] == ["`lenet`"]
 
 
 def test_the_table_of_costs_has_the_share_of_the_peak():

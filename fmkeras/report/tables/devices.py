@@ -93,7 +93,9 @@ def computed_table() -> str:
     """Return for each network the computed share of a step that the sum takes.
 
     The time of a step follows from the rate of inference that the network's source
-    publishes, on one RTX 4090; the bytes are those of the gradients.
+    publishes, on one RTX 4090; the bytes are those of the gradients. The rate includes
+    the wait for a single-process data loader: a step computes for no longer, and the
+    share is at least this.
     """
     rows = []
     for name in list_models():
@@ -111,8 +113,8 @@ def computed_table() -> str:
                 *(f"{_percent(took / (took + step))}" for took in shares),
             )
         )
-    heads = ["network", "summed a step", f"step of {BATCH} images"]
-    heads += [f"{link.gpus} GPUs, {link.name}" for link in LINKS]
+    heads = ["network", "summed a step", f"step of {BATCH} images, at most"]
+    heads += [f"{link.gpus} GPUs, {link.name}, at least" for link in LINKS]
     return markdown_table(heads, rows, "l" + "r" * (len(heads) - 1))
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from fmkeras.benchmark.speed.machine import BUSY
 from fmkeras.benchmark.speed.spread import Ratio, rate_text, ratio_of
-from fmkeras.models import model_info
+from fmkeras.models import list_models, model_info
 from fmkeras.models.summary import STEP_OPERATIONS
 from fmkeras.report.tables.markdown import markdown_table
 
@@ -51,7 +51,8 @@ def ratio_table(record: dict, what: str) -> str:
 def rate_table(record: dict, what: str) -> str:
     """Return one row per network: images per second of every competitor.
 
-    For `what` predict also the figure that the network's source names.
+    For `what` predict also the figure that the network's source names, and a row for
+    each network that has such a figure and was not measured here.
     """
     labels = [
         label
@@ -65,10 +66,20 @@ def rate_table(record: dict, what: str) -> str:
     for name, entry in record["models"].items():
         cells = ["" if "left_out" in entry else _rate(entry, what, n) for n in labels]
         if what == "predict":
-            published = model_info(name).published_rate
-            cells.append("" if published is None else f"{published:,.0f}")
+            cells.append(_published_rate(name))
         rows.append([f"`{name}`", *cells])
+    if what == "predict":
+        rows += [
+            [f"`{name}`", *[""] * len(labels), _published_rate(name)]
+            for name in list_models()
+            if _published_rate(name) and name not in record["models"]
+        ]
     return markdown_table(heads, rows, "l" + "r" * (len(heads) - 1))
+
+
+def _published_rate(name: str) -> str:
+    rate = model_info(name).published_rate
+    return "" if rate is None else f"{rate:,.0f}"
 
 
 def cost_table(record: dict) -> str:
