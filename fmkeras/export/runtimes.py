@@ -6,19 +6,18 @@ is a `.npy` file, float32 (n, 28, 28, 1); OUTPUTS becomes a `.npz` file of
 images, on one thread, and `busy_cores`, what other processes took meanwhile.
 """
 
-import os
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
+
+from fmkeras.process.busy import OtherProcesses
 
 WARM_UP = 10
 BATCH = 500
 # The kernel counts hundredths of a second; a shorter look would round too much.
 LOOK = 0.3
-CPU_TIMES = Path("/proc/stat")
 
 
 def open_onnx(path: str) -> Callable:
@@ -134,22 +133,9 @@ def busy_cores(seconds: float = LOOK) -> float:
 
     Looks for `seconds`, in which this process rests.
     """
-    try:
-        before, own = _cpu_seconds(), time.process_time()
-        start = time.perf_counter()
-        time.sleep(seconds)
-        passed = time.perf_counter() - start
-        others = _cpu_seconds() - before - (time.process_time() - own)
-    except OSError:
-        return float("nan")
-    return max(others / passed, 0.0)
-
-
-def _cpu_seconds() -> float:
-    """Return the seconds that all processes of the machine have computed so far."""
-    first = CPU_TIMES.read_text(encoding="ascii").splitlines()[0].split()
-    user, nice, system, _idle, _wait, *interrupts = map(int, first[1:8])
-    return (user + nice + system + sum(interrupts)) / os.sysconf("SC_CLK_TCK")
+    others = OtherProcesses()
+    time.sleep(seconds)
+    return others.busy_cores()
 
 
 def main(words: list[str]) -> None:

@@ -204,6 +204,7 @@ def test_a_record_grows_run_by_run_and_makes_the_table(garments, tmp_path):
     assert go() == (path, record) and len(lines) == 3
     for one in record["runs"]:
         assert len(one["epochs"]) == 2 and one["accuracy"] == one["right"] / 200
+        assert one["busy_cores"] is None or one["busy_cores"] >= 0
         assert one["seconds"] >= sum(e["seconds"] for e in one["epochs"]) - 0.01
     assert "times as long" in record_text(record)
     table = speedrun_table(tmp_path)

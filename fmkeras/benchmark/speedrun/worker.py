@@ -6,7 +6,7 @@ the images. Each line of the output is JSON: a row an epoch, then what came of i
 """
 
 import json
-import os
+import math
 import resource
 import sys
 import time
@@ -16,6 +16,7 @@ import numpy as np
 from fmkeras.benchmark.speedrun.goals import Goal
 from fmkeras.datasets.splits import Subset
 from fmkeras.process import signals
+from fmkeras.process.busy import OtherProcesses
 
 KINDS = ("ours", "pytorch", "pytorch-bfloat16")
 
@@ -23,7 +24,6 @@ KINDS = ("ours", "pytorch", "pytorch-bfloat16")
 def main(kind: str, goal_text: str, seed: str, data: str) -> None:
     """Make the run, warm it up, then time it."""
     began = time.perf_counter()
-    load = os.getloadavg()[0]
     goal = Goal.from_dict(json.loads(goal_text))
     with np.load(data) as arrays:
         train = Subset(arrays["x_train"], arrays["y_train"])
@@ -36,9 +36,10 @@ def main(kind: str, goal_text: str, seed: str, data: str) -> None:
         epochs.append({name: float(f"{row[name]:.6g}") for name in row})
         print(json.dumps(epochs[-1]), flush=True)
 
-    started = time.perf_counter()
+    others, started = OtherProcesses(), time.perf_counter()
     right = run.run(log)
     seconds = time.perf_counter() - started
+    busy = others.busy_cores()
     result = {
         "kind": kind,
         "seed": int(seed),
@@ -46,7 +47,8 @@ def main(kind: str, goal_text: str, seed: str, data: str) -> None:
         "prepared_in": round(prepared, 1),
         "right": right,
         "accuracy": right / len(test.labels),
-        "load_before": round(load, 2),
+        # Of the processes beside this one, while the clock ran.
+        "busy_cores": round(busy, 2) if math.isfinite(busy) else None,
         # Kilobytes on Linux.
         "peak_memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
         "epochs": epochs,
