@@ -11,8 +11,9 @@ def add_commands(add) -> None:
     )
     parser.usage = "%(prog)s [--goal NAME ...] [option ...]"
     parser.epilog = (
-        "By the rules of docs/speedrun.md. A record of each goal and commit is kept in "
-        "saved_models/records/speedrun; runs that are in it are not repeated."
+        "By the rules of docs/speedrun.md. A record of each goal, device, data set, "
+        "commit and versions is kept in saved_models/records/speedrun; its runs are "
+        "not repeated. Code that is not committed has a record for each command."
     )
     parser.add_argument(
         "--goal",

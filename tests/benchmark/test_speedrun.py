@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -10,6 +11,7 @@ from scipy import stats
 
 from fmkeras.benchmark.speedrun import run
 from fmkeras.benchmark.speedrun.goals import GOALS, Goal, find_goal
+from fmkeras.benchmark.speedrun.record import is_known
 from fmkeras.benchmark.speedrun.run import record_text, speedrun, verdict
 from fmkeras.datasets.augmentation import Augmentation
 from fmkeras.datasets.splits import Subset
@@ -180,6 +182,117 @@ def test_plain_pytorch_learns_the_same_task(parts, kind, optimizer):
         make_run(kind, other, *parts, seed=1)
 
 
+@pytest.fixture
+def quick(garments, tmp_path, monkeypatch):
+    """Speed runs whose processes take no time; `facts` is what they and we run."""
+    facts = {"commit": "a" * 40, "versions": {"torch": "2"}, "time": "2026-11-29T00"}
+    monkeypatch.setattr(run, "provenance", lambda: dict(facts))
+    lines = []
+
+    def one_run(kind, goal, seed, data, backend):
+        seconds = 2.0 + seed + len(kind)
+        figures = {"seconds": seconds, "accuracy": 0.3 + seed / 100, "prepared_in": 1.0}
+        return {"kind": kind, "seed": seed, "commit": facts["commit"], **figures}
+
+    monkeypatch.setattr(run, "_run", one_run)
+
+    def go(device="CPU (A, 2 cores)", runs=1, dataset=garments):
+        lines.clear()
+        return speedrun(
+            "20",
+            SMALL,
+            dataset,
+            device=device,
+            runs=runs,
+            beside=2,
+            folder=tmp_path / "saved_models/records/speedrun",
+            log=lines.append,
+        )
+
+    go.facts, go.lines, go.root = facts, lines, tmp_path
+    return go
+
+
+def test_a_record_goes_on_whatever_its_file_is_called(quick):
+    path, record = quick()
+    assert path.name == "20-torch-cpu-a-2-cores-garments-aaaaaaa.json"
+    count = len(record["runs"])
+    older = path.rename(path.with_name("20-torch-aaaaaaa.json"))
+    assert quick() == (older, record) and not quick.lines
+    assert quick(runs=3)[0] == older and quick.lines
+    assert len(json.loads(older.read_text())["runs"]) > count
+
+
+def test_other_devices_data_commits_and_versions_have_records_of_their_own(
+    quick, garments
+):
+    quick()
+    quick(device="GPU (B)")
+    other = dataclasses.replace(garments, checksum="other")
+    path, _ = quick(dataset=other)
+    assert path.name == "20-torch-cpu-a-2-cores-garments-aaaaaaa-2.json"
+    quick.facts["versions"] = {"torch": "3"}
+    assert quick()[0].name.endswith("-3.json") and quick()[0].name.endswith("-3.json")
+    quick.facts["commit"] = "b" * 40
+    quick()
+    assert len(list(path.parent.glob("*.json"))) == 5
+    # Of changed code nobody knows whether it is the same.
+    for commit, end in (("b" * 40 + "-dirty", "bbbbbbb-dirty"), (None, "unknown")):
+        quick.facts["commit"] = commit
+        assert quick()[0].stem.endswith(end) and quick.lines
+        assert quick()[0].stem.endswith(f"{end}-2") and quick.lines
+
+
+def test_runs_of_other_code_are_not_mixed(quick, monkeypatch):
+    path, record = quick()
+    before = path.read_bytes()
+    monkeypatch.setattr(run, "provenance", lambda: quick.facts | {"commit": "a" * 40})
+    quick.facts["commit"] = "c" * 40 + "-dirty"
+    with pytest.raises(UserError) as told:
+        quick(runs=2)
+    assert "expected that of commit aaaaaaa, as the record has" in str(told.value)
+    assert "Received: ccccccc-dirty" in str(told.value)
+    assert path.read_bytes() == before
+
+
+def test_a_record_that_another_process_wrote_meanwhile_stays(quick, monkeypatch):
+    path, record = quick()
+    one_run = run._run
+
+    def meanwhile(*arguments):
+        content = json.loads(path.read_text())
+        path.write_text(json.dumps(content | {"runs": content["runs"] * 2}))
+        return one_run(*arguments)
+
+    monkeypatch.setattr(run, "_run", meanwhile)
+    with pytest.raises(UserError, match="was changed during the speed run; expected"):
+        quick(runs=2)
+    assert len(json.loads(path.read_text())["runs"]) == 2 * len(record["runs"])
+
+
+def test_the_table_is_of_fashion_mnist_with_the_range_of_the_plain_runs(
+    quick, garments
+):
+    quick()
+    assert "No record yet" in speedrun_table(quick.root)
+    named = dataclasses.replace(garments, name="fashion-mnist")
+    quick.facts["commit"] = "d" * 40 + "-dirty"
+    path, record = quick(runs=3, dataset=named)
+    assert path.name == "20-torch-cpu-a-2-cores-ddddddd-dirty.json"
+    text = record_text(record)
+    assert "pytorch: 9.5 s (9.0 to 10.0, 2 runs), 1." in text
+    (row,) = speedrun_table(quick.root).splitlines()[2:]
+    assert "| 9.5 s (9.0 to 10.0, 2 runs): 1.46x |" in row
+    assert "ddddddd-dirty" in row
+    path.write_text("[]")
+    with pytest.raises(UserError, match="ddddddd-dirty.json' is damaged"):
+        speedrun_table(quick.root)
+
+
+def test_the_first_record_stays_in_the_table():
+    assert "344.5 ± 10.9" in speedrun_table(Path(__file__).parents[2])
+
+
 @pytest.mark.slow
 def test_a_record_grows_run_by_run_and_makes_the_table(garments, tmp_path):
     folder = tmp_path / "saved_models/records/speedrun"
@@ -199,15 +312,20 @@ def test_a_record_grows_run_by_run_and_makes_the_table(garments, tmp_path):
 
     path, record = go()
     assert [r["kind"] for r in record["runs"]] == list(run.KINDS)
-    assert path.name.startswith("20-torch-") and len(lines) == 3
+    assert path.name.startswith("20-torch-a-device-garments-") and len(lines) == 3
     # What is in the record is not run again.
-    assert go() == (path, record) and len(lines) == 3
+    if is_known(record["commit"]):
+        assert go() == (path, record) and len(lines) == 3
     for one in record["runs"]:
+        assert one["commit"] == record["commit"]
         assert len(one["epochs"]) == 2 and one["accuracy"] == one["right"] / 200
         assert one["busy_cores"] is None or one["busy_cores"] >= 0
         assert one["seconds"] >= sum(e["seconds"] for e in one["epochs"]) - 0.01
     assert "times as long" in record_text(record)
+    assert "No record yet" in speedrun_table(tmp_path)
+    record["dataset"]["name"] = "fashion-mnist"
+    path.write_text(json.dumps(record))
     table = speedrun_table(tmp_path)
     (row,) = table.splitlines()[2:]
     assert "`conv_pool` stem 4, widths 4-6-8" in row and "mirror-shift" in row
-    assert row.count("x)") == 2 and "20 %" in row
+    assert row.count("s (1 run): ") == 2 and "20 %" in row

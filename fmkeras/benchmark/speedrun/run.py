@@ -12,12 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from fmkeras.benchmark.speedrun.goals import LEAST_RUNS, LEVEL, Goal
+from fmkeras.benchmark.speedrun.record import add_run, find_or_create
 from fmkeras.benchmark.speedrun.worker import KINDS
 from fmkeras.datasets import Dataset
 from fmkeras.engines.device import device_kind, has_bfloat16_hardware
 from fmkeras.errors import UserError
-from fmkeras.files import write_json
-from fmkeras.files.reading import read_json
 from fmkeras.process.failure import error_line
 from fmkeras.process.signals import SIGNALS, Interrupted, run_child
 from fmkeras.provenance import provenance
@@ -82,27 +81,20 @@ def speedrun(
         beside: the first so many seeds are trained by plain PyTorch too, in float32
             and, where there is hardware for it, in bfloat16, one after another, so that
             all see the same machine.
-        folder: of the records, each named by goal, backend and commit. Runs that are
-            in a record of the same goal, commit and device are not repeated.
+        folder: of the records. Runs that are in a record of the same goal, backend,
+            device, data, commit and versions are not repeated (see `find_or_create`).
         log: takes a line a run.
 
-    Raises `UserError` where a run fails.
+    Raises `UserError` where a run fails, or the code changes meanwhile: each run is a
+    process of its own, which imports the code as it is then.
     """
-    facts = provenance()
-    commit = str(facts["commit"])
-    mark = commit[:7] + ("-dirty" if commit.endswith("-dirty") else "")
-    path = folder / f"{name}-{backend}-{mark}.json"
     settings = {
         "goal": json.loads(json.dumps(goal.to_dict())),
         "backend": backend,
         "device": device,
         "dataset": {"name": dataset.name, "checksum": dataset.checksum},
     }
-    record = {**settings, **facts, "runs": []}
-    if path.exists():
-        found = read_json(path)
-        if all(found.get(key) == value for key, value in settings.items()):
-            record = found
+    path, record = find_or_create(folder, name, settings, provenance())
     done = {(run["kind"], run["seed"]) for run in record["runs"]}
     low = has_bfloat16_hardware(device_kind())
     kinds = [kind for kind in KINDS if low or kind != "pytorch-bfloat16"]
@@ -120,8 +112,7 @@ def speedrun(
                 if (kind, seed) in done:
                     continue
                 run = _run(kind, goal, seed, data, backend)
-                record["runs"].append(run)
-                write_json(path, record)
+                add_run(path, record, run)
                 log(run_text(run))
     return path, record
 
@@ -139,20 +130,28 @@ def record_text(record: dict) -> str:
     bar = record["goal"]["bar"]
     by_kind = {kind: [r for r in record["runs"] if r["kind"] == kind] for kind in KINDS}
     found = verdict([run["accuracy"] for run in by_kind["ours"]], bar)
-    seconds = statistics.mean(run["seconds"] for run in by_kind["ours"])
+    seconds = [run["seconds"] for run in by_kind["ours"]]
     word = "reached" if found.reached else "not shown"
     lines = [
         f"{100 * bar:.0f} % {word}: mean {100 * found.mean:.3f} % of {found.count} "
-        f"runs (p {found.p_value:.2g}), {seconds:.1f} s"
+        f"runs (p {found.p_value:.2g}), {seconds_text(seconds)}"
     ]
     for kind in KINDS[1:]:
         theirs, ratios = beside(record, kind)
         if ratios:
             lines.append(
-                f"{kind}: {statistics.mean(theirs):.1f} s, "
-                f"{statistics.mean(ratios):.2f} times as long on the same seeds"
+                f"{kind}: {seconds_text(theirs)}, {statistics.mean(ratios):.2f} times "
+                "as long on the same seeds"
             )
     return "\n".join(lines)
+
+
+def seconds_text(seconds: Sequence[float]) -> str:
+    """Return the mean of some runs' seconds, their range, and how many they are."""
+    mean, count = f"{statistics.mean(seconds):.1f} s", len(seconds)
+    if count == 1:
+        return f"{mean} (1 run)"
+    return f"{mean} ({min(seconds):.1f} to {max(seconds):.1f}, {count} runs)"
 
 
 def beside(record: dict, kind: str) -> tuple[list[float], list[float]]:

@@ -17,6 +17,7 @@ from fmkeras.benchmark.speedrun.goals import Goal
 from fmkeras.datasets.splits import Subset
 from fmkeras.process import signals
 from fmkeras.process.busy import OtherProcesses
+from fmkeras.provenance import commit
 
 KINDS = ("ours", "pytorch", "pytorch-bfloat16")
 
@@ -29,6 +30,8 @@ def main(kind: str, goal_text: str, seed: str, data: str) -> None:
         train = Subset(arrays["x_train"], arrays["y_train"])
         test = Subset(arrays["x_test"], arrays["y_test"])
     run = make_run(kind, goal, train, test, int(seed))
+    # All code is imported by now, before the clock runs.
+    code = commit()
     prepared = time.perf_counter() - began
     epochs: list[dict] = []
 
@@ -43,6 +46,7 @@ def main(kind: str, goal_text: str, seed: str, data: str) -> None:
     result = {
         "kind": kind,
         "seed": int(seed),
+        "commit": code,
         "seconds": round(seconds, 3),
         "prepared_in": round(prepared, 1),
         "right": right,

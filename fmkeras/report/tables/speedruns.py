@@ -1,18 +1,22 @@
 """The table of speed records: what was reached, in which time, by which commit."""
 
-import json
 import statistics
 from pathlib import Path
 
-from fmkeras.benchmark.speedrun.run import beside, verdict
+from fmkeras.benchmark.speedrun.record import read_speed_record, short_commit
+from fmkeras.benchmark.speedrun.run import beside, seconds_text, verdict
 from fmkeras.records import SPEEDRUNS
 from fmkeras.report.tables.markdown import markdown_table
 
 
 def speedrun_table(root: Path) -> str:
-    """Return one row a record, those of one bar together, the quickest first."""
+    """Return one row a record, those of one bar together, the quickest first.
+
+    Records of Fashion-MNIST alone: a bar says nothing of other data.
+    """
     folder = root / SPEEDRUNS
-    records = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+    records = [read_speed_record(path) for path in sorted(folder.glob("*.json"))]
+    records = [one for one in records if one["dataset"]["name"] == "fashion-mnist"]
     if not records:
         return "No record yet: `make speedrun` makes it."
     records.sort(key=lambda record: (record["goal"]["bar"], _seconds(record, "ours")))
@@ -56,7 +60,7 @@ def _row(record: dict) -> tuple[str, ...]:
         f"{statistics.mean(seconds):.1f}{spread}",
         _beside(record, "pytorch"),
         _beside(record, "pytorch-bfloat16"),
-        str(record["commit"])[:7],
+        short_commit(record["commit"]),
         record["time"][:10],
     )
 
@@ -65,7 +69,7 @@ def _beside(record: dict, kind: str) -> str:
     seconds, ratios = beside(record, kind)
     if not ratios:
         return ""
-    return f"{statistics.mean(seconds):.1f} ({statistics.mean(ratios):.2f}x)"
+    return f"{seconds_text(seconds)}: {statistics.mean(ratios):.2f}x"
 
 
 def _seconds(record: dict, kind: str) -> float:
