@@ -1,5 +1,6 @@
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 
@@ -194,6 +195,26 @@ def test_recipes_with_faults_differ_in_the_fault_alone():
     ):
         changed = dataclasses.replace(PUBLISHED[recipe], name=fault, **change)
         assert FAULTS[fault] == changed
+
+
+def test_the_page_of_training_names_every_published_recipe():
+    page = (Path(__file__).parents[2] / "docs/training.md").read_text()
+    assert [name for name in PUBLISHED if f"`{name}`" not in page] == []
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_page_of_training_says_what_a_published_run_does(name):
+    # The table of 'What a run does' in docs/training.md, by groups of recipes.
+    recipe = PUBLISHED[name]
+    assert recipe.keep == "last"
+    tested = name in ("fashioncnn", "tinyvgg", "tinyvgg-linear")
+    assert recipe.test_each_epoch == tested
+    if name.startswith("fashionnet"):
+        assert recipe.data_split == "fashionnet"
+    elif name in ("logistic", "mlp", "cnn") or name.endswith("-softmax"):
+        assert recipe.data_split == "random"
+    else:
+        assert recipe.data_split == "full"
 
 
 def test_every_network_has_its_published_recipe():
