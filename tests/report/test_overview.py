@@ -100,6 +100,17 @@ def test_a_saved_model_is_a_run_too_and_the_same_run_once(tmp_path):
     assert row_of(accuracy_table(tmp_path), "lenet")[-1] == "91.00 ± 1.41 %"
 
 
+def test_the_head_counts_the_protocols_that_were_run(tmp_path):
+    def head():
+        return accuracy_table(tmp_path).splitlines()[0]
+
+    assert "ours, by its settings (0 of 17 run)" in head()
+    published = find_recipe("published", "lenet").to_dict()
+    keep(tmp_path, "published", 0, 0.9, **published)
+    assert "ours, by its settings (1 of 17 run)" in head()
+    assert row_of(accuracy_table(tmp_path), "lenet")[-2] == "90.00 %"
+
+
 def test_networks_of_this_project_have_no_source_to_be_compared_with(tmp_path):
     table = accuracy_table(tmp_path)
     assert row_of(table, "fmk_100k")[2:] == ["this project", "", "", "not run"]

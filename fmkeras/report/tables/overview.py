@@ -41,7 +41,8 @@ def accuracy_table(root: Path) -> str:
 
     Ours are mean and sample standard deviation over seeds, by the source's protocol
     and by the network's default recipe. The published figure and ours by the protocol
-    are both of the last epoch. This project's own networks have no source.
+    are both of the last epoch. This project's own networks have no source. A column's
+    head says how many networks of the sources were run by their protocol.
     """
     records = root / "saved_models/records"
     by_recipe = default_runs(root)
@@ -59,12 +60,14 @@ def accuracy_table(root: Path) -> str:
                 _cell(by_recipe.get(name)),
             )
         )
+    cells = [row[4] for row in rows if row[0].strip("`") not in own]
+    count = sum(cell != _NOT_RUN for cell in cells)
     heads = (
         "network",
         "parameters",
         "source",
         "published",
-        "ours, by its settings",
+        f"ours, by its settings ({count} of {len(cells)} run)",
         "ours, by our recipe",
     )
     return markdown_table(heads, rows, "lrlrrr")
