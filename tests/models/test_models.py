@@ -295,5 +295,5 @@ def test_models_table_tells_files_from_weights(tmp_path):
     heads, lenet, linear = models_table(rows).splitlines()
     assert heads.startswith("name") and "multiply-adds" in heads
     assert " 0.25 MB" in lenet and "89.00 %" in lenet
-    assert "(0.03 MB)" in linear and "70.89 % after 10" in linear
+    assert "(0.03 MB)" in linear and "70.89 % (after 10 epochs" in linear
     assert models_table(rows, markdown=True).count("\n") == 3
