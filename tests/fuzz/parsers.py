@@ -117,12 +117,13 @@ def read_card(path: Path):
     from fmkeras.report.site.entries import _rows
     from fmkeras.report.site.leaderboard import leaderboard
     from fmkeras.report.site.page_info import _facts
-    from fmkeras.training.publish import _reason_to_keep
+    from fmkeras.training.replace import reason_to_stay
 
     card = keras_file.read_card(path.with_suffix(".keras"))
     lookup.class_names_of(card, small_model())
     lookup.validation_subset(card, dataset())
-    _reason_to_keep(path.with_suffix(".keras"), path.with_suffix(".keras"))
+    reason_to_stay(path.with_suffix(".keras"), path.with_suffix(".keras"), "better")
+    reason_to_stay(path.with_suffix(".keras"), path.with_suffix(".keras"), "current")
     filled = dataclasses.replace(entry(), card=card, history=_rows(card.get("history")))
     _facts(filled)
     leaderboard([filled], path.parent / "records", "fashion-mnist")
