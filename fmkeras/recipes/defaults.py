@@ -63,7 +63,7 @@ DEFAULTS: dict[str, dict] = {
     ),
     # 40 epochs are within twenty minutes on two cores that do nothing else.
     "fmk_100k": _OWN | {"epochs": 40},
-    # 20 minutes there, at a thousand images a second. Not compared yet.
+    # 20 minutes there, at a thousand images a second. Not compared with more.
     "fmk_1m": _OWN | {"epochs": 20},
     # For a GPU: two cores take ten minutes an epoch. Not compared, not run.
     "fmk_10m": _OWN | {"epochs": 60},
