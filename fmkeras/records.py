@@ -79,14 +79,17 @@ def search_record(name: str, records: Path = RECORDS) -> Path:
     return records / f"tune-{name}.json"
 
 
-def read_record(path: Path) -> dict:
-    """Return the record of a run; raise `UserError` where it is damaged."""
+def read_record(path: Path, form: dict = RECORD, writer: str = "a run") -> dict:
+    """Return a record of a form; raise `UserError` where it is damaged.
+
+    `writer` says in the error what wrote it.
+    """
     try:
-        return read_json(path, RECORD)
+        return read_json(path, form)
     except (OSError, ValueError) as error:
         raise UserError(
-            f"The record '{path}' is damaged ({reason_of(error)}); expected what a run "
-            "wrote: restore it, or move it away."
+            f"The record '{path}' is damaged ({reason_of(error)}); expected what "
+            f"{writer} wrote: restore it, or move it away."
         ) from error
 
 

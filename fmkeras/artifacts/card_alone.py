@@ -7,7 +7,7 @@ from pathlib import Path
 from fmkeras.artifacts.card import read_card_of
 from fmkeras.artifacts.pair import card_path
 from fmkeras.errors import UserError
-from fmkeras.recipes import learns_alike
+from fmkeras.recipes import trained_alike
 from fmkeras.records import RUNS
 
 # A run's folder, of `fmkeras train` and of `fmkeras zoo`.
@@ -45,9 +45,8 @@ def _is_of(file: Path, card: dict) -> bool:
     except UserError:
         return False
     return (
-        learns_alike(own.get("recipe", {}), card.get("recipe", {}))
-        and (own.get("model"), own.get("seed")) == (card.get("model"), card.get("seed"))
-        and (own.get("options") or {}) == (card.get("options") or {})
+        trained_alike(own, card)
+        and own.get("seed") == card.get("seed")
         and own.get("dataset", {}).get("checksum")
         == card.get("dataset", {}).get("checksum")
     )

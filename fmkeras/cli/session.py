@@ -79,8 +79,8 @@ def split_words(values: Iterable[str]) -> list[str]:
         if Path(value).exists():
             words.append(value)
             continue
-        if plain_name(value) != value:
-            words.append(plain_name(value))
+        if (name := plain_name(value)) != value:
+            words.append(name)
             continue
         try:
             words += shlex.split(value)

@@ -10,7 +10,7 @@ from fmkeras.experiments.published_figures import FIGURES, PublishedFigure
 from fmkeras.experiments.repeat import repeat
 from fmkeras.labels import CLASS_NAMES
 from fmkeras.models import model_info
-from fmkeras.recipes import PUBLISHED, Recipe, find_recipe
+from fmkeras.recipes import HOW, PUBLISHED, Recipe, find_recipe, learns_alike
 from fmkeras.records import RECORDS, read_records
 
 STUDY = "published"
@@ -99,11 +99,10 @@ def study_records(
 
 def is_current(record: dict, recipe: Recipe, short: bool = False) -> bool:
     """Tell whether a record is of this recipe and network as they are today."""
-    today = recipe.to_dict()
-    of_record = Recipe().to_dict() | record["recipe"]
-    free = {"name", "precision", "compile"} | ({"epochs"} if short else set())
-    return record.get("parameters") == model_info(record["model"]).parameters and all(
-        of_record[field] == value for field, value in today.items() if field not in free
+    free = (*HOW, "epochs") if short else HOW
+    parameters = model_info(record["model"]).parameters
+    return record.get("parameters") == parameters and learns_alike(
+        record["recipe"], recipe, free
     )
 
 

@@ -4,6 +4,7 @@ A study trains cases that differ in one thing and keeps a record of each. The te
 images are not read, so that what is chosen by a study can be measured on them later.
 """
 
+import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from fmkeras.errors import Diverged, UserError
 from fmkeras.experiments.divide import divide
 from fmkeras.experiments.study_cases import STUDIES, Case, Study
 from fmkeras.files import write_json
-from fmkeras.recipes import Recipe, learns_alike
+from fmkeras.recipes import Recipe, trained_alike
 from fmkeras.records import RECORDS, read_record
 from fmkeras.text.durations import Countdown
 
@@ -118,16 +119,14 @@ class _Task:
 def _check(path: Path, task: _Task, recipe: Recipe, dataset: Dataset) -> None:
     """Raise `UserError` where a record is not of the case as it is today."""
     record = read_record(path)
-    options = {
-        k: list(v) if isinstance(v, tuple) else v for k, v in task.case.options.items()
+    wanted = {
+        "model": task.case.model,
+        # As JSON has them: lists for tuples.
+        "options": json.loads(json.dumps(task.case.options)),
+        "recipe": recipe.replace(**task.case.changes),
     }
-    same = (
-        record["model"] == task.case.model
-        and record["options"] == options
-        and learns_alike(record["recipe"], recipe.replace(**task.case.changes))
-        and record["dataset"]["checksum"] == dataset.checksum
-    )
-    if not same:
+    same_data = record["dataset"]["checksum"] == dataset.checksum
+    if not (same_data and trained_alike(record, wanted)):
         raise UserError(
             f"The record '{path}' is of another network, recipe or data set than the "
             f"case {task.label!r} has now; expected the same: move it away to train "

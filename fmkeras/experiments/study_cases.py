@@ -223,12 +223,9 @@ STUDIES["large-optimizers"] = Study(
         for name in ("alexnet_tiny", "densenet", "resnet18", "googlenet", "nin")
         for label, changes in {
             "adamw": {},
-            "muon": {"optimizer": "muon", "learning_rate": 0.05, "weight_decay": 0.0},
-            "muon, a fifth of the rate": {
-                "optimizer": "muon",
-                "learning_rate": 0.01,
-                "weight_decay": 0.0,
-            },
+            "muon": _MUON | {"weight_decay": 0.0},
+            "muon, a fifth of the rate": _MUON
+            | {"weight_decay": 0.0, "learning_rate": 0.01},
         }.items()
     },
 )

@@ -1,6 +1,6 @@
 """Recipes: how a network is trained, as plain data."""
 
-from fmkeras.recipes.alike import learned_fields, learns_alike
+from fmkeras.recipes.alike import HOW, learned_fields, learns_alike, trained_alike
 from fmkeras.recipes.lookup import complete_changes, find_options, find_recipe
 from fmkeras.recipes.published import FAULTS, PUBLISHED
 from fmkeras.recipes.recipe import CHOICES, OPTIMIZERS, Recipe
@@ -8,6 +8,7 @@ from fmkeras.recipes.recipe import CHOICES, OPTIMIZERS, Recipe
 __all__ = [
     "CHOICES",
     "FAULTS",
+    "HOW",
     "OPTIMIZERS",
     "PUBLISHED",
     "Recipe",
@@ -16,4 +17,5 @@ __all__ = [
     "find_recipe",
     "learned_fields",
     "learns_alike",
+    "trained_alike",
 ]

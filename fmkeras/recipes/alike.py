@@ -1,24 +1,36 @@
 """Whether two trainings learn in the same way, as far as recipes say."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from fmkeras.recipes.recipe import Recipe
 
 # Left to the machine: what they change is no more than a seed does.
-_HOW = ("name", "precision", "compile")
+HOW = ("name", "precision", "compile")
+_DEFAULTS = dataclasses.asdict(Recipe())
 
 
-def learned_fields(recipe: Recipe | Mapping) -> dict:
-    """Return the fields of a recipe, or of a record's, but name, precision, compile.
+def learned_fields(recipe: Recipe | Mapping, free: Iterable[str] = HOW) -> dict:
+    """Return the fields of a recipe, or of a record's, but the `free` ones.
 
     A field that a record has not came later, and had its default then.
     """
     fields = dataclasses.asdict(recipe) if isinstance(recipe, Recipe) else recipe
-    fields = dataclasses.asdict(Recipe()) | dict(fields)
-    return {name: value for name, value in fields.items() if name not in _HOW}
+    fields = _DEFAULTS | dict(fields)
+    return {name: value for name, value in fields.items() if name not in free}
 
 
-def learns_alike(one: Recipe | Mapping, other: Recipe | Mapping) -> bool:
-    """Say whether two recipes are the same but for name, precision and compile."""
-    return learned_fields(one) == learned_fields(other)
+def learns_alike(
+    one: Recipe | Mapping, other: Recipe | Mapping, free: Iterable[str] = HOW
+) -> bool:
+    """Say whether two recipes are the same but for the `free` fields."""
+    return learned_fields(one, free) == learned_fields(other, free)
+
+
+def trained_alike(one: Mapping, other: Mapping) -> bool:
+    """Say whether two cards or records are of one network, its options and recipe."""
+    return (
+        one.get("model") == other.get("model")
+        and (one.get("options") or {}) == (other.get("options") or {})
+        and learns_alike(one.get("recipe", {}), other.get("recipe", {}))
+    )

@@ -8,7 +8,7 @@ from pathlib import Path
 from fmkeras.artifacts.card import has_card, read_card_of
 from fmkeras.artifacts.pair import card_path
 from fmkeras.errors import UserError
-from fmkeras.recipes import learns_alike
+from fmkeras.recipes import trained_alike
 
 CHOICES = ("better", "always", "never")
 # Of the zoo: as better, but what another recipe trained is replaced, whatever it has.
@@ -50,7 +50,7 @@ def reason_to_stay(
     if not target.exists() and not old.get("remake"):
         # The card of a file that is gone.
         return ""
-    if save == CURRENT and old.get("recipe") and not _trained_alike(old, new):
+    if save == CURRENT and old.get("recipe") and not _of_one_recipe(old, new):
         return ""
     figures = [card.get("validation", {}).get("accuracy") for card in (old, new)]
     if None in figures or any(_at(old, n) != _at(new, n) for n in _SAME_IMAGES):
@@ -63,17 +63,13 @@ def reason_to_stay(
     return ""
 
 
-def _trained_alike(old: dict, new: dict) -> bool:
+def _of_one_recipe(old: dict, new: dict) -> bool:
     """Say whether two cards tell of one network and recipe; seed and data may differ.
 
     An architecture that was corrected since is another network.
     """
-    return (
-        learns_alike(old["recipe"], new["recipe"])
-        and old.get("model") == new.get("model")
-        and (old.get("options") or {}) == (new.get("options") or {})
-        and old.get("parameters") in (None, new.get("parameters"))
-    )
+    parameters = old.get("parameters")
+    return trained_alike(old, new) and parameters in (None, new.get("parameters"))
 
 
 def _at(card: dict, name: str):

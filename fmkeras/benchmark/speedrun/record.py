@@ -5,8 +5,8 @@ from pathlib import Path
 
 from fmkeras.errors import UserError
 from fmkeras.files import write_json
-from fmkeras.files.reading import read_json, reason_of
 from fmkeras.files.schema import NUMBER
+from fmkeras.records import read_record
 
 RECORD = {
     "goal": {"bar": NUMBER, "model": str, "options": dict, "recipe": dict},
@@ -77,13 +77,7 @@ def add_run(path: Path, record: dict, run: dict) -> None:
 
 def read_speed_record(path: Path) -> dict:
     """Return a record; raise `UserError` where it is damaged."""
-    try:
-        return read_json(path, RECORD)
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"The record '{path}' is damaged ({reason_of(error)}); expected what a "
-            "speed run wrote: restore it, or move it away."
-        ) from error
+    return read_record(path, RECORD, "a speed run")
 
 
 def is_known(commit: str | None) -> bool:

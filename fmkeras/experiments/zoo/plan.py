@@ -1,6 +1,5 @@
 """What `make zoo` has to train: which networks, in which order, for how long."""
 
-import dataclasses
 import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from fmkeras.files.reading import read_json
 from fmkeras.labels import NUM_CLASSES
 from fmkeras.models import list_models, list_own_models, model_info
 from fmkeras.models.costs import MULTIPLY_ADDS
-from fmkeras.recipes import Recipe, find_recipe
+from fmkeras.recipes import HOW, Recipe, find_recipe, learns_alike
 from fmkeras.records import SAVED_MODELS
 from fmkeras.training.auto_figures import load_figures
 from fmkeras.training.replace import CURRENT, is_card_alone, reason_to_stay
@@ -136,6 +135,9 @@ class Result:
     accuracy: float
     place: str
 
+    def __str__(self) -> str:
+        return f"{100 * self.accuracy:.2f} % {self.place}"
+
 
 def find_result(net: Net, zoo: Zoo) -> Result | None:
     """Return a network's result; None where it is to be trained, or put in its place.
@@ -210,16 +212,15 @@ def is_same_training(
     Precision and compilation may differ unless it is to be `computed_alike`: a recipe
     leaves them to the machine, and what they change is no more than a seed does.
     """
-    ignored = ("name",) if computed_alike else ("name", "precision", "compile")
-    wanted = {field: getattr(net.recipe, field) for field in ignored}
+    free = ("name",) if computed_alike else HOW
     try:
         same = (
-            dataclasses.replace(Recipe(**told["recipe"]), **wanted) == net.recipe
+            learns_alike(told["recipe"], net.recipe, free)
             and (told["model"], told["seed"]) == (net.name, zoo.seed)
             and not told["options"]
             and told["dataset"]["checksum"] == zoo.dataset.checksum
         )
-    except (KeyError, TypeError, UserError):
+    except (KeyError, TypeError, ValueError):
         return False
     # An architecture that was corrected since.
     ten = zoo.dataset.num_classes == NUM_CLASSES

@@ -63,7 +63,8 @@ def train_zoo(
             path = zoo.runs / net.name / LOG
             log(f"{net.name:<20} failed after {took}: {last_line(path)} ({path})")
             return
-        log(f"{net.name:<20} {_result_text(net, zoo)}, {took}")
+        missing = f"not in '{zoo.out}': see '{zoo.runs / net.name / LOG}'"
+        log(f"{net.name:<20} {find_result(net, zoo) or missing}, {took}")
 
     with contextlib.suppress(_TimeUp):
         left = divide(
@@ -85,8 +86,8 @@ def zoo_text(nets: Sequence[Net], zoo: Zoo) -> str:
     """Return the list of networks, what is done and how long the others will take."""
     lines, total = [], 0.0
     for net in nets:
-        if find_result(net, zoo) is not None:
-            lines.append(f"  {net.name:<20} done, {_result_text(net, zoo)}")
+        if result := find_result(net, zoo):
+            lines.append(f"  {net.name:<20} done, {result}")
             continue
         run = run_to_resume(net, zoo)
         if run and (run / RECORD).exists():
@@ -108,14 +109,6 @@ def last_line(path: Path) -> str:
     except OSError:
         text = ""
     return next((s for s in reversed(text.splitlines()) if s.strip()), "no message")
-
-
-def _result_text(net: Net, zoo: Zoo) -> str:
-    """Return the accuracy of a network, and where its file is."""
-    result = find_result(net, zoo)
-    if result is None:
-        return f"not in '{zoo.out}': see '{zoo.runs / net.name / LOG}'"
-    return f"{100 * result.accuracy:.2f} % {result.place}"
 
 
 def _train(net: Net, zoo: Zoo, end: float | None) -> int:
