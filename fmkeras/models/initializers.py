@@ -43,7 +43,13 @@ def initialize(model, init: str, seed: int) -> None:
             limit = 1 / math.sqrt(math.prod(shape[:2]))
             if init == "keras":
                 limit *= math.sqrt(3)
-            layer.set_weights([_uniform(generator, shape, limit)])
+            weights = [_uniform(generator, shape, limit)]
+            if layer.use_bias:
+                size = (math.prod(shape[2:]),)
+                is_zero = init == "keras"
+                bias = np.zeros(size) if is_zero else _uniform(generator, size, limit)
+                weights.append(bias)
+            layer.set_weights(weights)
             layer.depthwise_initializer = GlorotUniform()
         elif kind == "Dropout" and layer.rate > 0:
             # torch alone draws from its global generator instead.

@@ -88,7 +88,8 @@ def build_model(
     Keras's default losses:
 
         model = build_model("lenet", head="probabilities")
-        model.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
+        loss = "sparse_categorical_crossentropy"
+        model.compile("adam", loss, metrics=["accuracy"])
         model.fit(x_train, y_train)
 
     `preprocessing` is the layer inside: 'scale' divides by 255, 'standardise' also

@@ -12,7 +12,12 @@ from fmkeras.errors import UserError
 from fmkeras.models import build_model
 from fmkeras.recipes import Recipe
 from fmkeras.training.run import train
-from fmkeras.training.start import copy_weights, freeze_up_to, to_logits
+from fmkeras.training.start import (
+    copy_weights,
+    freeze_up_to,
+    network_of_file,
+    to_logits,
+)
 
 pytestmark = pytest.mark.every_backend
 
@@ -122,6 +127,30 @@ def test_the_architecture_of_another_file_is_trained_anew(three, tmp_path):
     )
     assert goes_on.record["start"]["new_layers"] == []
     assert goes_on.record["train"]["loss"] < run.record["train"]["loss"]
+
+
+@pytest.mark.parametrize("init", ["keras", "torch"])
+def test_an_architecture_of_any_convolutions_gets_new_weights(init, tmp_path):
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((28, 28, 1)),
+            layers.Conv2D(4, 3, strides=4),
+            layers.DepthwiseConv2D(3, depth_multiplier=2),
+            layers.SeparableConv2D(4, 3),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(10, activation="softmax"),
+        ]
+    )
+    path = tmp_path / "mine.keras"
+    model.save(path)
+    one, two = (network_of_file(path, init, "float32", 1, 10) for _ in range(2))
+    assert [w.shape for w in one.get_weights()] == [w.shape for w in two.get_weights()]
+    for ours, again in zip(one.get_weights(), two.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, again)
+    kernel, bias = one.layers[2].get_weights()
+    assert kernel.any() and bool(bias.any()) == (init == "torch")
+    assert np.abs(bias).max() <= 1 / 3
 
 
 def test_another_architecture_is_refused(saved):
