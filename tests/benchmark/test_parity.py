@@ -8,9 +8,15 @@ import pytest
 from fmkeras.benchmark.parity import measure
 from fmkeras.benchmark.parity import run as parity_run
 from fmkeras.benchmark.parity.measure import compare, measure_parity
-from fmkeras.benchmark.parity.run import TOLERANCES, has_passed, run_parity
+from fmkeras.benchmark.parity.run import (
+    TOLERANCES,
+    has_passed,
+    parity_names,
+    run_parity,
+)
 from fmkeras.benchmark.pytorch.build import build_twin
 from fmkeras.errors import UserError
+from fmkeras.experiments.published_figures import FIGURES
 from fmkeras.models import build_model, model_info
 from fmkeras.report.tables.parity import parity_table
 
@@ -45,6 +51,19 @@ def test_small_networks_equal_their_twins(name):
     assert result["backend"] == keras.backend.backend()
     assert result["expected_parameters"] == model_info(name).parameters
     assert has_passed(result), result
+
+
+def test_the_network_of_64_pixels_equals_its_twin():
+    """FashionNet's figures are of this one; batch and steps are few, to be quick."""
+    name = "fashionnet_64"
+    model, twin = build_model(name, dropout=0.0), build_twin(name, dropout=0.0)
+    result = as_result(compare(model, twin, 669_674, batch=2, steps=2))
+    assert has_passed(result), result
+
+
+def test_every_network_with_a_published_figure_is_compared():
+    assert set(parity_names()) >= {figure.model for figure in FIGURES}
+    assert "vgg19" not in parity_names()
 
 
 @every_backend

@@ -40,13 +40,13 @@ def run_parity(
 ) -> dict:
     """Compare networks with their twins, one process a backend; return the record.
 
-    `names`: `zoo_names()` by default. Each result is reported as a line when it
+    `names`: `parity_names()` by default. Each result is reported as a line when it
     comes. The record is written to `out` unless that is None; results of other networks
     and backends that stand there stay, each with its own commit, versions and time.
     Raises `UserError` for an unknown name or backend, a record that cannot be read,
     or with the last line of a process that failed.
     """
-    names = [model_info(name).name for name in names or zoo_names()]
+    names = [model_info(name).name for name in names or parity_names()]
     for backend in backends:
         if backend not in BACKENDS:
             raise UserError(
@@ -77,6 +77,12 @@ def run_parity(
     if out is not None:
         write_json(out, record)
     return record
+
+
+def parity_names() -> list[str]:
+    """Return the networks of the zoo and variants whose figures a source published."""
+    zoo = zoo_names()
+    return [n for n, info in CATALOGUE.items() if n in zoo or info.published_accuracy]
 
 
 def has_passed(result: dict) -> bool:
