@@ -7,10 +7,14 @@ from fmkeras.backends import BACKENDS
 from fmkeras.cli import flags
 from fmkeras.cli.session import load_data, print_device
 from fmkeras.cli.train import recipe_of
+from fmkeras.errors import UserError
 from fmkeras.experiments.campaign import PARTS
 from fmkeras.experiments.repeat import repeat as run_repeat
 from fmkeras.experiments.studies import STUDIES
 from fmkeras.experiments.summary import summarise
+
+# Flags of train that a published protocol leaves to the user.
+_FREE = ("data_dir", "devices", "precision", "compile", "log")
 
 
 def add_commands(add) -> None:
@@ -62,7 +66,8 @@ def _add_reproduce(add) -> None:
     parser.usage = "%(prog)s --model NAME [option ...] [-- FLAG ...]"
     parser.epilog = (
         "Records are kept in saved_models/records/published; a run whose record is "
-        "there is not repeated. Flags of train may follow after --."
+        "there is not repeated. Of train's flags, those of how it runs may follow "
+        "after --: --devices, --precision, --compile, --log."
     )
     parser.add_argument(
         "--model", required=True, metavar="NAME", help="see 'fmkeras models'"
@@ -188,6 +193,7 @@ def reproduce(args) -> None:
     from fmkeras.experiments.reproduce import comparison_text
     from fmkeras.experiments.reproduce import reproduce as run_protocol
 
+    _check_flags(args.flags)
     data = [] if args.data_dir is None else ["--data-dir", args.data_dir]
     records = run_protocol(
         args.model,
@@ -198,6 +204,24 @@ def reproduce(args) -> None:
         recipe=args.recipe,
     )
     print(comparison_text(records[0]["model"], records))
+
+
+def _check_flags(words: list[str]) -> None:
+    """Refuse flags of train that change what a protocol trains, or on what."""
+    from fmkeras.cli.parser import build_parser
+
+    parser = build_parser()
+    train = ["train", "--model", "lenet", "--recipe", "published"]
+    plain = vars(parser.parse_args(train))
+    given = vars(parser.parse_args([*train, *words]))
+    for name, value in given.items():
+        if value != plain[name] and name not in _FREE:
+            free = ", ".join("--" + free.replace("_", "-") for free in _FREE)
+            raise UserError(
+                "A flag changes the published protocol; expected only those of how "
+                f"it runs: {free} ('fmkeras repeat' trains by other recipes). "
+                f"Received: --{name.replace('_', '-')} {value}"
+            )
 
 
 def study(args) -> None:

@@ -53,7 +53,8 @@ def reproduce(
     there is not repeated. `recipe` takes another of `PUBLISHED`, such as one with a
     source's fault, into a study of its own; `epochs`, if fewer than published, makes
     short runs, kept apart. Returns the records. Raises `UserError` for an unknown model
-    or recipe, more epochs than published, or a run that fails.
+    or recipe, more epochs than published, a record of another recipe, or a run that
+    fails.
     """
     model = model_info(model).name
     published = _published_recipe(model, recipe)
@@ -67,7 +68,8 @@ def reproduce(
             )
         flags += ["--epochs", str(epochs)]
     study = study_name(model, published.name, short)
-    return repeat(study, model, [backend], seeds, flags, records, runs)
+    wanted = published.replace(epochs=epochs) if short else published
+    return repeat(study, model, [backend], seeds, flags, records, runs, wanted)
 
 
 def study_name(model: str, recipe: str, short: bool = False) -> str:

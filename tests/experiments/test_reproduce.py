@@ -117,6 +117,34 @@ def test_a_fault_is_a_study_of_its_own(trained, tmp_path):
         reproduce("mlp", "jax", [0], **places(tmp_path), recipe="default")
 
 
+def test_a_record_of_another_recipe_is_not_passed_off_as_done(trained, tmp_path):
+    write_record(
+        tmp_path / "records",
+        "published",
+        make_record("lenet", recipe="lenet-relu-final"),
+    )
+    with pytest.raises(UserError, match="is of another recipe than these runs"):
+        reproduce("lenet", "torch", [0], **places(tmp_path))
+    assert not trained
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--limit", "100"],
+        ["--lr", "0.5"],
+        ["--data", "kmnist"],
+        ["--init-from", "mlp"],
+        ["--recipe", "default"],
+    ],
+)
+def test_flags_that_change_a_protocol_are_refused(trained, capsys, words):
+    assert main(["reproduce", "--model", "lenet", "--", *words]) == 2
+    message = capsys.readouterr().err
+    assert "changes the published protocol" in message and words[1] in message
+    assert message.count("\n") == 1 and not trained
+
+
 @pytest.mark.parametrize("model", ["tinyvgg_bn", "fmk_100k"])
 def test_a_network_of_this_project_has_no_protocol(trained, tmp_path, capsys, model):
     assert model_info(model).recipe is None
