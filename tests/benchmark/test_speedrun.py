@@ -59,6 +59,7 @@ def test_a_bar_is_reached_by_ten_runs_and_a_t_test():
     assert t > 0 and found.p_value == pytest.approx(p / 2)
     assert found.reached and found.count == 10
     assert not verdict(accuracies[:9], 0.94).reached
+    assert not verdict(accuracies, 0.94, planned=11).reached
     assert not verdict(accuracies, 0.9408).reached
     assert verdict(accuracies, 0.942).p_value > 0.99
     assert not verdict([0.95], 0.94).reached
@@ -219,8 +220,19 @@ def test_a_record_goes_on_whatever_its_file_is_called(quick):
     count = len(record["runs"])
     older = path.rename(path.with_name("20-torch-aaaaaaa.json"))
     assert quick() == (older, record) and not quick.lines
-    assert quick(runs=3)[0] == older and quick.lines
-    assert len(json.loads(older.read_text())["runs"]) > count
+    # What an interrupted command left to do.
+    older.write_text(json.dumps(record | {"runs": record["runs"][:-1]}))
+    assert quick()[0] == older and len(quick.lines) == 1
+    assert len(json.loads(older.read_text())["runs"]) == count
+
+
+def test_runs_are_not_added_after_a_look_at_the_others(quick):
+    """A t test after each run, until one is below the level, rejects too often."""
+    path, record = quick(runs=2)
+    assert record["planned"] == 2
+    further, other = quick(runs=3)
+    assert further != path and other["planned"] == 3
+    assert len(json.loads(path.read_text())["runs"]) == len(record["runs"])
 
 
 def test_other_devices_data_commits_and_versions_have_records_of_their_own(
@@ -245,11 +257,12 @@ def test_other_devices_data_commits_and_versions_have_records_of_their_own(
 
 def test_runs_of_other_code_are_not_mixed(quick, monkeypatch):
     path, record = quick()
-    before = path.read_bytes()
     monkeypatch.setattr(run, "provenance", lambda: quick.facts | {"commit": "a" * 40})
+    path.write_text(json.dumps(record | {"runs": record["runs"][:-1]}))
+    before = path.read_bytes()
     quick.facts["commit"] = "c" * 40 + "-dirty"
     with pytest.raises(UserError) as told:
-        quick(runs=2)
+        quick()
     assert "expected that of commit aaaaaaa, as the record has" in str(told.value)
     assert "Received: ccccccc-dirty" in str(told.value)
     assert path.read_bytes() == before
@@ -257,6 +270,8 @@ def test_runs_of_other_code_are_not_mixed(quick, monkeypatch):
 
 def test_a_record_that_another_process_wrote_meanwhile_stays(quick, monkeypatch):
     path, record = quick()
+    kept = record["runs"][:-1]
+    path.write_text(json.dumps(record | {"runs": kept}))
     one_run = run._run
 
     def meanwhile(*arguments):
@@ -266,8 +281,8 @@ def test_a_record_that_another_process_wrote_meanwhile_stays(quick, monkeypatch)
 
     monkeypatch.setattr(run, "_run", meanwhile)
     with pytest.raises(UserError, match="was changed during the speed run; expected"):
-        quick(runs=2)
-    assert len(json.loads(path.read_text())["runs"]) == 2 * len(record["runs"])
+        quick()
+    assert len(json.loads(path.read_text())["runs"]) == 2 * len(kept)
 
 
 def test_the_table_is_of_fashion_mnist_with_the_range_of_the_plain_runs(

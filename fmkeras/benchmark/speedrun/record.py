@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from fmkeras.benchmark.speedrun.goals import LEAST_RUNS
 from fmkeras.errors import UserError
 from fmkeras.files import write_json
 from fmkeras.files.schema import NUMBER
@@ -32,13 +33,14 @@ def find_or_create(
     Args:
         folder: of the records.
         name: of the goal.
-        settings: goal, backend, device and data set.
+        settings: goal, backend, device, data set and the number of runs planned.
         facts: see `provenance`.
     """
     same = {**settings, "commit": facts["commit"], "versions": facts["versions"]}
     if is_known(facts["commit"]):
         for path in sorted(folder.glob("*.json")):
             found = read_speed_record(path)
+            found["planned"] = planned_runs(found)
             if all(found.get(key) == value for key, value in same.items()):
                 return path, found
     data = settings["dataset"]["name"]
@@ -78,6 +80,11 @@ def add_run(path: Path, record: dict, run: dict) -> None:
 def read_speed_record(path: Path) -> dict:
     """Return a record; raise `UserError` where it is damaged."""
     return read_record(path, RECORD, "a speed run")
+
+
+def planned_runs(record: dict) -> int:
+    """Return how many runs of ours a record was to have, told before the first."""
+    return record.get("planned", LEAST_RUNS)
 
 
 def is_known(commit: str | None) -> bool:

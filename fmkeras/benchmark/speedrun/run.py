@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from fmkeras.benchmark.speedrun.goals import LEAST_RUNS, LEVEL, Goal
-from fmkeras.benchmark.speedrun.record import add_run, find_or_create
+from fmkeras.benchmark.speedrun.record import add_run, find_or_create, planned_runs
 from fmkeras.benchmark.speedrun.worker import KINDS
 from fmkeras.datasets import Dataset
 from fmkeras.engines.device import device_kind, has_bfloat16_hardware
@@ -33,7 +33,8 @@ class Verdict:
         count: the number of runs.
         mean, deviation: of the accuracies, 0 to 1; the deviation of one run is 0.
         p_value: of a mean at most at the bar, by a one-sided t test.
-        reached: enough runs, and the p-value below `LEVEL`.
+        reached: at least ten runs, all that were planned, and the p-value below
+            `LEVEL`.
     """
 
     count: int
@@ -43,8 +44,14 @@ class Verdict:
     reached: bool
 
 
-def verdict(accuracies: Sequence[float], bar: float) -> Verdict:
-    """Return what the accuracies of runs show of their mean and a bar."""
+def verdict(
+    accuracies: Sequence[float], bar: float, planned: int = LEAST_RUNS
+) -> Verdict:
+    """Return what the accuracies of runs show of their mean and a bar.
+
+    planned: how many runs there were to be: a test that is looked at after each run
+    rejects too often.
+    """
     count, mean = len(accuracies), statistics.mean(accuracies)
     deviation = statistics.stdev(accuracies) if count > 1 else 0.0
     if deviation == 0.0:
@@ -53,7 +60,7 @@ def verdict(accuracies: Sequence[float], bar: float) -> Verdict:
     from scipy.stats import ttest_1samp
 
     p_value = float(ttest_1samp(accuracies, bar, alternative="greater").pvalue)
-    reached = count >= LEAST_RUNS and p_value < LEVEL
+    reached = count >= max(LEAST_RUNS, planned) and p_value < LEVEL
     return Verdict(count, mean, deviation, p_value, reached)
 
 
@@ -77,12 +84,14 @@ def speedrun(
         dataset: all its training images are trained on.
         device: in one line, as the record has it.
         backend: of our runs.
-        runs: seeds 0, 1 and so on.
+        runs: seeds 0, 1 and so on. The record has the number from its beginning;
+            another number is another record.
         beside: the first so many seeds are trained by plain PyTorch too, in float32
             and, where there is hardware for it, in bfloat16, one after another, so that
             all see the same machine.
         folder: of the records. Runs that are in a record of the same goal, backend,
-            device, data, commit and versions are not repeated (see `find_or_create`).
+            device, data, commit, versions and number of runs are not repeated (see
+            `find_or_create`).
         log: takes a line a run.
 
     Raises `UserError` where a run fails, or the code changes meanwhile: each run is a
@@ -93,6 +102,7 @@ def speedrun(
         "backend": backend,
         "device": device,
         "dataset": {"name": dataset.name, "checksum": dataset.checksum},
+        "planned": runs,
     }
     path, record = find_or_create(folder, name, settings, provenance())
     done = {(run["kind"], run["seed"]) for run in record["runs"]}
@@ -129,7 +139,9 @@ def record_text(record: dict) -> str:
     """Return what the runs of a record show, in lines."""
     bar = record["goal"]["bar"]
     by_kind = {kind: [r for r in record["runs"] if r["kind"] == kind] for kind in KINDS}
-    found = verdict([run["accuracy"] for run in by_kind["ours"]], bar)
+    found = verdict(
+        [run["accuracy"] for run in by_kind["ours"]], bar, planned_runs(record)
+    )
     seconds = [run["seconds"] for run in by_kind["ours"]]
     word = "reached" if found.reached else "not shown"
     lines = [

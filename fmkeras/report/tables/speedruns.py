@@ -3,7 +3,11 @@
 import statistics
 from pathlib import Path
 
-from fmkeras.benchmark.speedrun.record import read_speed_record, short_commit
+from fmkeras.benchmark.speedrun.record import (
+    planned_runs,
+    read_speed_record,
+    short_commit,
+)
 from fmkeras.benchmark.speedrun.run import beside, seconds_text, verdict
 from fmkeras.records import SPEEDRUNS
 from fmkeras.report.tables.markdown import markdown_table
@@ -41,7 +45,8 @@ def speedrun_table(root: Path) -> str:
 def _row(record: dict) -> tuple[str, ...]:
     goal = record["goal"]
     ours = [run for run in record["runs"] if run["kind"] == "ours"]
-    found = verdict([run["accuracy"] for run in ours], goal["bar"])
+    accuracies = [run["accuracy"] for run in ours]
+    found = verdict(accuracies, goal["bar"], planned_runs(record))
     options = ", ".join(
         f"{key} {'-'.join(map(str, value)) if isinstance(value, list) else value}"
         for key, value in goal["options"].items()
