@@ -58,7 +58,12 @@ def make_record(
 
 @pytest.fixture
 def trained(monkeypatch, tmp_path):
-    """Runs that train nothing; their commands are collected."""
+    """Runs that train nothing; their commands are collected.
+
+    What a command writes where nobody said goes into `tmp_path` too: a test that fails
+    leaves no record that the tables would take for a run.
+    """
+    monkeypatch.chdir(tmp_path)
     commands = []
 
     def pretend(command):
