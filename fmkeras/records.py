@@ -1,6 +1,7 @@
 """Where runs, saved models and records lie; the records of runs."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from fmkeras.errors import UserError
@@ -34,6 +35,8 @@ RECORD = {
     "dataset": {"name": str},
     "device": (str, type(None)),
     "commit": (str, type(None)),
+    # Of a run that went on with other code than it began with.
+    "began_at_commit?": str,
     "test?": {"accuracy": NUMBER},
 }
 
@@ -50,6 +53,12 @@ def model_folders(folder: str | os.PathLike = SAVED_MODELS) -> list[Path]:
         shipped = _SHIPPED if checkout else _SHIPPED[:1]
         folders += [path for path in shipped if path.is_dir()]
     return folders
+
+
+def commits_of(records: Iterable[dict]) -> list[str]:
+    """Return the commits of the code that made records, seven digits each, sorted."""
+    keys = ("began_at_commit", "commit")
+    return sorted({str(r[key])[:7] for r in records for key in keys if key in r})
 
 
 def speed_record(

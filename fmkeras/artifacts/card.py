@@ -46,6 +46,7 @@ TRAINING = {
     "test?": _FIGURES | {"per_class?": Map(Map((int, float, type(None))))},
     "versions?": Map(_TEXT_OR_NONE),
     "commit?": _TEXT_OR_NONE,
+    "began_at_commit?": _TEXT_OR_NONE,
     "command?": _TEXT_OR_NONE,
     "time?": _TEXT_OR_NONE,
     "platform?": _TEXT_OR_NONE,

@@ -5,6 +5,7 @@ import statistics
 from collections.abc import Iterable
 
 from fmkeras.recipes import learned_fields
+from fmkeras.records import commits_of
 
 
 def summarise(records: Iterable[dict]) -> list[dict]:
@@ -38,7 +39,7 @@ def summarise(records: Iterable[dict]) -> list[dict]:
                 "seeds": sorted(record["seed"] for record in group),
                 "dataset": group[0]["dataset"]["name"],
                 "device": "; ".join(sorted({str(one["device"]) for one in group})),
-                "commits": sorted({str(record["commit"])[:7] for record in group}),
+                "commits": commits_of(group),
                 "mean": statistics.mean(accuracies),
                 "spread": statistics.stdev(accuracies) if len(group) > 1 else None,
             }

@@ -31,6 +31,7 @@ from fmkeras.training.run_dir import (
     CHECKPOINT,
     TrainingInterrupted,
     artifact_name,
+    beginning,
     ensure_run_dir,
     interrupt_message,
 )
@@ -162,7 +163,7 @@ class _Keeper:
         hyperparameters: dict | None,
     ) -> None:
         engine, recipe = setup.engine, setup.recipe
-        self._setup = setup
+        self._setup, self._folder = setup, folder
         self.per_class = PerClassMetrics(
             class_names, folder / "per_class.csv", metric=engine.confusion
         )
@@ -183,7 +184,8 @@ class _Keeper:
 
     def describe(self) -> dict:
         """Return the record of the run so far."""
-        return self._setup.describe(self.log.history, self.checkpoint.kept_epoch)
+        record = self._setup.describe(self.log.history, self.checkpoint.kept_epoch)
+        return record | beginning(self._folder, record["commit"])
 
     def close(self) -> None:
         """Close the event file and the progress bar."""

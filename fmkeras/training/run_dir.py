@@ -195,6 +195,12 @@ def ensure_run_dir(
     return folder
 
 
+def beginning(folder: Path, commit: str | None) -> dict:
+    """Return what a record says of the code that began a run, where it was other."""
+    began = (read_config(folder).get("environment") or {}).get("commit")
+    return {} if began in (None, commit) else {"began_at_commit": began}
+
+
 def different_fields(settings: dict, config: dict) -> dict[str, tuple]:
     """Return the fields of `config` that `settings` has otherwise, by dotted name.
 

@@ -14,6 +14,7 @@ from fmkeras.artifacts import keras_file
 from fmkeras.engines import create_engine, predict
 from fmkeras.errors import UserError
 from fmkeras.recipes import Recipe
+from fmkeras.records import commits_of
 from fmkeras.training.builders import build_loss
 from fmkeras.training.fit import fit
 from fmkeras.training.run import train
@@ -138,7 +139,14 @@ def test_a_resumed_run_ends_as_if_never_stopped(tmp_path, garments, monkeypatch,
     monkeypatch.undo()
     assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
     (folder,) = (tmp_path / "stopped").iterdir()
+    settings = json.loads((folder / "config.json").read_text())
+    settings["environment"]["commit"] = "0" * 40
+    (folder / "config.json").write_text(json.dumps(settings))
     resumed = run(tmp_path, garments, name=name, resume=folder)
+    # Both commits made it.
+    assert resumed.record["began_at_commit"] == "0" * 40
+    assert "began_at_commit" not in whole.record
+    assert "0000000" in commits_of([resumed.record])
     models = [keras.models.load_model(r.artifact) for r in (whole, resumed)]
     for one, two in zip(*(model.get_weights() for model in models), strict=True):
         np.testing.assert_array_equal(one, two)

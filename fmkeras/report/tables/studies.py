@@ -4,7 +4,7 @@ import json
 import statistics
 from pathlib import Path
 
-from fmkeras.records import RECORDS
+from fmkeras.records import RECORDS, commits_of
 from fmkeras.report.tables.markdown import markdown_table
 
 # The case of a study in which nothing is changed.
@@ -39,7 +39,7 @@ def comparison_table(root: Path, name: str) -> str:
         "images/s",
     )
     devices = ", ".join(sorted({record["device"] for record in records}))
-    commits = ", ".join(sorted({str(record["commit"])[:7] for record in records}))
+    commits = ", ".join(commits_of(records))
     size = records[0]["dataset"]["validation"]
     caption = (
         f"{size:,} validation images, last epoch; {devices}, commit {commits}. The "
