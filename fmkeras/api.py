@@ -10,13 +10,14 @@ from pathlib import Path
 import keras
 
 from fmkeras.artifacts.keras_file import load_artifact
+from fmkeras.artifacts.lookup import card_or_empty, class_names_of, load_for_dataset
+from fmkeras.artifacts.pixels import RAW, take_raw_pixels
 from fmkeras.datasets import Dataset, load_dataset
 from fmkeras.engines import predict as engine_predict
 from fmkeras.errors import UserError
 from fmkeras.evaluation.compare import Comparison
 from fmkeras.evaluation.compare import compare as compare_predictions
 from fmkeras.evaluation.evaluate import Evaluation, evaluate_model
-from fmkeras.labels import CLASS_NAMES
 from fmkeras.prediction.predict import (
     Predictions,
     find_pictures,
@@ -44,20 +45,7 @@ def load_model(
     """
     if folder is not None:
         return load_artifact(name_or_path, folder)
-    path = Path(name_or_path)
-    if path.suffix == ".keras" or len(path.parts) > 1:
-        return load_artifact(path)
-    folders = dict.fromkeys(place.resolve() for place in model_folders())
-    for place in folders:
-        if (place / f"{path}.keras").exists():
-            return load_artifact(path, place)
-    there = sorted({f.stem for p in folders for f in p.glob("[!.]*.keras")})
-    raise UserError(
-        f"There is no model of that name; expected a file '{path}.keras' in "
-        f"{' or '.join(repr(str(place)) for place in folders)} (there: "
-        f"{', '.join(there) or 'none'}): put it there, or give its path. "
-        f"Received: {str(name_or_path)!r}"
-    )
+    return load_artifact(_find(name_or_path))
 
 
 def train(
@@ -118,15 +106,26 @@ def train(
     )
 
 
-def evaluate(model: Model, dataset: str | Dataset = "fashion-mnist") -> Evaluation:
+def evaluate(
+    model: Model,
+    dataset: str | Dataset = "fashion-mnist",
+    pixels: str | None = None,
+) -> Evaluation:
     """Measure a model on the test images of a data set.
 
     `model` is a Keras model of 28 x 28 gray images with one output a class, or what
     `load_model` takes. Logits and probabilities are told apart by their values.
+    `pixels` is the range that the model was trained on, a key of
+    `fmkeras.artifacts.pixels.RANGES`, where no card tells it: raw by default. Raises
+    `UserError` for a model of other classes than those of the data.
     """
     dataset = _dataset(dataset)
+    if isinstance(model, keras.Model):
+        opened = take_raw_pixels(model, pixels or RAW)
+    else:
+        opened = load_for_dataset(_find(model), SAVED_MODELS, dataset, pixels)
     return evaluate_model(
-        _model(model),
+        opened,
         dataset.x_test,
         dataset.y_test,
         engine_predict,
@@ -158,23 +157,51 @@ def compare(
 def predict_images(
     model: Model,
     paths: str | os.PathLike | Iterable[str | os.PathLike],
-    class_names: Sequence[str] = CLASS_NAMES,
+    class_names: Sequence[str] | None = None,
+    pixels: str | None = None,
 ) -> Predictions:
     """Say what is on image files of your own, or on those in a folder.
 
     Each is prepared as the training images were: one garment, light on dark, 28 x 28.
+
+    Args:
+        model: as for `evaluate`.
+        paths: files or folders.
+        class_names: of the outputs; by default those of the model's card, or without
+            one Fashion-MNIST's for ten outputs and numbers for others.
+        pixels: as for `evaluate`.
+
+    Raises `UserError` for names that are not as many as the outputs.
     """
     if isinstance(paths, str | os.PathLike):
         paths = [paths]
     pictures = read_all(find_pictures(paths))
-    return Predictions(
-        predict_pictures(_model(model), pictures, engine_predict, class_names)
-    )
+    card = {}
+    if not isinstance(model, keras.Model):
+        path = _find(model)
+        model, card = load_artifact(path), card_or_empty(path)
+    names = class_names_of(card, model) if class_names is None else tuple(class_names)
+    model = take_raw_pixels(model, card.get("pixels") or pixels or RAW)
+    return Predictions(predict_pictures(model, pictures, engine_predict, names))
 
 
 def _dataset(dataset: str | Dataset) -> Dataset:
     return dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
 
 
-def _model(model: Model) -> keras.Model:
-    return model if isinstance(model, keras.Model) else load_model(model)
+def _find(name_or_path: str | os.PathLike) -> Path:
+    """Return the path of a trained model; raise `UserError` where it is nowhere."""
+    path = Path(name_or_path)
+    if path.suffix == ".keras" or len(path.parts) > 1:
+        return path
+    folders = dict.fromkeys(place.resolve() for place in model_folders())
+    for place in folders:
+        if (found := place / f"{path}.keras").exists():
+            return found
+    there = sorted({f.stem for p in folders for f in p.glob("[!.]*.keras")})
+    raise UserError(
+        f"There is no model of that name; expected a file '{path}.keras' in "
+        f"{' or '.join(repr(str(place)) for place in folders)} (there: "
+        f"{', '.join(there) or 'none'}): put it there, or give its path. "
+        f"Received: {str(name_or_path)!r}"
+    )

@@ -1,6 +1,7 @@
 """What `import fmkeras` gives: documented, loaded late, of use in a script."""
 
 import ast
+import dataclasses
 import inspect
 import re
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 import fmkeras
 from fmkeras.errors import UserError
@@ -112,13 +114,57 @@ def test_an_unknown_argument_of_train_is_one_line(dataset):
 
 
 def test_predict_images_reads_files(run, dataset, tmp_path):
-    from PIL import Image
-
     for number in range(2):
         Image.fromarray(dataset.x_test[number]).save(tmp_path / f"{number}.png")
     found = fmkeras.predict_images(run.artifact, tmp_path)
     assert len(found) == 2 and found[0].label in str(found)
     assert found._repr_html_().count("<tr>") == 3
+
+
+def test_classes_are_those_of_the_card(dataset, tmp_path):
+    """A file of other classes named Fashion-MNIST's, or ended in a traceback."""
+    names = ("boot", "heel", "sandal")
+    part = dataset.y_test < 3
+    shoes = dataclasses.replace(
+        dataset,
+        name="shoes",
+        checksum="shoes",
+        class_names=names,
+        x_train=dataset.x_train[dataset.y_train < 3],
+        y_train=dataset.y_train[dataset.y_train < 3],
+        x_test=dataset.x_test[part],
+        y_test=dataset.y_test[part],
+    )
+    run = fmkeras.train(
+        "logistic_regression",
+        dataset=shoes,
+        epochs=1,
+        out=tmp_path / "models",
+        runs=tmp_path / "runs",
+    )
+    picture = tmp_path / "1.png"
+    Image.fromarray(dataset.x_test[0]).save(picture)
+    assert fmkeras.predict_images(run.artifact, picture)[0].label in names
+    model = fmkeras.load_model(run.artifact)
+    assert fmkeras.predict_images(model, picture)[0].label in ("0", "1", "2")
+    assert fmkeras.predict_images(model, picture, names)[0].label in names
+    assert fmkeras.evaluate(run.artifact, shoes).count == part.sum()
+    with pytest.raises(UserError, match="expected 10 for T-shirt"):
+        fmkeras.predict_images(model, picture, dataset.class_names)
+    with pytest.raises(UserError, match="has other classes than the data set"):
+        fmkeras.evaluate(run.artifact, dataset)
+    with pytest.raises(UserError, match="does not give one output a class"):
+        fmkeras.evaluate(model, dataset)
+
+
+def test_a_model_of_other_pixels_is_measured_on_them(run, dataset):
+    raw = fmkeras.load_model(run.artifact)
+    pixels = keras.Input((28, 28, 1))
+    scaled = keras.Model(pixels, raw(keras.layers.Rescaling(255.0)(pixels)))
+    accuracy = fmkeras.evaluate(raw, dataset).accuracy
+    assert fmkeras.evaluate(scaled, dataset, pixels="0..1").accuracy == accuracy
+    with pytest.raises(UserError, match="Unknown range of pixels"):
+        fmkeras.evaluate(scaled, dataset, pixels="0-1")
 
 
 def test_load_model_finds_shipped_files_from_anywhere(tmp_path, monkeypatch):

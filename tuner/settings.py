@@ -2,14 +2,14 @@
 
 import dataclasses
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from fmkeras.errors import UserError, shown_value
 from fmkeras.files import write_json
 from fmkeras.files.reading import read_json
 from fmkeras.models import model_info
-from fmkeras.recipes import Recipe, find_recipe
+from fmkeras.recipes import Recipe, as_options, find_options, find_recipe
 from tuner.spaces.builtin import BATCH_LR_GRID, STANDARDISE_GRID
 from tuner.spaces.files import find_space, read_hyperparameters
 from tuner.spaces.space import Space, apply_values, check_space, grid
@@ -28,6 +28,7 @@ FORM = {
     "seed": int,
     "trials": (int, type(None)),
     "data": dict,
+    "options?": dict,
 }
 DATA_FLAGS = ("data", "data_seed", "train_size", "test_size", "resize", "skip_bad")
 
@@ -46,6 +47,7 @@ class Settings:
         seed: of every trial, and of what is drawn.
         trials: at most so many; None for all of a grid, and with Hyperband.
         data: the flags of the data set, and its `checksum`.
+        options: arguments of the network that are not chosen, from a recipe's file.
     """
 
     model: str
@@ -57,6 +59,7 @@ class Settings:
     seed: int
     trials: int | None
     data: dict
+    options: dict = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Raise `UserError` for settings that do not go together."""
@@ -65,6 +68,11 @@ class Settings:
         check_space(self.space, self.model, self.recipe)
         names = {h.name for h in self.space.hyperparameters}
         if self.search == "hyperband":
+            if self.recipe.swa_epochs or "swa_epochs" in names:
+                raise UserError(
+                    "Hyperband begins with a few epochs of each trial; expected no "
+                    "swa_epochs, a mean over the last ones. Received: swa_epochs"
+                )
             if "epochs" in names:
                 raise UserError(
                     "Hyperband chooses the epochs itself; expected a space without "
@@ -107,7 +115,9 @@ def make_settings(options) -> Settings:
         options.epochs = options.epochs or 3
     options.model = model_info(options.model).name
     space = find_space(options.space, options.model, options.run_space_code)
+    arguments = {}
     if options.recipe is not None:
+        arguments = find_options(options.recipe, options.model)
         recipe = find_recipe(options.recipe, options.model)
         # The published ones train on all images; a search needs some to choose by.
         recipe = dataclasses.replace(recipe, data_split="holdout")
@@ -131,6 +141,7 @@ def make_settings(options) -> Settings:
         seed=options.seed,
         trials=trials,
         data={name: getattr(options, name) for name in DATA_FLAGS},
+        options=arguments,
     )
 
 
@@ -150,8 +161,12 @@ def read_settings(folder: Path) -> Settings:
         space = content.pop("space")
         hyperparameters = read_hyperparameters(path, space["hyperparameters"])
         recipe = Recipe(**content.pop("recipe"))
+        options = as_options(content.pop("options", {}))
         return Settings(
-            space=Space(space["name"], hyperparameters), recipe=recipe, **content
+            space=Space(space["name"], hyperparameters),
+            recipe=recipe,
+            options=options,
+            **content,
         )
     except UserError:
         raise

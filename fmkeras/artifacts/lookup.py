@@ -5,6 +5,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from fmkeras.artifacts import keras_file
 from fmkeras.artifacts.card import has_card
 from fmkeras.artifacts.pixels import (
@@ -89,7 +91,9 @@ def class_names_of(card: dict, model) -> tuple[str, ...]:
     A file without a card has those of Fashion-MNIST where it has ten outputs, and
     numbers otherwise.
     """
-    count = model.outputs[0].shape[-1]
+    # A subclassed model does not tell how many it has.
+    outputs = getattr(model, "outputs", None)
+    count = outputs[0].shape[-1] if outputs else len(CLASS_NAMES)
     names = tuple(card.get("classes", ()))
     if len(names) == count:
         return names
@@ -120,7 +124,10 @@ def load_for_dataset(
     model = keras_file.load_artifact(path_or_name, folder, dataset.num_classes)
     told = card.get("pixels", RAW if card else pixels)
     if told is None:
-        images, labels = dataset.x_train[:SAMPLE], dataset.y_train[:SAMPLE]
+        # Of all classes: those of picture folders come one after another.
+        count = len(dataset.y_train)
+        chosen = np.linspace(0, count - 1, min(SAMPLE, count)).astype(int)
+        images, labels = dataset.x_train[chosen], dataset.y_train[chosen]
         warning = range_warning(
             str(path_or_name), accuracy_by_range(model, images, labels)
         )
@@ -134,12 +141,13 @@ def validation_subset(card: dict, dataset: Dataset) -> Subset | None:
     """Return the validation images of a model's own training.
 
     None where it trained on all images, on other data, or where its training is
-    unknown: any image may then be one that it was trained on.
+    unknown: any image may then be one that it was trained on. None, too, where its
+    validation images are of the test.
     """
     told = card.get("dataset", {})
     split = card.get("recipe", {}).get("data_split", "holdout")
     known = told.get("checksum") == dataset.checksum and "seed" in card
-    if not known or split != "holdout":
+    if not known or split not in ("holdout", "random"):
         return None
     streams = card.get("streams", 1)
     return split_dataset(dataset, card["seed"], split, streams).validation

@@ -183,7 +183,7 @@ def evaluate_model(
     on_batch=...)` returns the outputs, float (n, classes), and calls `on_batch` with
     the size of each batch that is done. Models made elsewhere may give logits or
     probabilities: the values tell which. Raises `UserError` where there are no images,
-    or where an output is not a finite number.
+    where the outputs are not one a class, or one is not a finite number.
     """
     if len(images) != len(labels):
         raise ValueError(
@@ -195,9 +195,10 @@ def evaluate_model(
     rate = BatchRate()
     outputs = np.asarray(predict(model, images, on_batch=rate), np.float64)
     if outputs.shape != (len(images), len(class_names)):
-        raise ValueError(
-            f"Expected outputs of shape {(len(images), len(class_names))}. "
-            f"Received: {outputs.shape}"
+        raise UserError(
+            "The model does not give one output a class; expected outputs of shape "
+            f"{(len(images), len(class_names))}: the data's classes are "
+            f"{', '.join(class_names)}. Received: {outputs.shape}"
         )
     check_finite(outputs)
     return evaluate_outputs(outputs, labels, rate.per_second(len(images)), class_names)

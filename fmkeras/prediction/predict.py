@@ -101,12 +101,17 @@ def predict_pictures(
     """Return the prediction of `model` for each picture.
 
     `predict(model, images)` returns logits or probabilities, float (n, classes).
+    Raises `UserError` where these are not one a name.
     """
-    pictures = list(pictures)
+    pictures, names = list(pictures), tuple(class_names)
     images = np.stack([picture.pixels for picture in pictures])
     outputs = np.asarray(predict(model, images), np.float64)
+    if outputs.shape != (len(pictures), len(names)):
+        raise UserError(
+            f"The model does not give one output a class; expected {len(names)} for "
+            f"{', '.join(names)}. Received: outputs of shape {outputs.shape}"
+        )
     probabilities = as_probabilities(outputs)
-    names = tuple(class_names)
     doubts = [picture.doubts for picture in pictures]
     if names == CLASS_NAMES:
         # Of other classes there is nothing to be far from.

@@ -1,7 +1,12 @@
 """Recipes: how a network is trained, as plain data."""
 
 from fmkeras.recipes.alike import HOW, learned_fields, learns_alike, trained_alike
-from fmkeras.recipes.lookup import complete_changes, find_options, find_recipe
+from fmkeras.recipes.lookup import (
+    as_options,
+    complete_changes,
+    find_options,
+    find_recipe,
+)
 from fmkeras.recipes.published import FAULTS, PUBLISHED
 from fmkeras.recipes.recipe import CHOICES, OPTIMIZERS, Recipe
 
@@ -12,6 +17,7 @@ __all__ = [
     "OPTIMIZERS",
     "PUBLISHED",
     "Recipe",
+    "as_options",
     "complete_changes",
     "find_options",
     "find_recipe",

@@ -66,8 +66,12 @@ def find_options(name_or_path: str, model_name: str) -> dict:
     content = _read_json(path) if path.suffix == ".json" else {}
     if content.get("model") != plain_name(model_name):
         return {}
-    options = content.get("options", {})
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
+    return as_options(content.get("options", {}))
+
+
+def as_options(content: dict) -> dict:
+    """Return arguments of a network as it takes them, from what JSON made of them."""
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in content.items()}
 
 
 def complete_changes(recipe: Recipe, changes: dict) -> dict:

@@ -245,6 +245,12 @@ class Recipe:
                 "expected keep last. Received: best"
             )
 
+    @property
+    def follows_epochs(self) -> bool:
+        """Whether its first epochs are other ones where there are more of them."""
+        schedule = self.schedule in ("cosine", "linear")
+        return schedule or self.swa_epochs > 0 or self.optimizer == "ranger21"
+
     def replace(self, **changes) -> "Recipe":
         """Return a copy with some fields changed; its name says that it was."""
         changes = {k: v for k, v in changes.items() if getattr(self, k) != v}

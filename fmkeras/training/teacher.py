@@ -2,6 +2,8 @@
 
 import hashlib
 
+import numpy as np
+
 from fmkeras.artifacts.keras_file import find_artifact, with_policy
 from fmkeras.artifacts.lookup import card_or_empty, load_for_dataset, validation_subset
 from fmkeras.artifacts.pixels import SAMPLE
@@ -50,7 +52,7 @@ def teacher_warning(recipe: Recipe, dataset: Dataset, split: DataSplits) -> str 
         return None
     card = card_or_empty(recipe.teacher)
     own = validation_subset(card, dataset) if card else None
-    if own is not None and (own.images == split.validation.images).all():
+    if own is not None and np.array_equal(own.images, split.validation.images):
         return None
     return (
         f"the teacher '{recipe.teacher}' may have been trained on images that are to "

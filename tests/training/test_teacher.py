@@ -23,6 +23,13 @@ def teacher(garments, tmp_path_factory):
     return str(run.artifact)
 
 
+@pytest.mark.parametrize("split", ["random", "fashionnet"])
+def test_a_teacher_with_as_many_images_held_back_or_not(teacher, garments, split):
+    recipe = dataclasses.replace(RECIPE, teacher=teacher, data_split=split)
+    parts = split_dataset(garments, 0, split)
+    assert "may have been trained on" in teacher_warning(recipe, garments, parts)
+
+
 def test_a_teacher_of_other_classes_is_refused(teacher, garments, tmp_path):
     names = tuple(f"letter {number}" for number in range(10))
     letters = dataclasses.replace(garments, class_names=names)

@@ -190,6 +190,64 @@ def test_settings_of_every_published_search_are_read_again(tmp_path):
             save_or_check(folder, settings)
 
 
+def test_the_arguments_of_a_recipe_file_are_of_every_trial(tmp_path):
+    from fmkeras.recipes import find_recipe
+    from tuner.cli import build_parser, make_settings
+    from tuner.settings import read_settings, save_or_check
+    from tuner.trials.run import trial_recipe
+
+    file = tmp_path / "best.json"
+    recipe = find_recipe("default", "mlp").to_dict()
+    content = {"model": "mlp", "options": {"hidden_units": [32]}, "recipe": recipe}
+    file.write_text(json.dumps(content))
+    words = ["search", "--model", "mlp", "--recipe", str(file), "--space"]
+    settings = make_settings(build_parser().parse_args([*words, "batch-lr-grid"]))
+    save_or_check(tmp_path, settings)
+    plan = {"values": {"batch_size": 10}}
+    for kept in (settings, read_settings(tmp_path)):
+        assert trial_recipe(kept, plan)[1] == {"hidden_units": (32,)}
+    # What is chosen goes before what is kept.
+    plan["values"]["hidden_units"] = [64]
+    assert trial_recipe(settings, plan)[1]["hidden_units"] in ((64,), [64])
+
+
+def test_hyperband_takes_no_mean_over_the_last_epochs(tmp_path, capsys):
+    from fmkeras.recipes import find_recipe
+
+    file = tmp_path / "swa.json"
+    recipe = find_recipe("default", "mlp").replace(swa_epochs=3, ema=0.0)
+    file.write_text(json.dumps(recipe.to_dict()))
+    words = ["--model", "mlp", "--search", "hyperband", "--recipe", str(file), *SMALL]
+    assert "expected no swa_epochs" in mistake(capsys, ["search", *words])
+
+
+@pytest.mark.parametrize(
+    ("changes", "follows"),
+    [
+        ({"schedule": "constant"}, False),
+        ({"schedule": "step"}, False),
+        ({"schedule": "cosine"}, True),
+        ({"schedule": "linear"}, True),
+        ({"optimizer": "ranger21"}, True),
+        ({"swa_epochs": 1}, True),
+    ],
+)
+def test_a_trial_goes_on_only_from_what_were_its_own_first_epochs(
+    tmp_path, changes, follows
+):
+    from fmkeras.recipes import Recipe
+    from tuner.trials.run import _go_on_from
+
+    earlier = tmp_path / "earlier"
+    earlier.mkdir()
+    (earlier / "checkpoint.npz").write_text("")
+    config = {"model": "mlp", "options": {}, "recipe": {}, "seed": 0}
+    config |= {"backend": "torch", "dataset": {"name": "garments"}}
+    (earlier / "config.json").write_text(json.dumps(config))
+    _go_on_from(earlier, tmp_path / "later", Recipe(**changes))
+    assert (tmp_path / "later/checkpoint.npz").exists() != follows
+
+
 def test_help_names_every_command(capsys):
     assert main([]) == 0
     output = capsys.readouterr().out

@@ -113,6 +113,37 @@ def test_a_range_has_no_heat_map_but_coordinates(tmp_path, written):
     assert {"45", "90", "sgd", "80.00 %", "90.00 %"} <= set(written[COORDINATES][0])
 
 
+@pytest.mark.parametrize(
+    "choices",
+    [
+        {
+            "optimizer": ["adamw", "sgd"],
+            "weight_decay": {"min": 0.01, "max": 0.1, "when": {"optimizer": "adamw"}},
+        },
+        {
+            "batch_size": [45, 90],
+            "optimizer": ["adamw", "sgd"],
+            "learning_rate": {"values": [0.01, 0.1], "when": {"optimizer": "sgd"}},
+        },
+    ],
+)
+def test_a_choice_that_some_trials_lack_leaves_a_gap(tmp_path, written, choices):
+    settings = settings_of(tmp_path, {"hyperparameters": choices})
+    every = {"batch_size": 45, "weight_decay": 0.02, "learning_rate": 0.1}
+    rows = []
+    for number, optimizer in enumerate(("adamw", "sgd")):
+        values = {k: v for k, v in every.items() if k in choices}
+        values["optimizer"] = optimizer
+        kept = {h.name: h.when for h in settings.space.hyperparameters}
+        for name in list(values):
+            if any(values[k] not in v for k, v in kept[name].items()):
+                del values[name]
+        rows.append(row(number, values, 0.8 + number / 10))
+    made = draw_pictures(tmp_path, settings, rows)
+    assert {path.name for path in made} == {COORDINATES, TIMES}
+    assert {"80.00 %", "90.00 %"} <= set(written[COORDINATES][0])
+
+
 def test_two_ranges_have_a_map_of_their_accuracies(tmp_path, written):
     settings = settings_of(tmp_path, RANGES)
     rates = (1e-4, 1e-3, 0.05, 0.09)

@@ -27,15 +27,17 @@ PANELS = 9
 def draw_pictures(folder: Path, settings: Settings, rows: list[dict]) -> list[Path]:
     """Draw what the trials of a search allow; return the files."""
     finished = [row for row in rows if row["state"] == trial_files.FINISHED]
+    # A choice that some trials lack leaves a gap in a line, and no place on a map.
+    gaps = any(choice.when for choice in settings.space.hyperparameters)
     made = []
     if panels(settings) and rows:
         made.append(folder / HEAT_MAP)
         draw_heat_map(settings, rows, made[-1])
     if len(finished) > 1:
-        if not made and len(settings.space.hyperparameters) == 2:
+        if not made and not gaps and len(settings.space.hyperparameters) == 2:
             made.append(folder / MAP)
             draw_map(settings, finished, made[-1])
-        if len(settings.space.hyperparameters) > 2:
+        if gaps or len(settings.space.hyperparameters) > 2:
             made.append(folder / COORDINATES)
             draw_coordinates(settings, finished, made[-1])
         made.append(folder / TIMES)
@@ -46,8 +48,11 @@ def draw_pictures(folder: Path, settings: Settings, rows: list[dict]) -> list[Pa
 def panels(settings: Settings) -> list[dict]:
     """Return the further choices, one a panel; none where there is no heat map.
 
-    A heat map takes lists of batch sizes and learning rates, and few other values.
+    A heat map takes lists of batch sizes and learning rates, and few other values,
+    which every trial has.
     """
+    if any(choice.when for choice in settings.space.hyperparameters):
+        return []
     choices = {h.name: h for h in settings.space.hyperparameters}
     sides = [choices.pop(name, None) for name in ("batch_size", "learning_rate")]
     if not all(side and side.values for side in sides):

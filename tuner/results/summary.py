@@ -111,13 +111,17 @@ def _best(oracle: DurableOracle, settings: Settings, row: dict) -> dict:
     words = [f"MODEL={settings.model}", f"RECIPE={shlex.quote(str(folder))}/best.json"]
     words += [f"BACKEND={settings.backend}", f"SEED={settings.seed}"]
     if settings.data["data"] != "fashion-mnist":
-        words.append(f"DATA={settings.data['data']}")
+        words.append(f"DATA={shlex.quote(settings.data['data'])}")
     sizes = ("data_seed", "train_size", "test_size")
     flags = [
         f"--{name.replace('_', '-')} {settings.data[name]}"
         for name in sizes
         if settings.data[name]
     ]
+    if settings.data.get("resize") == "predict":
+        flags.append("--resize predict")
+    if settings.data.get("skip_bad"):
+        flags.append("--skip-bad")
     if flags:
         words.append(f"ARGS={shlex.quote(' '.join(flags))}")
     return {

@@ -50,6 +50,7 @@ def run_trial(
 def trial_recipe(settings: Settings, plan: dict) -> tuple[Recipe, dict]:
     """Return the recipe of a trial and the options of its network."""
     recipe, options = apply_values(settings.recipe, settings.model, plan["values"])
+    options = {**settings.options, **options}
     if "epochs" in plan:
         recipe = dataclasses.replace(recipe, epochs=plan["epochs"])
     return recipe, options
@@ -103,7 +104,7 @@ def _go_on_from(earlier: Path, folder: Path, recipe: Recipe) -> None:
     Only where they are the same as its own first epochs: not with a schedule that
     follows the number of epochs. Then the trial starts anew.
     """
-    if recipe.schedule == "cosine" or recipe.optimizer == "ranger21":
+    if recipe.follows_epochs:
         return
     if (folder / CONFIG).exists() or not (earlier / CHECKPOINT).exists():
         return
