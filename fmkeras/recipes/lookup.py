@@ -101,11 +101,13 @@ def complete_changes(recipe: Recipe, changes: dict) -> dict:
         changes = {"weight_decay": 0.0, "l2": 0.0} | changes
         if optimizer == "ranger21":
             changes = {"schedule": "constant", "warmup_epochs": 0.0} | changes
-        if recipe.name in PUBLISHED:
-            changes = ({"momentum": 0.0} if optimizer == "sgd" else {}) | changes
+        if recipe.name in PUBLISHED and optimizer == "sgd":
+            changes = {"momentum": 0.0} | changes
         elif {optimizer, recipe.optimizer} & set(_RATES):
             rate = _RATES.get(optimizer, _RATE_OF_OTHERS)
             changes = {"learning_rate": rate} | changes
+            if optimizer == "muon":
+                changes = {"momentum": Recipe.momentum} | changes
     return changes
 
 

@@ -127,7 +127,9 @@ def build_gradient_rules(recipe: Recipe) -> GradientRules:
     return GradientRules(recipe.centralise_gradients, recipe.norm_bias_rate)
 
 
-def build_class_weights(recipe: Recipe, labels: np.ndarray) -> np.ndarray | None:
+def build_class_weights(
+    recipe: Recipe, labels: np.ndarray, num_classes: int
+) -> np.ndarray | None:
     """Return the factor of each class in the loss; None where all weigh the same.
 
     Balanced is as scikit-learn has it: images / (classes * images of the class), so
@@ -135,7 +137,7 @@ def build_class_weights(recipe: Recipe, labels: np.ndarray) -> np.ndarray | None
     """
     if recipe.class_weights == "none":
         return None
-    counts = np.bincount(labels)
+    counts = np.bincount(labels, minlength=num_classes)
     # A class without images has no loss to weigh.
     return len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))
 

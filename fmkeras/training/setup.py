@@ -114,7 +114,7 @@ def prepare(
         model_options,
         dataset.num_classes,
     )
-    start = start_from(model, init_from, freeze)
+    start = start_from(model, init_from, freeze, dataset.class_names)
     engine = create_engine(
         model,
         build_optimizer(recipe, -(-len(split.train) // recipe.batch_size), model),
@@ -124,7 +124,9 @@ def prepare(
         compile_step=execution.compile,
         gradient_rules=build_gradient_rules(recipe),
         teacher=build_teacher(recipe, execution.precision, dataset),
-        class_weights=build_class_weights(recipe, split.train.labels),
+        class_weights=build_class_weights(
+            recipe, split.train.labels, dataset.num_classes
+        ),
         processes=processes,
     )
     config = {

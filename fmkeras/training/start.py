@@ -1,15 +1,25 @@
 """Where a training starts from a file: its architecture, its weights, frozen layers."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from fmkeras.artifacts.keras_file import find_artifact, load_artifact, with_policy
 from fmkeras.artifacts.lookup import card_or_empty
+from fmkeras.datasets.garments.draw import draw_garments
+from fmkeras.engines import predict
 from fmkeras.errors import UserError
+from fmkeras.evaluation.evaluate import output_kind
 from fmkeras.models.initializers import initialize
+from fmkeras.models.registry import pixel_scale
+from fmkeras.recipes import CHOICES
 from fmkeras.records import SAVED_MODELS
+
+# Drawn images whose outputs are looked at.
+_FEW = 16
 
 
 def is_model_file(name: str | Path) -> bool:
@@ -23,13 +33,22 @@ def network_of_file(
     """Return the network in a `.keras` file with new weights, images to logits.
 
     `precision` is float32 or bfloat16. A softmax at its end is left out, and where it
-    tells another number of classes apart, its last dense layer is another. Raises
+    tells another number of classes apart, its last dense layer is another. All layers
+    learn, those that were frozen in the file too: their weights are new. Raises
     `UserError` for a file that cannot be used, or that does not end in such a layer.
     """
     policy = {"float32": "float32", "bfloat16": "mixed_bfloat16"}[precision]
     keras.utils.set_random_seed(seed)
-    trained = with_policy(to_logits(load_artifact(path)), policy)
+    trained = to_logits(load_artifact(path))
+    if output_kind(predict(trained, draw_garments(_FEW, seed=0)[0])) == "probabilities":
+        raise UserError(
+            f"The network in '{path}' gives probabilities by a layer inside another, "
+            "or by an operation; expected logits, or a softmax as its own last layer. "
+            "Received: outputs that add up to 1"
+        )
+    trained = with_policy(trained, policy)
     model = type(trained).from_config(trained.get_config())
+    model.trainable = True
     model = _with_head(model, num_classes, str(path))
     initialize(model, init, seed)
     return model
@@ -54,12 +73,16 @@ def to_logits(model: keras.Model) -> keras.Model:
     return result
 
 
-def copy_weights(source: keras.Model, target: keras.Model) -> list[str]:
+def copy_weights(
+    source: keras.Model, target: keras.Model, new_head: bool = False
+) -> list[str]:
     """Copy weights layer by layer, by name; return the layers that stay new.
 
     These may be the last one with weights alone, where the number of classes is
-    another. Raises `UserError` where the two are of other architectures.
+    another, or the classes are (`new_head`). Raises `UserError` where the two are of
+    other architectures, or scale the pixels otherwise.
     """
+    _check_scaling(source, target)
     given = {layer.name: layer for layer in source.layers if layer.weights}
     layers = [layer for layer in target.layers if layer.weights]
     new = []
@@ -67,7 +90,7 @@ def copy_weights(source: keras.Model, target: keras.Model) -> list[str]:
         own = [tuple(weight.shape) for weight in layer.weights]
         other = given.get(layer.name)
         theirs = [tuple(w.shape) for w in other.weights] if other else None
-        if own == theirs:
+        if own == theirs and not (new_head and layer is layers[-1]):
             layer.set_weights(other.get_weights())
         elif layer is layers[-1]:
             new.append(layer.name)
@@ -108,17 +131,20 @@ def start_from(
     model: keras.Model,
     init_from: str | Path | None,
     freeze: str | None,
+    class_names: Sequence[str],
     folder: str | Path = SAVED_MODELS,
 ) -> dict:
     """Give a new model the weights of a file and freeze layers; say what came whence.
 
-    What is returned is what a card says of it: empty without either.
+    The last layer stays new where the file's card has other classes than
+    `class_names`. What is returned is what a card says of it: empty without either.
     """
     facts = {}
     if init_from is not None:
         path = find_artifact(init_from, folder)
         card = card_or_empty(path)
-        new = copy_weights(to_logits(load_artifact(path)), model)
+        others = card.get("classes", list(class_names)) != list(class_names)
+        new = copy_weights(to_logits(load_artifact(path)), model, others)
         facts = {
             "file": path.name,
             "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
@@ -130,6 +156,29 @@ def start_from(
     if freeze is not None:
         facts["frozen"] = freeze_up_to(model, freeze)
     return facts
+
+
+def _check_scaling(source: keras.Model, target: keras.Model) -> None:
+    """Raise `UserError` where the two scale pixels otherwise: no weight tells."""
+    given = {layer.name: layer for layer in source.layers}
+    for layer in target.layers:
+        other = given.get(layer.name)
+        if not all(isinstance(one, keras.layers.Rescaling) for one in (layer, other)):
+            continue
+        if not np.allclose((layer.scale, layer.offset), (other.scale, other.offset)):
+            theirs = _scaling(other)
+            raise UserError(
+                "The file scales pixels otherwise than this training; expected "
+                f"{_scaling(layer)}: train with its own, --preprocessing {theirs} "
+                f'(make: ARGS="--preprocessing {theirs}"). Received: {theirs}'
+            )
+
+
+def _scaling(layer: keras.layers.Rescaling) -> str:
+    for name in CHOICES["preprocessing"]:
+        if np.allclose((layer.scale, layer.offset), pixel_scale(name)):
+            return name
+    return f"pixels * {layer.scale:.4g} {layer.offset:+.4g}"
 
 
 def _layer_of(model: keras.Model, tensor) -> keras.Layer:

@@ -120,6 +120,22 @@ def test_a_rate_is_not_taken_from_an_optimizer_of_another_kind(model, changes, r
     assert changed.learning_rate == rate
 
 
+@pytest.mark.parametrize(
+    ("model", "optimizer", "rate", "momentum"),
+    [
+        ("tinyvgg", "adam", 2e-3, 0.0),
+        ("tinyvgg", "muon", 0.05, 0.9),
+        ("mlp", "muon", 0.05, 0.9),
+        # The source's own choice, at its rate.
+        ("mlp", "sgd", 1e-4, 0.0),
+    ],
+)
+def test_the_same_of_a_published_recipe(model, optimizer, rate, momentum):
+    recipe = find_recipe("published", model)
+    changed = recipe.replace(**complete_changes(recipe, {"optimizer": optimizer}))
+    assert (changed.learning_rate, changed.momentum) == (rate, momentum)
+
+
 def test_the_same_words_go_on_with_an_interrupted_training(tmp_path, monkeypatch):
     class Interrupting(fit.ProgressBar):
         def on_epoch_begin(self, epoch, logs=None):

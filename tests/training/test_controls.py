@@ -34,16 +34,23 @@ def part():
 def test_balanced_weights_are_those_of_scikit_learn(part):
     from sklearn.utils.class_weight import compute_class_weight
 
-    found = build_class_weights(Recipe(class_weights="balanced"), part.labels)
+    found = build_class_weights(Recipe(class_weights="balanced"), part.labels, 3)
     wanted = compute_class_weight("balanced", classes=np.arange(3), y=part.labels)
     np.testing.assert_allclose(found, wanted)
-    assert build_class_weights(Recipe(), part.labels) is None
+    assert build_class_weights(Recipe(), part.labels, 3) is None
+    # Of a class that only the test has there is nothing to weigh.
+    balanced = Recipe(class_weights="balanced")
+    found = build_class_weights(balanced, part.labels, 5)
+    np.testing.assert_allclose(found[:3], wanted)
+    assert len(found) == 5
 
 
 @pytest.mark.parametrize("changes", [{}, {"label_smoothing": 0.1}, {"compile": "yes"}])
 def test_class_weights_are_those_of_keras(part, changes):
     recipe = Recipe(optimizer="sgd", momentum=0.9, learning_rate=0.05, **changes)
-    weights = build_class_weights(recipe.replace(class_weights="balanced"), part.labels)
+    weights = build_class_weights(
+        recipe.replace(class_weights="balanced"), part.labels, 3
+    )
     ours = build_model("mlp", 3, hidden_units=(8,), seed=1)
     engine = create_engine(
         ours,

@@ -16,6 +16,7 @@ from fmkeras.training.start import (
     copy_weights,
     freeze_up_to,
     network_of_file,
+    start_from,
     to_logits,
 )
 
@@ -96,6 +97,46 @@ def test_all_weights_are_taken_where_the_classes_are_the_same(saved):
         load_artifact(saved).predict(images, verbose=0),
         atol=1e-5,
     )
+
+
+def test_other_classes_get_a_new_head_though_they_are_as_many(saved, garments):
+    model = build_model("tinyvgg_bn", seed=1)
+    shoes = [f"shoe {number}" for number in range(10)]
+    assert start_from(model, saved, None, garments.class_names)["new_layers"] == []
+    assert start_from(model, saved, None, shoes)["new_layers"] == ["logits"]
+
+
+def test_weights_of_other_pixels_are_refused(saved, garments):
+    model = build_model("tinyvgg_bn", preprocessing="standardise")
+    with pytest.raises(UserError, match="expected standardise.*Received: scale"):
+        start_from(model, saved, None, garments.class_names)
+
+
+def test_a_network_that_was_frozen_learns_as_a_whole(tmp_path):
+    model = build_model("lenet_relu")
+    for layer in model.layers[:4]:
+        layer.trainable = False
+    path = tmp_path / "frozen.keras"
+    model.save(path)
+    network = network_of_file(path, "keras", "float32", 0, 10)
+    assert len(network.trainable_variables) == len(model.variables)
+
+
+@pytest.mark.parametrize("nested", [True, False])
+def test_a_hidden_softmax_is_not_trained_through(tmp_path, nested):
+    """The softmax of a softmax learns little, and nothing told of it."""
+    layers = keras.layers
+    pixels = keras.Input((28, 28, 1))
+    x = layers.Flatten()(layers.Rescaling(1 / 255)(pixels))
+    if nested:
+        inner = keras.Sequential([keras.Input((784,)), layers.Dense(10, "softmax")])
+        scores = inner(x)
+    else:
+        scores = keras.ops.softmax(layers.Dense(10)(x))
+    path = tmp_path / "hidden.keras"
+    keras.Model(pixels, scores).save(path)
+    with pytest.raises(UserError, match="expected logits, or a softmax as its own"):
+        network_of_file(path, "keras", "float32", 0, 10)
 
 
 def test_the_architecture_of_another_file_is_trained_anew(three, tmp_path):
