@@ -135,6 +135,9 @@ class Epochs:
             progress.seconds = time.perf_counter() - started
             logs = progress.totals.named()
             self.callbacks.on_train_batch_end(progress.step - 1, logs)
+            if engine.model.stop_training:
+                # As in model.fit: what is left of the epoch is passed over.
+                break
 
     def _train_or_stop(self, batches, params):
         """Train; raise `OutOfMemory` with a batch that fits where this one does not."""

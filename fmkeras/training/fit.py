@@ -122,6 +122,8 @@ def fit(
         try:
             _run_epochs(setup, keeper, callbacks)
         except (Diverged, OutOfMemory) as error:
+            if not processes.leads:
+                raise
             raise with_kept_model(
                 error,
                 keeper.checkpoint,
@@ -179,8 +181,8 @@ class _Keeper:
         self.board = TensorBoardLog(folder, hyperparameters, self.per_class)
 
     def callbacks(self) -> list[keras.callbacks.Callback]:
-        """Return the callbacks that keep and show the run, in their order."""
-        return [self.log, self.per_class, self.checkpoint, self.board, self.bar]
+        """Return the callbacks that log and show the run, in their order."""
+        return [self.log, self.per_class, self.board, self.bar]
 
     def describe(self) -> dict:
         """Return the record of the run so far."""
@@ -219,5 +221,6 @@ def _run_epochs(setup: Setup, keeper: _Keeper, callbacks) -> None:
             freeze_after=recipe.freeze_after,
             progress=checkpoint.progress,
             swa_epochs=recipe.swa_epochs,
-            callbacks=[*own, *callbacks, HeedSignals(mode)],
+            # What the user's callbacks change, such as a rate, is kept too.
+            callbacks=[*own, *callbacks, checkpoint, HeedSignals(mode)],
         )

@@ -32,6 +32,7 @@ CONFIG_FORM = {
     "arguments?": (dict, type(None)),
 }
 _MEANS_NOTHING = ("recipe.name", "dataset.source")
+_MAY_BE_LEFT_OUT = ("options", "start", "teacher", "architecture")
 
 
 class TrainingInterrupted(Interrupted):
@@ -101,7 +102,7 @@ def kept_text(model: Path, epoch: int) -> str:
     To resume it would fail in the same place.
     """
     return (
-        f"The weights of epoch {epoch}, the best until then, are kept: make train "
+        f"The weights of epoch {epoch} are kept: make train "
         f"INIT={shlex.quote(str(model))} goes on from them with other settings "
         f"(fmkeras train --init-from {shlex.quote(str(model))})."
     )
@@ -202,16 +203,19 @@ def beginning(folder: Path, commit: str | None) -> dict:
 
 
 def different_fields(settings: dict, config: dict) -> dict[str, tuple]:
-    """Return the fields of `config` that `settings` has otherwise, by dotted name.
+    """Return the fields that `settings` has otherwise than `config`, by dotted name.
 
-    Each has the value in `settings`, then that in `config`. What a recipe is called and
-    where a data set was read do not matter: fields and checksum say what they are.
+    Of what only one of them has, those of `config` count, and of `settings` what the
+    call may have left out: options of the network, and how it started. Each has the
+    value in `settings`, then that in `config`. What a recipe is called and where a data
+    set was read do not matter: fields and checksum say what they are.
     """
     found, wanted = dict(_fields(settings)), dict(_fields(config))
+    left_out = [n for n in found if n.partition(".")[0] in _MAY_BE_LEFT_OUT]
     return {
-        name: (found.get(name), wanted[name])
-        for name in wanted
-        if found.get(name) != wanted[name] and name not in _MEANS_NOTHING
+        name: (found.get(name), wanted.get(name))
+        for name in dict.fromkeys([*wanted, *left_out])
+        if found.get(name) != wanted.get(name) and name not in _MEANS_NOTHING
     }
 
 

@@ -200,6 +200,25 @@ def test_callbacks_see_what_keras_shows_them(capsys):
     assert "images/s" in capsys.readouterr().out
 
 
+def test_a_lambda_is_called_after_each_batch():
+    model, data = compiled("integers")
+    x, y = arrays(*data)
+    batches = []
+    each = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: batches.append(batch)
+    )
+    fit(model, x, y, epochs=2, batch_size=5, callbacks=[each], verbose=False)
+    assert batches == 2 * list(range(-(-len(x) // 5)))
+
+
+def test_named_outputs_are_given_as_keras_gives_them():
+    pixels = keras.Input((6,))
+    model = keras.Model(pixels, {"classes": keras.layers.Dense(3)(pixels)})
+    x = np.random.default_rng(0).uniform(size=(5, 6)).astype(np.float32)
+    found, wanted = predict(model, x), model.predict(x, verbose=0)
+    np.testing.assert_allclose(found["classes"], wanted["classes"], rtol=1e-6)
+
+
 def test_class_weights_are_those_of_keras():
     losses = []
     for run in (fit, lambda model, *data, **how: model.fit(*data, **how)):

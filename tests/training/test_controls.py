@@ -168,6 +168,41 @@ def test_callbacks_of_keras_change_the_rate_and_stop(part):
         np.testing.assert_allclose(one, two, rtol=1e-3, atol=2e-5)
 
 
+def test_a_rate_that_a_callback_sets_is_kept_for_resuming(tmp_path, garments):
+    class Slower(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch == 0:
+                self.model.optimizer.learning_rate = 1e-4
+
+    class StopBefore(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 1:
+                raise Stop
+
+    recipe = Recipe(epochs=2, batch_size=64, learning_rate=0.05)
+    stopped = {"folder": tmp_path, "callbacks": [Slower(), StopBefore()]}
+    with pytest.raises(Stop):
+        fit("linear", recipe, garments, **stopped)
+    resumed = fit("linear", recipe, garments, folder=tmp_path, callbacks=[Slower()])
+    rates = [row["learning_rate"] for row in resumed.history]
+    np.testing.assert_allclose(rates, [0.05, 1e-4], rtol=1e-6)
+
+
+def test_a_stop_within_an_epoch_ends_it(part):
+    """As in `model.fit`, which asks after each batch."""
+
+    class StopNow(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            self.model.stop_training = True
+
+    model = build_model("mlp", 3, hidden_units=(8,), seed=1)
+    optimizer = build_optimizer(Recipe(), 1)
+    engine = create_engine(model, optimizer, build_loss(Recipe()))
+    history = engine.fit(part, epochs=3, batch_size=8, callbacks=[StopNow()]).history
+    assert len(history["loss"]) == 1
+    assert int(optimizer.iterations) < COUNT // 8
+
+
 def test_early_stopping_needs_images_to_go_by():
     with pytest.raises(UserError, match="early_stopping goes by the validation"):
         Recipe(early_stopping=3, data_split="full", keep="last")

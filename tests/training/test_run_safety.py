@@ -106,6 +106,10 @@ def test_resuming_names_the_differing_fields_alone(tmp_path, capsys):
     assert "expected recipe.epochs 3, seed 0" in str(told.value)
     assert "Received: recipe.epochs 4, seed 7" in str(told.value)
     assert "batch_size" not in str(told.value)
+    begun = tmp_path / "begun"
+    ensure_run_dir(begun, {**CONFIG, "options": {"dropout": 0.5}}, {})
+    with pytest.raises(UserError, match="expected options.dropout 0.5: start"):
+        ensure_run_dir(begun, {**CONFIG, "options": {}}, {})
     capsys.readouterr()
     ensure_run_dir(tmp_path, CONFIG, {"threads": 2, "versions": {"keras": "3.1"}})
     told = capsys.readouterr().err

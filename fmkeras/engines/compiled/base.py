@@ -220,7 +220,8 @@ def wants_every_batch(callback: keras.callbacks.Callback) -> bool:
     """
     plain = keras.callbacks.Callback
     return not getattr(callback, "takes_chunks", False) and any(
-        getattr(type(callback), hook) is not getattr(plain, hook)
+        # Of the object: LambdaCallback has its own as attributes.
+        getattr(getattr(callback, hook), "__func__", None) is not getattr(plain, hook)
         for hook in _BATCH_HOOKS
     )
 

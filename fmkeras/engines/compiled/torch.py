@@ -72,10 +72,14 @@ class TorchCompiledEngine(CompiledEngine):
                 with torch.no_grad():
                     key = ("predict", len(batch), batch.dtype)
                     graph = self._graph(key, self._predict_step, weights, [batch])
-                    outputs.append(graph(*weights, batch).cpu().numpy())
+                    given = graph(*weights, batch)
             except NotTraceable as error:
                 _log.info("Keras predicts with %s: %s", self.model.name, error)
                 return self.model.predict(images, batch_size=batch_size, verbose=0)
+            if not isinstance(given, torch.Tensor):
+                # A list or dictionary of outputs.
+                return self.model.predict(images, batch_size=batch_size, verbose=0)
+            outputs.append(given.cpu().numpy())
         return np.concatenate(outputs)
 
     def _variables(self) -> list[list[keras.Variable]]:

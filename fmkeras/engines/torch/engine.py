@@ -13,6 +13,7 @@ from keras import ops
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from fmkeras.datasets.splits import Subset
+from fmkeras.engines.compiled.base import not_traced
 from fmkeras.engines.engine import Engine, one_hot_labels
 from fmkeras.engines.parallel.share import Share
 from fmkeras.engines.structure import class_scores, pack_images
@@ -162,7 +163,10 @@ class TorchEngine(Engine):
             ):
                 batch = [x.index_select(0, chosen) for x in (data.images, data.one_hot)]
                 batch += more
-                graph = self._graph((kind, share), step, *state, batch, outputs)
+                try:
+                    graph = self._graph((kind, share), step, *state, batch, outputs)
+                except NotTraceable as error:
+                    raise not_traced(self.model, error) from error
                 gradients = graph(*flat, *batch, *outputs)
                 if update:
                     update(gradients)
@@ -211,8 +215,10 @@ class TorchEngine(Engine):
         on_cpu = _on_cpu()
         inputs = [tensor for group in groups for tensor in group]
         self._fusible = on_cpu
-        run = compile_graph(trace_step(step, groups), inputs)
-        self._fusible = False
+        try:
+            run = compile_graph(trace_step(step, groups), inputs)
+        finally:
+            self._fusible = False
         if on_cpu:
             return run
         # The tensors of the state are the same at each call, those of a batch are not.
@@ -343,7 +349,7 @@ def trace_step(step: Callable, groups) -> torch.fx.GraphModule:
         except UserError:
             raise
         except Exception as error:  # a layer may raise any error
-            raise NotTraceable(str(error)) from error
+            raise NotTraceable(str(error) or type(error).__name__) from error
     return simplify(module)
 
 
