@@ -8,7 +8,7 @@ from fmkeras.datasets.dataset import Dataset
 from fmkeras.datasets.fashion_mnist import DataNotFound, load_fashion_mnist
 from fmkeras.datasets.garments.draw import load_garments
 from fmkeras.datasets.named import NAMED, load_named
-from fmkeras.datasets.own.load import is_path, load_own
+from fmkeras.datasets.own.load import is_path, load_own, refuse_picture_arguments
 from fmkeras.errors import UserError
 
 __all__ = [
@@ -69,6 +69,8 @@ def load_dataset(
         return load_own(
             name, seed=seed, resize=resize, skip_bad=skip_bad, progress=progress
         )
+    if resize not in (None, "stretch") or skip_bad:
+        raise refuse_picture_arguments(name, resize, skip_bad)
     if name == "garments":
         if data_dir is not None:
             raise UserError(

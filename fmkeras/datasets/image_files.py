@@ -41,26 +41,31 @@ class Picture:
         pixels: uint8 (28, 28), 0 is the background, as in the data set.
         notes: what was done: inverted, composited on a background, and so on.
         doubts: why what a model says of it may be wrong: low contrast, several objects.
+        white: what was taken for white, of a picture of more than 8 bits.
     """
 
     path: Path
     pixels: np.ndarray
     notes: tuple[str, ...]
     doubts: tuple[str, ...] = ()
+    white: int | None = None
 
 
-def read_picture(path: str | os.PathLike) -> Picture:
+def read_picture(path: str | os.PathLike, white: int | None = None) -> Picture:
     """Read a picture of any size, grey, coloured or transparent, and prepare it.
 
-    Raises `UserError` for a file that is missing or no picture, and for a picture
-    that shows nothing but its background.
+    `white` is the number that stands for it in a picture of more than 8 bits, where
+    others tell it; by default that of its own brightest pixel. Raises `UserError` for
+    a file that is missing or no picture, and for a picture that shows nothing but its
+    background.
     """
     path = Path(path)
-    decoded = decode(path)
+    decoded = decode(path, white)
     colours, opacity = decoded.colours, decoded.opacity
     if _is_prepared(colours, opacity):
         pixels = colours[..., 0].astype(np.uint8)
-        return Picture(path, pixels, ("28 x 28, light on dark: taken as it is",))
+        notes = ("28 x 28, light on dark: taken as it is",)
+        return Picture(path, pixels, notes, white=decoded.white)
     notes = list(decoded.notes)
     if opacity.min() < 255:
         colours, ground = _laid_on_a_ground(colours, opacity)
@@ -78,7 +83,7 @@ def read_picture(path: str | os.PathLike) -> Picture:
     notes.append(note)
     image = _shrunk(_trimmed(np.where(garment, intensity, 0), garment))
     doubts = _doubts(distance, garment)
-    return Picture(path, _centred(image), tuple(notes), doubts)
+    return Picture(path, _centred(image), tuple(notes), doubts, decoded.white)
 
 
 def _doubts(distance: np.ndarray, garment: np.ndarray) -> tuple[str, ...]:
@@ -115,13 +120,23 @@ def _is_prepared(colours: np.ndarray, opacity: np.ndarray) -> bool:
     return bool(grey and (border < DARK).sum() > (border >= WHITE).sum())
 
 
-def read_grey(path: str | os.PathLike) -> np.ndarray:
+def read_grey(
+    path: str | os.PathLike, white: int | None = None
+) -> tuple[np.ndarray, int | None]:
     """Return a picture as it is, grey, float64 (h, w), 0 to 255; transparent is 0.
 
-    Raises `UserError` for a file that is missing or no picture.
+    With it what was taken for white, of a picture of more than 8 bits; `white` as for
+    `read_picture`. Raises `UserError` for a file that is missing or no picture, and for
+    black on transparent, of which nothing is seen.
     """
-    decoded = decode(Path(path))
-    return decoded.colours @ LUMINANCE * (decoded.opacity / 255)
+    decoded = decode(Path(path), white)
+    grey = decoded.colours @ LUMINANCE * (decoded.opacity / 255)
+    if np.ptp(decoded.opacity) and not grey.any():
+        raise UserError(
+            f"The picture '{path}' is black on a transparent ground, which is black "
+            "too; expected one that is seen: --resize predict puts such on white."
+        )
+    return grey, decoded.white
 
 
 def _laid_on_a_ground(

@@ -114,7 +114,7 @@ def load_named(
     named = NAMED[name]
     own = None if data_dir is None else Path(data_dir).expanduser()
     places = [own] if own else [Path("data") / name, Path("../shared/data") / name]
-    folder = next((p for p in places if p.is_dir() and find_idx(p, named.prefix)), None)
+    folder = next((p for p in places if _is_whole(p, named, complain=bool(own))), None)
     if folder is None:
         if own or not download:
             raise UserError(
@@ -150,11 +150,27 @@ def load_named(
     )
 
 
+def _is_whole(folder: Path, named: NamedSet, complain: bool) -> bool:
+    """Say whether a folder holds the four files.
+
+    Raises `UserError` where one is missing, if `complain`; else a download brings what
+    an interrupted one left.
+    """
+    try:
+        return folder.is_dir() and find_idx(folder, named.prefix) is not None
+    except UserError:
+        if complain:
+            raise
+        return False
+
+
 def _download(name: str, named: NamedSet, folder: Path, progress: bool) -> None:
     try:
         if named.archive is not None:
             _download_archive(named, folder, progress)
         for file, md5 in named.checksums.items():
+            if _md5(folder / file) == md5:
+                continue
             addresses = [address + file for address in named.addresses]
             fetch(addresses, folder / file, None, md5, progress=progress)
     except FetchError as error:
@@ -163,6 +179,15 @@ def _download(name: str, named: NamedSet, folder: Path, progress: bool) -> None:
             f"({error}); expected its four IDX files: put them there, or name their "
             "folder with --data-dir (make: DATA_DIR=)."
         ) from error
+
+
+def _md5(path: Path) -> str | None:
+    """Return the MD5 of a file; None where there is none that can be read."""
+    try:
+        content = read_bytes(path, LARGEST_BYTES)
+    except (OSError, ValueError):
+        return None
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
 def _download_archive(named: NamedSet, folder: Path, progress: bool) -> None:

@@ -42,22 +42,26 @@ class Decoded:
         colours: float64 (h, w, 3), 0 to 255.
         opacity: float64 (h, w), 0 to 255.
         notes: what was done to them that a user should know.
+        white: the number that was taken for white, of a picture of more than 8 bits: by
+            its brightest pixel the least of 1, 255, 1,023, 4,095, 16,383 and 65,535.
     """
 
     colours: np.ndarray
     opacity: np.ndarray
     notes: tuple[str, ...]
+    white: int | None = None
 
 
 class Unreadable(Exception):
     """A picture of a kind that is not read; the message says why."""
 
 
-def decode(path: Path) -> Decoded:
+def decode(path: Path, white: int | None = None) -> Decoded:
     """Return the pixels of a picture file.
 
-    Raises `UserError` for a file that is missing, no regular file or no picture, too
-    large, or of numbers that are no brightness.
+    `white` is that of a picture of more than 8 bits, where others of its kind tell it
+    (see `Decoded`). Raises `UserError` for a file that is missing, no regular file or
+    no picture, too large, or of numbers that are no brightness.
     """
     from PIL import Image, UnidentifiedImageError
 
@@ -66,7 +70,7 @@ def decode(path: Path) -> Decoded:
             # Of a picture that is as large as a bomb: there is a limit of our own.
             warnings.simplefilter("ignore")
             with Image.open(file, formats=FORMATS) as picture:
-                return _decode(path, picture)
+                return _decode(path, picture, white)
     except UserError:
         raise
     except FileNotFoundError as error:
@@ -87,7 +91,7 @@ def decode(path: Path) -> Decoded:
         ) from error
 
 
-def _decode(path: Path, picture) -> Decoded:
+def _decode(path: Path, picture, white: int | None) -> Decoded:
     from PIL import ImageOps
 
     width, height = picture.size
@@ -102,14 +106,16 @@ def _decode(path: Path, picture) -> Decoded:
     orientation = picture.getexif().get(ORIENTATION)
     notes = ()
     if picture.mode.startswith("I") or picture.mode == "F":
-        picture, notes = _eight_bits(picture)
+        picture, notes, white = _eight_bits(picture, white)
+    else:
+        white = None
     picture = _made_smaller(picture)
     if orientation is not None:
         # What was made anew has lost it.
         picture.getexif()[ORIENTATION] = orientation
     picture = ImageOps.exif_transpose(picture)
     pixels = np.asarray(picture.convert("RGBA"), np.float64)
-    return Decoded(pixels[..., :3], pixels[..., 3], notes)
+    return Decoded(pixels[..., :3], pixels[..., 3], notes, white)
 
 
 def _made_smaller(picture):
@@ -130,8 +136,8 @@ def _made_smaller(picture):
     return picture.reduce(tuple(factors))
 
 
-def _eight_bits(picture):
-    """Return a picture of more than 8 bits a pixel with 8, and what was done.
+def _eight_bits(picture, white: int | None):
+    """Return a picture of more than 8 bits with 8, what was done, and its white.
 
     Pillow's own conversion cuts off at 255.
     """
@@ -144,17 +150,18 @@ def _eight_bits(picture):
                 f"its numbers are {low:g} to {high:g}, not 0 to 1, 255 or 65,535"
             )
         top = 1 if high <= 1 else next(t for t in (255, 65_535) if high <= t)
+        top = max(top, white or 0)
         note = f"floats of 0 to {top:,}: scaled"
     else:
         if low < 0 or high > 65_535:
             raise Unreadable(f"its numbers are {low} to {high}, not 0 to 65,535")
-        bits = next(bits for bits in DEPTHS if high < 2**bits)
+        bits = next(bits for bits in DEPTHS if max(high, white or 0) < 2**bits)
         top = 2**bits - 1
         note = "" if bits in (8, 16) else f"{bits} of 16 bits used: scaled by these"
     values = _smaller_values(picture).astype(np.float32)
     values *= np.float32(255 / top)
     image = Image.fromarray(np.minimum(values + np.float32(0.5), 255).astype(np.uint8))
-    return image, (note,) if note else ()
+    return image, (note,) if note else (), top
 
 
 def _smaller_values(picture) -> np.ndarray:

@@ -164,6 +164,10 @@ The weights are under the MIT licence. {_data_licence(data)}
 
 def _how(card: dict) -> str:
     data, recipe = card.get("dataset", {}), card.get("recipe", {})
+    if not recipe:
+        origin = card.get("imported", {}).get("file")
+        where = f", from the file {origin}" if origin else ""
+        return f"Its weights were trained elsewhere{where}; how is not known here."
     return (
         f"Trained on {data.get('train', 0):,} images of {data.get('name', 'own data')} "
         f"by the recipe {recipe.get('name', 'default')}, seed {card.get('seed')}, on "

@@ -10,7 +10,7 @@ from PIL import Image
 from support.data_files import idx_bytes
 
 from fmkeras.datasets import load_dataset, named
-from fmkeras.datasets.own.arrays import split_off_test, stretch, to_images
+from fmkeras.datasets.own.arrays import split_off_test, stretch, to_images, white_of
 from fmkeras.datasets.own.classes import number_labels
 from fmkeras.errors import UserError
 
@@ -262,10 +262,89 @@ def test_labels_are_numbered():
 
 def test_images_of_any_kind_become_bytes():
     assert (to_images(IMAGES.astype(np.int32), "x") == IMAGES).all()
-    assert (to_images(IMAGES / 255, "x") == IMAGES).all()
+    assert (to_images(IMAGES / 255, "x", white_of(IMAGES / 255)) == IMAGES).all()
     assert to_images(IMAGES > 100, "x").max() == 255
     flat = np.full((40, 20), 77.0)
     assert (stretch(flat) == 77).all() and stretch(flat).shape == (28, 28)
+
+
+def test_floats_have_one_scale_in_both_parts(tmp_path):
+    """Zeros and ones alone became black and nearly black."""
+    ones = (IMAGES > 100).astype(np.float32)
+    path = tmp_path / "binary.npz"
+    parts = {"y_train": LABELS[:18], "y_test": LABELS[18:]}
+    np.savez(path, x_train=ones[:18], x_test=ones[18:], **parts)
+    data = load_dataset(str(path))
+    assert set(np.unique(data.x_train)) == {0, 255} == set(np.unique(data.x_test))
+    np.savez(path, x_train=IMAGES[:18] / 255, x_test=ones[18:], **parts)
+    data = load_dataset(str(path))
+    assert data.x_train.max() == data.x_test.max() == 255
+    # Whole numbers up to 255 in one part tell of the other.
+    np.savez(path, x_train=IMAGES[:18].astype(float), x_test=ones[18:], **parts)
+    assert load_dataset(str(path)).x_test.max() == 1
+
+
+def test_labels_of_several_classes_are_refused(tmp_path):
+    rows = np.eye(3)[LABELS]
+    path = tmp_path / "rows.npz"
+    np.savez(path, x_train=IMAGES, y_train=rows)
+    assert load_dataset(str(path)).num_classes == 3
+    rows[4] = (1, 1, 0)
+    np.savez(path, x_train=IMAGES, y_train=rows)
+    assert "rows with a single one" in refusal(str(path))
+
+
+def test_pictures_of_16_bits_have_one_scale(tmp_path):
+    """By its own brightest pixel each had another."""
+    images = np.zeros((6, 28, 28), np.uint16)
+    for number, top in enumerate((1_000, 4_000, 1_000, 60_000, 4_000, 1_000)):
+        images[number, 4:24, 4:24] = top
+    folder = write_pictures(tmp_path, images, np.arange(6) % 2)
+    for resize in ("stretch", "predict"):
+        data = load_dataset(str(folder), resize=resize)
+        found = np.concatenate([data.x_train, data.x_test]).max(axis=(1, 2))
+        if resize == "stretch":
+            assert sorted(found) == [4, 4, 4, 16, 16, 233]
+    for path in folder.glob("*/*.png"):
+        if path.stem == "003":
+            path.unlink()
+    data = load_dataset(str(folder))
+    assert max(data.x_train.max(), data.x_test.max()) == round(4_000 / 4_095 * 255)
+
+
+def test_pictures_that_are_not_read_are_named(tmp_path):
+    folder = write_pictures(tmp_path)
+    (folder / "cow/one.heic").write_bytes(b"ftypheic")
+    assert "one.heic" in refusal(str(folder))
+    assert len(load_dataset(str(folder), skip_bad=True).y_train) == 21
+    (folder / "cow/one.heic").unlink()
+    black = np.zeros((28, 28, 4), np.uint8)
+    black[8:20, 8:20, 3] = 255
+    Image.fromarray(black).save(folder / "cow/drawing.png")
+    assert "--resize predict" in refusal(str(folder))
+    data = load_dataset(str(folder), resize="predict")
+    assert len(data.y_train) + len(data.y_test) == 25
+
+
+def test_arguments_of_pictures_are_for_pictures(tmp_path):
+    path = tmp_path / "arrays.npz"
+    np.savez(path, x_train=IMAGES, y_train=LABELS)
+    for name in (str(path), "garments", "mnist"):
+        assert "no folder of pictures" in refusal(name, resize="predict")
+        assert "no folder of pictures" in refusal(name, skip_bad=True)
+
+
+def test_two_csv_files_are_named_by_their_folder(tmp_path):
+    folder = tmp_path / "animals"
+    folder.mkdir()
+    for name, part in (("train", slice(0, 18)), ("test", slice(18, 24))):
+        rows = np.column_stack([LABELS[part], IMAGES[part].reshape(-1, 784)])
+        text = "\n".join(",".join(map(str, row)) for row in rows)
+        (folder / f"{name}.csv").write_text(text + "\n")
+    (folder / "classes.txt").write_text("\n".join(NAMES))
+    pair = load_dataset(f"{folder}/train.csv,{folder}/test.csv")
+    assert (pair.name, pair.class_names) == ("animals", NAMES)
+    assert pair.checksum == load_dataset(str(folder)).checksum
 
 
 def test_each_class_is_in_both_parts():
@@ -316,3 +395,24 @@ def test_a_set_by_name_is_downloaded_and_checked(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     data = load_dataset("mnist", progress=False)
     assert (data.x_train == IMAGES[:18]).all() and data.source == "data/mnist"
+
+
+def test_an_interrupted_download_goes_on(tmp_path, monkeypatch):
+    source = tmp_path / "server"
+    write_idx(source, "train-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz")
+    sums = {
+        path.name: hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+        for path in source.iterdir()
+    }
+    small = named.NamedSet((f"{source.as_uri()}/",), sums, NAMES)
+    monkeypatch.setitem(named.NAMED, "mnist", small)
+    monkeypatch.chdir(tmp_path)
+    first = min(sums)
+    (tmp_path / "data/mnist").mkdir(parents=True)
+    (tmp_path / "data/mnist" / first).write_bytes((source / first).read_bytes())
+    # What is there is not fetched again.
+    (source / first).unlink()
+    assert (load_dataset("mnist", progress=False).x_train == IMAGES[:18]).all()
+    # A folder that the user names is not filled.
+    (tmp_path / "data/mnist" / first).unlink()
+    assert "lacks" in refusal("mnist", str(tmp_path / "data/mnist"))

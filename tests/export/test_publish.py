@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fmkeras.errors import UserError
-from fmkeras.export.publish import hub_card, publish_model
+from fmkeras.export.publish import hub_card, publish_model, release_notes
 
 SAVED = Path(__file__).parents[2] / "saved_models"
 NAME = "linear"
@@ -66,6 +66,19 @@ def test_other_data_names_no_licence_it_does_not_know():
     text = hub_card("cnn-shoes", card)
     assert "does not know" in text and "zalando" not in text
     assert 'type: "shoes"' in text
+
+
+def test_weights_from_elsewhere_have_no_training_here():
+    card = {
+        "model": "mlp",
+        "imported": {"file": "theirs.pt"},
+        "parameters": 242_762,
+        "test": {"accuracy": 0.8842, "count": 10_000},
+        "dataset": {"name": "fashion-mnist"},
+    }
+    text = release_notes("mlp", card)
+    assert "trained elsewhere, from the file theirs.pt" in text
+    assert "None" not in text and " 0 images" not in text
 
 
 def test_what_is_there_already_is_left_alone(tmp_path):

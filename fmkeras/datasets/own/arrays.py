@@ -10,11 +10,20 @@ SIDE = IMAGE_SHAPE[0]
 TEST_SHARE = 5
 
 
-def to_images(array: np.ndarray, where: str) -> np.ndarray:
+def white_of(*parts: np.ndarray) -> int:
+    """Return what is white in the parts of a data set: 1 in floats up to 1, else 255.
+
+    Floats of 0 and 1 alone are black and white, and all parts have one scale.
+    """
+    floats = [part for part in parts if part.dtype.kind == "f" and part.size]
+    return 1 if floats and all(part.max() <= 1 for part in floats) else 255
+
+
+def to_images(array: np.ndarray, where: str, white: int = 255) -> np.ndarray:
     """Return grey images, (n, h, w), (n, h, w, 1) or (n, 784), as uint8 (n, 28, 28).
 
-    Whole numbers are 0 to 255; fractions from 0 to 1 are taken times 255. Images of
-    another size are stretched. Raises `UserError` that names `where` otherwise.
+    Whole numbers are 0 to 255, floats 0 to `white`, 1 or 255 (see `white_of`). Images
+    of another size are stretched. Raises `UserError` that names `where` otherwise.
     """
     images = array
     if images.ndim == 4 and images.shape[-1] == 1:
@@ -26,7 +35,7 @@ def to_images(array: np.ndarray, where: str) -> np.ndarray:
             f"The images in {where} have a shape of no use; expected grey images, (n, "
             f"height, width) or (n, 784), one or more. Received: {array.shape}"
         )
-    images = _to_bytes(images, where)
+    images = _to_bytes(images, where, white)
     if images.shape[1:] == (SIDE, SIDE):
         return np.ascontiguousarray(images)
     return np.stack([stretch(image) for image in images])
@@ -61,7 +70,7 @@ def split_off_test(labels: np.ndarray, seed: int, where: str) -> np.ndarray:
     return chosen
 
 
-def _to_bytes(images: np.ndarray, where: str) -> np.ndarray:
+def _to_bytes(images: np.ndarray, where: str, white: int) -> np.ndarray:
     if images.dtype == np.uint8:
         return images
     if images.dtype.kind not in "biuf":
@@ -71,11 +80,10 @@ def _to_bytes(images: np.ndarray, where: str) -> np.ndarray:
         )
     values = images.astype(np.float64)
     low, high = values.min(), values.max()
-    whole = np.isfinite(values).all() and (values == values.round()).all()
-    if whole and 0 <= low and high <= 255 and (high > 1 or images.dtype.kind != "b"):
-        return values.astype(np.uint8)
-    if np.isfinite(values).all() and 0 <= low and high <= 1:
-        return (values * 255).round().astype(np.uint8)
+    top = white if images.dtype.kind == "f" else 1 if images.dtype.kind == "b" else 255
+    fits = np.isfinite(values).all() and 0 <= low and high <= top
+    if fits and (top == 1 or (values == values.round()).all()):
+        return (values * (255 / top)).round().astype(np.uint8)
     raise UserError(
         f"The images in {where} have pixels of no use; expected whole numbers from 0 "
         "to 255, or fractions from 0 to 1, as they are before any standardising. "

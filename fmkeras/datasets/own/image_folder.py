@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,25 +12,48 @@ from tqdm import tqdm
 from fmkeras.datasets.image_files import read_grey, read_picture
 from fmkeras.datasets.own.arrays import split_off_test, stretch
 from fmkeras.datasets.own.classes import MOST_CLASSES, read_class_names
-from fmkeras.datasets.picture_decoder import SUFFIXES
+from fmkeras.datasets.picture_decoder import SUFFIXES, UNREAD_SUFFIXES
 from fmkeras.errors import UserError
 
+# Those that are not read are named, or left out and listed, rather than passed over.
+_PICTURES = (*SUFFIXES, *UNREAD_SUFFIXES)
 TRAIN, TEST = ("train", "training"), ("test", "testing")
 # Images set aside to choose an epoch by are training images here: the split is ours.
 VALIDATION = ("val", "valid", "validation")
-RESIZING: dict[str, Callable[[Path], np.ndarray]] = {
-    "stretch": lambda path: stretch(read_grey(path)),
-    "predict": lambda path: read_picture(path).pixels,
+
+
+def _stretched(path: Path, white: int | None) -> tuple[np.ndarray, int | None]:
+    grey, white = read_grey(path, white)
+    return stretch(grey), white
+
+
+def _as_predicted(path: Path, white: int | None) -> tuple[np.ndarray, int | None]:
+    picture = read_picture(path, white)
+    return picture.pixels, picture.white
+
+
+# Each returns the 28 x 28 pixels, and what was white in more than 8 bits.
+RESIZING: dict[str, Callable[[Path, int | None], tuple]] = {
+    "stretch": _stretched,
+    "predict": _as_predicted,
 }
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """Images, uint8 (n, 28, 28), labels, int64 (n,), and files that were left out."""
+    """What was read.
+
+    Attributes:
+        images: uint8 (n, 28, 28).
+        labels: int64 (n,).
+        bad: files that were left out.
+        whites: what was taken for white in those of more than 8 bits.
+    """
 
     images: np.ndarray
     labels: np.ndarray
     bad: list[Path]
+    whites: frozenset[int] = frozenset()
 
 
 def is_image_folder(folder: Path) -> bool:
@@ -66,12 +90,23 @@ def load_image_folder(
         train_parts, test_parts = [folder], []
     names = _class_names(folder, train_parts, test_parts)
 
-    def read(parts, name) -> Pictures:
-        return _read_parts(parts, names, RESIZING[resize], skip_bad, progress, name)
+    def read(white: int | None = None) -> list[Pictures]:
+        titles = ("Training pictures", "Test pictures") if test_parts else ("Pictures",)
+        how = (names, partial(RESIZING[resize], white=white), skip_bad, progress)
+        parts = (train_parts, test_parts)
+        return [
+            _read_parts(part, *how, title)
+            for part, title in zip(parts, titles, strict=False)
+        ]
 
-    train = read(train_parts, "Training pictures" if test_parts else "Pictures")
+    found = read()
+    whites = frozenset().union(*(part.whites for part in found))
+    if len(whites) > 1:
+        # One scale for all: which it is no single picture tells.
+        found = read(max(whites))
+    train = found[0]
     if test_parts:
-        test = read(test_parts, "Test pictures")
+        test = found[1]
         bad = train.bad + test.bad
     else:
         chosen = split_off_test(train.labels, seed, f"'{folder}'")
@@ -94,12 +129,14 @@ def _read_parts(parts, names, read, skip_bad, progress, title) -> Pictures:
             f"There is no picture in '{parts[0]}'; expected a folder of them a class "
             f"({', '.join(SUFFIXES)}): put some there."
         )
-    images, labels, bad = [], [], []
+    images, labels, bad, whites = [], [], [], set()
     shown = progress and sys.stderr.isatty()
     for path, label in tqdm(files, title, unit=" pictures", disable=not shown):
         try:
-            images.append(read(path))
+            image, white = read(path)
+            images.append(image)
             labels.append(label)
+            whites.add(white)
         except UserError as error:
             if not skip_bad:
                 raise UserError(
@@ -111,7 +148,8 @@ def _read_parts(parts, names, read, skip_bad, progress, title) -> Pictures:
             f"None of the pictures in '{parts[0]}' can be read; expected one or more: "
             f"save them anew. Received: {len(bad)} bad ones, such as '{bad[0]}'"
         )
-    return Pictures(np.stack(images), np.array(labels, np.int64), bad)
+    whites = frozenset(whites - {None})
+    return Pictures(np.stack(images), np.array(labels, np.int64), bad, whites)
 
 
 def _class_names(folder, train_parts, test_parts) -> tuple[str, ...]:
@@ -181,7 +219,7 @@ def _pictures(folder: Path) -> list[Path]:
     return sorted(
         path
         for path in folder.iterdir()
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+        if path.suffix.lower() in _PICTURES and not path.name.startswith(".")
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fmkeras.datasets.csv_file import find_csv, read_csv
 from fmkeras.datasets.dataset import Dataset, content_checksum
-from fmkeras.datasets.own.arrays import split_off_test, to_images
+from fmkeras.datasets.own.arrays import split_off_test, to_images, white_of
 from fmkeras.datasets.own.classes import MOST_CLASSES, number_labels, read_class_names
 from fmkeras.datasets.own.idx_files import find_idx, read_part
 from fmkeras.datasets.own.image_folder import is_image_folder, load_image_folder
@@ -58,22 +58,28 @@ def load_own(
         *arrays, names, bad = load_image_folder(path, seed, resize, skip_bad, progress)
         _list_bad(bad)
         return _dataset(path, *arrays, names)
+    if resize != "stretch" or skip_bad:
+        raise refuse_picture_arguments(str(path), resize, skip_bad)
     x_train, y_train, x_test, y_test = _read_files(path, name)
     where = f"'{path}'"
-    x_train = to_images(x_train, where)
+    # What lies beside the files, which may be two: TRAIN.csv,TEST.csv.
+    first = Path(name.split(",")[0].strip()).expanduser()
+    folder = path if path.is_dir() else first.parent
+    white = white_of(x_train, *([] if x_test is None else [x_test]))
+    x_train = to_images(x_train, where, white)
     if x_test is None:
         y_train, _, names = number_labels(
-            y_train, y_train[:0], read_class_names(path.parent), where
+            y_train, y_train[:0], read_class_names(folder), where
         )
         chosen = split_off_test(y_train, seed, where)
         x_test, y_test = x_train[chosen], y_train[chosen]
         x_train, y_train = x_train[~chosen], y_train[~chosen]
     else:
-        x_test = to_images(x_test, where)
-        folder = path if path.is_dir() else path.parent
+        x_test = to_images(x_test, where, white)
         names = read_class_names(folder)
         y_train, y_test, names = number_labels(y_train, y_test, names, where)
-    return _dataset(path, x_train, y_train, x_test, y_test, names)
+    place = path if os.path.exists(path) else folder
+    return _dataset(place, x_train, y_train, x_test, y_test, names, source=str(path))
 
 
 def _read_files(path: Path, name: str):
@@ -92,15 +98,26 @@ def _read_files(path: Path, name: str):
     raise UserError(f"There is no data set at '{path}'; expected {FORMS}: give one.")
 
 
-def _dataset(path: Path, x_train, y_train, x_test, y_test, names) -> Dataset:
+def refuse_picture_arguments(data: str, resize: str, skip_bad: bool) -> UserError:
+    """Return what to say where data that is no folder of pictures is given these."""
+    return UserError(
+        f"The data '{data}' is no folder of pictures, which alone take --resize and "
+        "--skip-bad; expected neither: leave them out. Received: resize "
+        f"{resize}{', skip_bad' if skip_bad else ''}"
+    )
+
+
+def _dataset(
+    path: Path, x_train, y_train, x_test, y_test, names, source: str | None = None
+) -> Dataset:
     stem = path.stem if path.is_file() else path.resolve().name
     return Dataset(
-        name=re.sub(r"[^A-Za-z0-9_.-]+", "-", stem.split(",")[0]).strip("-.") or "own",
+        name=re.sub(r"[^A-Za-z0-9_.-]+", "-", stem).strip("-.") or "own",
         x_train=x_train,
         y_train=y_train,
         x_test=x_test,
         y_test=y_test,
-        source=str(path),
+        source=source or str(path),
         checksum=content_checksum(x_train, y_train, x_test, y_test),
         # As tables, cards and terminals can have them.
         class_names=tuple(map(printable, names)),

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import keras
 import numpy as np
 
 from fmkeras.artifacts import keras_file
@@ -20,6 +21,7 @@ from fmkeras.artifacts.lookup import (
 )
 from fmkeras.datasets import Dataset
 from fmkeras.engines import predict
+from fmkeras.engines.device import describe_device
 from fmkeras.errors import UserError
 from fmkeras.evaluation.evaluate import (
     Evaluation,
@@ -180,8 +182,13 @@ def _entry(*, name, card, model, digest, size, dataset, cache) -> ReportEntry:
 
 
 def _outputs(cache, digest, checksum, part, model, images):
-    """Return float64 outputs and images per second, from the cache if there."""
-    path = cache / f"{digest[:16]}-{checksum[:8]}-{part}.npz"
+    """Return float64 outputs and images per second, from the cache if there.
+
+    The rate is that of the backend and the device: others have entries of their own.
+    """
+    where = f"{keras.backend.backend()} {describe_device()}"
+    place = hashlib.sha256(where.encode()).hexdigest()[:8]
+    path = cache / f"{digest[:16]}-{checksum[:8]}-{part}-{place}.npz"
     try:
         arrays = read_npz(path)
         known = arrays["outputs"], float(arrays["rate"])
