@@ -8,14 +8,21 @@ TEST_BACKENDS ?= torch tensorflow jax
 ifeq ($(ACCELERATOR),cpu)
 VENV := .venv
 # With hashes pip takes the very files of PyPI and no others, not a CPU build of torch.
-REQUIREMENTS := $(if $(HASHES),requirements/hashes.txt,requirements.txt)
-PIP_HASHES := $(if $(HASHES),--require-hashes)
+REQUIREMENTS := requirements.txt
+FIRST := -r $(REQUIREMENTS)
+ifneq ($(filter-out 0 no,$(HASHES)),)
+FIRST := --require-hashes -r requirements/hashes.txt
+endif
 else ifeq ($(ACCELERATOR),cuda)
 ifeq ($(filter $(BACKEND),torch tensorflow jax),)
 $(error Unknown BACKEND; expected torch, tensorflow or jax. Received: $(BACKEND))
 endif
 VENV := .venv-$(BACKEND)-cuda
 REQUIREMENTS := requirements/$(BACKEND)-cuda.txt
+FIRST := -r $(REQUIREMENTS)
+ifneq ($(filter-out 0 no,$(HASHES)),)
+$(error HASHES is for ACCELERATOR=cpu; its list has no packages of CUDA. Leave it out.)
+endif
 else
 $(error Unknown ACCELERATOR; expected cpu or cuda. Received: $(ACCELERATOR))
 endif
@@ -33,6 +40,7 @@ quoted = '$(subst ','\'',$(1))'
 # A variable that is not set adds no flag. A path may hold spaces.
 flag = $(if $($(1)),$(2) $(foreach word,$($(1)),$(call quoted,$(word))))
 path = $(if $($(1)),$(2) $(call quoted,$(patsubst ~/%,$(HOME)/%,$($(1)))))
+on = $(if $(filter-out 0 no,$($(1))),$(2))
 DATA_FLAGS = $(call path,DATA,--data) $(call path,DATA_DIR,--data-dir)
 MODEL_FLAG = $(call path,MODEL,--model)
 PIXELS_FLAG = $(call flag,PIXELS,--pixels)
@@ -113,7 +121,7 @@ help: ## print this help
 	@echo '  FIGURE        evaluate, data: a picture to draw        FIGURE=lenet.png'
 	@echo '  ARGS          any further flags of the command         ARGS="--l2 0.001"'
 	@echo '  ACCELERATOR   cpu, or cuda for an NVIDIA GPU           ACCELERATOR=cuda'
-	@echo '  HASHES        venv: take files of known SHA-256 alone  HASHES=1'
+	@echo '  HASHES        a new venv: files of known SHA-256 alone HASHES=1'
 	@echo '  PYTHON        the Python, 3.11 to 3.13, of .venv       PYTHON=python3.12'
 	@echo '  FAULTS        test-faults: long kills more often       FAULTS=long'
 	@echo '  FUZZ          fuzz: how many files for each parser     FUZZ=1000'
@@ -180,7 +188,7 @@ show: $(READY) ## print MODEL layer by layer
 benchmark: $(READY) ## measure speed beside PyTorch; QUICK=1 for two minutes of it
 	@$(FMKERAS) benchmark $(MODEL_FLAG) $(call flag,BACKENDS,--backends) \
 	$(call flag,DEVICE,--device) $(call flag,PRECISION,--precision) \
-	$(call flag,BATCH,--batch-size) $(if $(QUICK),--quick) $(if $(GROWTH),--growth) $(if $(SCALING),--scaling) \
+	$(call flag,BATCH,--batch-size) $(call on,QUICK,--quick) $(call on,GROWTH,--growth) $(call on,SCALING,--scaling) \
 	$(call path,OUT,--json) $(ARGS)
 
 benchmark-fit: $(READY) ## measure fmkeras.fit beside model.fit on models of Keras
@@ -304,9 +312,9 @@ clean: ## remove the environments and caches, not the runs
 	rm -rf .venv .venv-*-cuda .pytest_cache .ruff_cache build *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(READY): $(REQUIREMENTS)
+$(READY): $(lastword $(FIRST))
 	@$(call quoted,$(PYTHON)) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else f"make: Python 3.11 to 3.13 is needed; give one as PYTHON=python3.12. Received: {sys.version.split()[0]}")'
-	@sh requirements/make_venv.sh $(VENV) $(call quoted,$(PYTHON)) $@ $(PIP_HASHES) -r $(REQUIREMENTS)
+	@sh requirements/make_venv.sh $(VENV) $(call quoted,$(PYTHON)) $@ $(FIRST)
 
 $(READY_TO_TEST): $(READY) requirements/dev.txt requirements/docs.txt
 	@sh requirements/make_venv.sh $(VENV) $(call quoted,$(PYTHON)) $@ -r $(REQUIREMENTS) -r requirements/dev.txt

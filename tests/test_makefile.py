@@ -11,9 +11,9 @@ ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "Makefile").read_text()
 TARGETS = re.search(r"^\.PHONY: ((?:.*\\\n)*.*)", TEXT, re.M)[1].split()
 VARIABLES = {
-    *re.findall(r"call (?:flag|path),([A-Z_]+)", TEXT),
+    *re.findall(r"call (?:flag|path|on),([A-Z_]+)", TEXT),
     *re.findall(r"^([A-Z_]+) \?=", TEXT, re.M),
-    *re.findall(r"if \$\(([A-Z_]+)\),--", TEXT),
+    *re.findall(r"0 no,\$\(([A-Z_]+)\)", TEXT),
     "ARGS",
 }
 
@@ -75,6 +75,21 @@ def test_variables_become_flags():
     # The folder that zoo writes is the one that zoo-check reads.
     assert "--out '/tmp/m'" in commands_of("zoo", "OUT=/tmp/m")
     assert "--models-dir '/tmp/m'" in commands_of("zoo-check", "OUT=/tmp/m")
+
+
+def test_a_switch_may_be_set_to_no():
+    assert "--quick" in commands_of("benchmark", "QUICK=1")
+    assert "--quick" not in commands_of("benchmark", "QUICK=0", "GROWTH=no")
+    assert "--growth" not in commands_of("benchmark", "QUICK=0", "GROWTH=no")
+
+
+def test_hashes_are_for_the_list_that_has_them():
+    lines = make("--just-print", "--always-make", "lint", "HASHES=1").stdout
+    for line in lines.splitlines():
+        assert "--require-hashes" not in line or "dev.txt" not in line
+    assert "--require-hashes -r requirements/hashes.txt" in lines
+    refused = make("--dry-run", "venv", "ACCELERATOR=cuda", "HASHES=1")
+    assert refused.returncode == 2 and "HASHES is for ACCELERATOR=cpu" in refused.stderr
 
 
 @pytest.mark.parametrize(

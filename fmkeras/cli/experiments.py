@@ -6,7 +6,7 @@ from pathlib import Path
 from fmkeras.backends import BACKENDS
 from fmkeras.cli import flags
 from fmkeras.cli.session import load_data, print_device
-from fmkeras.cli.train import recipe_of
+from fmkeras.cli.train import is_training_of, recipe_of
 from fmkeras.errors import UserError
 from fmkeras.experiments.campaign import PARTS
 from fmkeras.experiments.repeat import repeat as run_repeat
@@ -171,14 +171,15 @@ def repeat(args) -> None:
 
     arguments = [] if args.epochs is None else ["--epochs", str(args.epochs)]
     arguments += args.flags
-    words = ["train", "--model", args.model, *arguments]
+    asked = build_parser().parse_args(["train", "--model", args.model, *arguments])
     records = run_repeat(
         args.name,
         args.model,
         args.backends,
         args.seeds,
         arguments,
-        recipe=recipe_of(build_parser().parse_args(words)),
+        recipe=recipe_of(asked),
+        is_asked=lambda told: is_training_of(asked, told),
     )
     for row in summarise(records):
         spread = "" if row["spread"] is None else f" +- {row['spread']:.4f}"

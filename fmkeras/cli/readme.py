@@ -33,12 +33,19 @@ def add_commands(add) -> None:
 def results(args) -> int:
     """Generate the tables of README and docs from cards and records."""
     import_keras()
+    from fmkeras.records import RECORDS
     from fmkeras.report.tables.update import update_tables
     from fmkeras.training.auto_figures import FIGURES, update_figures
 
+    if not (RECORDS.is_dir() and FIGURES.resolve().is_relative_to(Path.cwd())):
+        raise UserError(
+            "The tables are made in a checkout of the project, from its records; "
+            f"expected {RECORDS}/ and fmkeras/ in this folder: go there. "
+            f"Received: {str(Path.cwd())!r}"
+        )
     changed = update_tables(Path("."), write=not args.check)
     if update_figures(write=not args.check):
-        changed.append(str(FIGURES.relative_to(Path.cwd())))
+        changed.append(str(FIGURES.resolve().relative_to(Path.cwd())))
     for name in changed:
         print(f"{name}: {'stale' if args.check else 'made anew'}")
     if not changed:

@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import json
 import os
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from fmkeras.cli.devices import count_devices, one_of_several, train_on_devices
 from fmkeras.cli.one_run import KEPT_ARGUMENTS, run_training
 from fmkeras.cli.recipe_flags import add_recipe, given_fields
 from fmkeras.cli.session import import_keras, load_data
+from fmkeras.datasets import DATASET_NAMES
 from fmkeras.datasets.splits import limit_training
 from fmkeras.errors import UserError
 from fmkeras.models import plain_name
@@ -180,6 +182,32 @@ def recipe_of(args) -> Recipe:
     if changes.get("data_split") == "full":
         changes = {"keep": "last"} | changes
     return recipe.replace(**changes)
+
+
+def is_training_of(args, told: dict) -> bool:
+    """Return whether a record, or the settings of a run, are of what `args` ask for.
+
+    The recipe apart: network options, data, images, beginning and a precision that is
+    asked for. What was not told, as in old records, is no difference.
+    """
+    options = find_options(args.recipe, args.model) | _own_options(args)
+    if json.loads(json.dumps(options)) != (told.get("options") or {}):
+        return False
+    if args.precision in ("float32", "bfloat16") and "precision" in told:
+        if told["precision"] != args.precision:
+            return False
+    start = told.get("start") or {}
+    if bool(args.init_from) != ("file" in start) or bool(args.freeze) != (
+        "frozen" in start
+    ):
+        return False
+    data = told.get("dataset", {})
+    named = args.data is None or args.data in DATASET_NAMES
+    if named and data.get("name") != (args.data or "fashion-mnist"):
+        return False
+    # A limited data set says so where it says where it comes from.
+    limited = f", {args.limit:,} of " if args.limit else " training images"
+    return (limited in data.get("source", "")) == bool(args.limit)
 
 
 def _find_recipe(args) -> Recipe:

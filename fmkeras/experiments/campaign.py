@@ -44,7 +44,8 @@ def commands_of(part: str, device: str, records: Path = RECORDS) -> list[list[st
         return [first, rates, growth]
     quick = ["--", "--precision", "bfloat16", "--compile", "yes"]
     if part == "large":
-        return [["reproduce", "--model", n, "--seeds", "0", *quick] for n in LARGE]
+        protocol = ["reproduce", "--backend", "torch", "--seeds", "0"]
+        return [[*protocol, "--model", name, *quick] for name in LARGE]
     study = ["repeat", "--name", "default-bfloat16", "--backends", "torch"]
     return [
         [*study, "--model", name, "--seeds", *AIM_SEEDS, *quick] for name in AIMED_AT
@@ -62,8 +63,8 @@ def run_campaign(
 
     Args:
         commands: as `commands_of` returns them; one that fails is passed over.
-        out: the folder that gets `records.tar.gz`, all records written meanwhile,
-            packed anew after each command.
+        out: the folder that gets `records.tar.gz`, packed anew after each command: all
+            records written meanwhile, and those of earlier campaigns that it had.
         minutes: after which whatever still runs is told to stop, as by Ctrl-C.
         records: the folder in which commands write their records.
         log: takes lines of progress.
@@ -116,11 +117,26 @@ def _stop(process: subprocess.Popen) -> None:
 
 
 def _pack(records: Path, since: float, out: Path) -> None:
-    """Pack what was written under `records` since a time, under the names it has."""
+    """Pack what was written under `records` since a time, under the names it has.
+
+    What an earlier campaign packed there stays in.
+    """
+    kept = _packed(out / ARCHIVE)
     with (
         replacing(out / ARCHIVE) as temporary,
         tarfile.open(temporary, "w:gz") as archive,
     ):
         for path in sorted(records.rglob("*")):
-            if path.is_file() and path.stat().st_mtime >= since:
+            if not path.is_file():
+                continue
+            if path.stat().st_mtime >= since or str(path).lstrip("/") in kept:
                 archive.add(path)
+
+
+def _packed(archive: Path) -> set[str]:
+    """Return the names in an archive; none where there is none, or a damaged one."""
+    try:
+        with tarfile.open(archive) as found:
+            return set(found.getnames())
+    except (OSError, tarfile.TarError, EOFError):
+        return set()

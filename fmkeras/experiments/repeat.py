@@ -2,7 +2,7 @@
 
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from fmkeras.process.signals import SIGNALS, Interrupted, run_child
 from fmkeras.recipes import Recipe, learns_alike
 from fmkeras.records import RECORDS, read_record
 from fmkeras.text.durations import Countdown
-from fmkeras.training.run_dir import RECORD
+from fmkeras.training.run_dir import CHECKPOINT, RECORD, read_config
 
 # Flags of train that belong to each run.
 _OWN_FLAGS = ("--model", "--backend", "--seed", "--runs", "--out", "--resume")
@@ -38,6 +38,7 @@ def repeat(
     records: Path = RECORDS,
     runs: Path = Path("runs"),
     recipe: Recipe | None = None,
+    is_asked: Callable[[dict], bool] = lambda told: True,
 ) -> list[dict]:
     """Train `model` once for each backend and seed, each in a process of its own.
 
@@ -46,9 +47,15 @@ def repeat(
     repeated, interrupted ones are resumed. Several processes that are given the same
     runs divide them (see `divide`). Returns all records. Raises `UserError` where a run
     fails, where `arguments` hold a flag that each run has of its own, or where a record
-    is of another recipe than `recipe`, that of the arguments, if it is given.
+    is of another recipe than `recipe`, that of the arguments, if it is given, or not
+    what `is_asked` for, which takes a record or the settings of a run that was begun.
     """
-    arguments = list(arguments)
+    arguments, seeds = list(arguments), list(dict.fromkeys(seeds))
+
+    def fits(told: dict) -> bool:
+        same = recipe is None or learns_alike(told["recipe"], recipe)
+        return same and is_asked(told)
+
     for flag in arguments:
         if flag.partition("=")[0].replace("_", "-") in _OWN_FLAGS:
             raise UserError(
@@ -67,18 +74,18 @@ def repeat(
     )
     for run in tasks:
         if run.record.exists():
-            if recipe and not learns_alike(read_record(run.record)["recipe"], recipe):
+            if not fits(read_record(run.record)):
                 raise UserError(
-                    f"The record '{run.record}' is of another recipe than these runs; "
-                    "expected the same: give the study another name, or move the "
-                    "record away to train anew."
+                    f"The record '{run.record}' is of another recipe than these runs, "
+                    "or of other data or options; expected the same: give the study "
+                    "another name, or move the record away to train anew."
                 )
             print(f"{run.label}: record found, {run.record}", flush=True)
             countdown.skip()
 
     def work(run: _Run) -> None:
         left = ["--trainings", str(countdown.left)]
-        _train(model, run, [*left, *arguments])
+        _train(model, run, [*left, *arguments], fits)
         _keep(run.folder, run.record)
         countdown.done()
 
@@ -93,13 +100,17 @@ def repeat(
     return [read_record(run.record) for run in tasks]
 
 
-def _train(model: str, run: _Run, arguments: Iterable[str]) -> None:
+def _train(
+    model: str, run: _Run, arguments: Iterable[str], fits: Callable[[dict], bool]
+) -> None:
     command = [sys.executable, "-m", "fmkeras", "train", "--model", model]
     command += ["--backend", run.backend, "--seed", str(run.seed)]
     command += ["--runs", str(run.folder), "--out", str(run.folder / "model")]
     command += arguments
-    for begun in sorted(run.folder.glob("*/checkpoint.npz"))[-1:]:
-        command += ["--resume", str(begun.parent)]
+    for begun in sorted(run.folder.glob(f"*/{CHECKPOINT}"))[-1:]:
+        # One of other settings stays where it is, and another begins.
+        if fits(read_config(begun.parent)):
+            command += ["--resume", str(begun.parent)]
     print(run.label, flush=True)
     code = run_child(command)
     if code in _SIGNALLED:

@@ -8,6 +8,7 @@ from pathlib import Path
 from fmkeras.errors import UserError
 from fmkeras.experiments.published_figures import FIGURES, PublishedFigure
 from fmkeras.experiments.repeat import repeat
+from fmkeras.experiments.summary import largest_kind
 from fmkeras.labels import CLASS_NAMES
 from fmkeras.models import model_info
 from fmkeras.recipes import HOW, PUBLISHED, Recipe, find_recipe, learns_alike
@@ -84,7 +85,8 @@ def study_records(
 ) -> list[dict]:
     """Return the records of a network's protocol, short runs if there are no others.
 
-    Only those of the recipe as it is today: its epochs aside, in a short run.
+    Only those of the recipe as it is today: its epochs aside, in a short run. Of
+    several backends or precisions those of most runs: figures of one mean are alike.
     """
     published = _published_recipe(model, recipe)
     for short in (False, True):
@@ -95,7 +97,7 @@ def study_records(
             if record["model"] == model and is_current(record, published, short)
         ]
         if found:
-            return found
+            return largest_kind(found)
     return []
 
 

@@ -17,6 +17,7 @@ from fmkeras.files import write_json
 from fmkeras.recipes import Recipe, trained_alike
 from fmkeras.records import RECORDS, read_record
 from fmkeras.text.durations import Countdown
+from fmkeras.training.run_dir import CONFIG, read_config
 
 
 def find_study(name: str) -> Study:
@@ -80,7 +81,7 @@ def run_study(
                 task.case.model,
                 recipe.replace(**task.case.changes),
                 dataset,
-                folder=runs / folder / task.file,
+                folder=_run_folder(runs / folder / task.file, task, recipe, dataset),
                 seed=task.seed,
                 model_options=task.case.options,
                 callbacks=[estimate],
@@ -118,20 +119,34 @@ class _Task:
 
 def _check(path: Path, task: _Task, recipe: Recipe, dataset: Dataset) -> None:
     """Raise `UserError` where a record is not of the case as it is today."""
-    record = read_record(path)
+    if not _is_of(read_record(path), task, recipe, dataset):
+        raise UserError(
+            f"The record '{path}' is of another network, recipe or data set than the "
+            f"case {task.label!r} has now; expected the same: move it away to train "
+            "the case anew."
+        )
+
+
+def _is_of(told: dict, task: _Task, recipe: Recipe, dataset: Dataset) -> bool:
     wanted = {
         "model": task.case.model,
         # As JSON has them: lists for tuples.
         "options": json.loads(json.dumps(task.case.options)),
         "recipe": recipe.replace(**task.case.changes),
     }
-    same_data = record["dataset"]["checksum"] == dataset.checksum
-    if not (same_data and trained_alike(record, wanted)):
-        raise UserError(
-            f"The record '{path}' is of another network, recipe or data set than the "
-            f"case {task.label!r} has now; expected the same: move it away to train "
-            "the case anew."
-        )
+    same_data = told["dataset"].get("checksum") == dataset.checksum
+    return same_data and trained_alike(told, wanted)
+
+
+def _run_folder(folder: Path, task: _Task, recipe: Recipe, dataset: Dataset) -> Path:
+    """Return the folder of a case's run: another where one of other settings lies."""
+    number, found = 1, folder
+    while (found / CONFIG).exists():
+        if _is_of(read_config(found), task, recipe, dataset):
+            return found
+        number += 1
+        found = folder.with_name(f"{folder.name}-{number}")
+    return found
 
 
 def _chosen(study: Study, labels: Iterable[str]) -> dict[str, Case]:

@@ -9,26 +9,13 @@ from fmkeras.records import commits_of
 
 
 def summarise(records: Iterable[dict]) -> list[dict]:
-    """Return a row for each network, recipe, backend and precision, over its seeds.
+    """Return a row for each kind of run (see `kinds_of_runs`), over its seeds.
 
     `backend` names the precision too, where it is not float32; `mean` and `spread`
     (sample standard deviation; None for one seed) are of the test accuracy, 0 to 1.
     """
-    groups: dict[tuple, list[dict]] = {}
-    for record in records:
-        if "test" not in record:
-            # Of a study, which measures on validation images alone.
-            continue
-        recipe = record["recipe"]
-        backend = record["backend"]
-        if record["precision"] != "float32":
-            backend += f", {record['precision']}"
-        # Its fields too: what a name stands for may have changed since.
-        fields = json.dumps(learned_fields(recipe), sort_keys=True)
-        key = (record["model"], recipe["name"], recipe["epochs"], backend, fields)
-        groups.setdefault(key, []).append(record)
     rows = []
-    for (model, recipe, epochs, backend, _), group in sorted(groups.items()):
+    for (model, recipe, epochs, backend, *_), group in kinds_of_runs(records).items():
         accuracies = [record["test"]["accuracy"] for record in group]
         rows.append(
             {
@@ -45,3 +32,34 @@ def summarise(records: Iterable[dict]) -> list[dict]:
             }
         )
     return rows
+
+
+def largest_kind(records: Iterable[dict]) -> list[dict]:
+    """Return the runs of the kind (see `kinds_of_runs`) that has most; [] for none."""
+    return max(kinds_of_runs(records).values(), key=len, default=[])
+
+
+def kinds_of_runs(records: Iterable[dict]) -> dict[tuple, list[dict]]:
+    """Return the runs with test figures by what makes one mean of them.
+
+    That is network, recipe, epochs, backend with its precision, and then the fields of
+    the recipe, the data and the network's options; sorted.
+    """
+    groups: dict[tuple, list[dict]] = {}
+    for record in records:
+        if "test" not in record:
+            # Of a study, which measures on validation images alone.
+            continue
+        recipe = record["recipe"]
+        backend = record["backend"]
+        if record["precision"] != "float32":
+            backend += f", {record['precision']}"
+        # Its fields too: what a name stands for may have changed since.
+        fields = json.dumps(learned_fields(recipe), sort_keys=True)
+        more = (
+            str(record["dataset"].get("checksum", "")),
+            json.dumps(record.get("options") or {}, sort_keys=True),
+        )
+        key = (record["model"], recipe["name"], recipe["epochs"], backend, fields)
+        groups.setdefault((*key, *more), []).append(record)
+    return dict(sorted(groups.items()))

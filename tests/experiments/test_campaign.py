@@ -58,6 +58,13 @@ def test_what_was_recorded_meanwhile_is_packed(run):
     ]
 
 
+def test_what_earlier_campaigns_packed_stays(run):
+    run(WRITE.format("one"))
+    os.utime("records/one.json", (1, 1))
+    names = run(WRITE.format("two"))[2]
+    assert names == ["records/one.json", "records/two.json"]
+
+
 def test_a_command_that_fails_is_passed_over(run):
     code, lines, names = run("raise SystemExit(2)", WRITE.format("two"))
     assert (code, names) == (1, ["records/two.json"])

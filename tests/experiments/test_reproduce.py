@@ -373,6 +373,16 @@ def test_faults_and_epochs_have_tables_of_their_own(tmp_path):
     assert none.count("not run") == 20
 
 
+def test_one_mean_is_of_one_backend(tmp_path):
+    folder = tmp_path / "saved_models/records"
+    for seed in range(3):
+        write_record(folder, "published", make_record("lenet", seed, 0.89))
+    odd = make_record("lenet", 7, 0.5, backend="jax")
+    write_record(folder, "published", odd)
+    found = study_records("lenet", folder)
+    assert [record["seed"] for record in found] == [0, 1, 2]
+
+
 def test_whole_runs_go_before_short_ones(tmp_path):
     for study, epochs in (("published-short", 3), ("published", 60)):
         path = tmp_path / study / "fashionnet-torch-seed0.json"

@@ -59,6 +59,17 @@ def test_precision_is_no_change_of_the_recipe_and_epochs_are(tmp_path):
     assert found["lenet"]["mean"] == pytest.approx(0.9)
 
 
+def test_runs_of_some_images_or_other_options_do_not_count(tmp_path):
+    record = keep(tmp_path, "default", 0, 0.9)
+    for change in (
+        {"dataset": {"name": "fashion-mnist", "train": 900, "validation": 100}},
+        {"options": {"dropout": 0.1}},
+    ):
+        path = tmp_path / "saved_models/records/default/lenet-torch-seed1.json"
+        path.write_text(json.dumps(record | {"seed": 1} | change))
+        assert default_runs(tmp_path)["lenet"]["seeds"] == [0]
+
+
 def test_a_speed_record_is_no_run_of_a_study(tmp_path):
     folder = tmp_path / "saved_models/records/speedrun"
     folder.mkdir(parents=True)

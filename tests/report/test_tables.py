@@ -9,6 +9,7 @@ from fmkeras.errors import UserError
 from fmkeras.experiments import repeat as studies
 from fmkeras.experiments.repeat import repeat
 from fmkeras.experiments.summary import summarise
+from fmkeras.recipes import find_recipe
 from fmkeras.report.tables.update import networks_table, study_table, update_tables
 
 ROOT = Path(__file__).parents[2]
@@ -95,6 +96,9 @@ def test_a_study_repeats_nothing_and_resumes(tmp_path, monkeypatch, capsys):
     begun = tmp_path / "runs/first/lenet-torch-seed1/run/checkpoint.npz"
     begun.parent.mkdir(parents=True)
     begun.touch()
+    settings = {"model": "lenet", "options": {}, "recipe": {"epochs": 3}, "seed": 1}
+    settings |= {"backend": "torch", "dataset": {"name": "fashion-mnist"}}
+    begun.with_name("config.json").write_text(json.dumps(settings))
     places = {"records": tmp_path / "records", "runs": tmp_path / "runs"}
     for _ in range(2):
         kept = repeat("first", "lenet", ["torch"], [0, 1], ["--epochs", "3"], **places)
@@ -102,6 +106,24 @@ def test_a_study_repeats_nothing_and_resumes(tmp_path, monkeypatch, capsys):
     assert len(commands) == 2
     assert "--resume" not in commands[0] and "--epochs" in commands[0]
     assert commands[1][-2:] == ["--resume", str(begun.parent)]
+
+
+def test_a_begun_run_of_other_settings_is_not_gone_on_with(tmp_path, monkeypatch):
+    commands = []
+    monkeypatch.setattr(studies, "run_child", lambda c: commands.append(c) or 2)
+    begun = tmp_path / "runs/first/lenet-torch-seed0/run/checkpoint.npz"
+    begun.parent.mkdir(parents=True)
+    begun.touch()
+    recipe = find_recipe("default", "lenet")
+    settings = {"model": "lenet", "options": {}, "seed": 0, "backend": "torch"}
+    settings["dataset"] = {"name": "fashion-mnist"}
+    for batch, resumed in ((64, False), (recipe.batch_size, True)):
+        settings["recipe"] = recipe.replace(batch_size=batch).to_dict()
+        begun.with_name("config.json").write_text(json.dumps(settings))
+        places = {"records": tmp_path / "records", "runs": tmp_path / "runs"}
+        with pytest.raises(UserError):
+            repeat("first", "lenet", ["torch"], [0], **places, recipe=recipe)
+        assert ("--resume" in commands[-1]) == resumed
 
 
 def test_a_failing_run_ends_the_study(tmp_path, monkeypatch):

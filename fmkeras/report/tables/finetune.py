@@ -18,10 +18,13 @@ def finetune_table(root: Path) -> str:
     heads = ("Training", "Test accuracy", *(f"Seed {seed}" for seed in seeds))
     rows = []
     for way in dict.fromkeys(row["way"] for row in record["rows"]):
-        found = [row["accuracy"] for row in record["rows"] if row["way"] == way]
+        by_seed = {r["seed"]: r["accuracy"] for r in record["rows"] if r["way"] == way}
+        found = [by_seed[seed] for seed in seeds if seed in by_seed]
         spread = statistics.stdev(found) if len(found) > 1 else None
         mean = {"mean": statistics.mean(found), "spread": spread}
-        cells = [f"{100 * value:.2f}" for value in found]
+        cells = [
+            f"{100 * by_seed[seed]:.2f}" if seed in by_seed else "" for seed in seeds
+        ]
         rows.append((way, mean_and_spread(mean), *cells))
     table = markdown_table(heads, rows, "l" + "r" * (len(heads) - 1))
     return (

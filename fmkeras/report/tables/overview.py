@@ -12,6 +12,7 @@ from fmkeras.records import read_records, saved_card, study_names
 from fmkeras.report.tables.markdown import markdown_table, mean_and_spread, percent
 from fmkeras.report.tables.speed import BASELINE, geometric_mean, machine_text, ratios
 
+_TRAINING_IMAGES = 60_000
 _NOT_RUN = "not run"
 _TORCH = (
     "ours-torch",
@@ -92,7 +93,14 @@ def default_runs(root: Path) -> dict[str, dict]:
         # A study measures on validation images alone.
         if name not in recipes or "test" not in record:
             continue
-        if record["dataset"]["name"] != "fashion-mnist":
+        if record["dataset"]["name"] != "fashion-mnist" or record.get("options"):
+            continue
+        told = record["dataset"]
+        if (
+            told.get("train", _TRAINING_IMAGES) + told.get("validation", 0)
+            < _TRAINING_IMAGES
+        ):
+            # Of some of the images only.
             continue
         if not learns_alike(record["recipe"], recipes[name]):
             continue
