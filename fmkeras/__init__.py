@@ -2,9 +2,11 @@
 
 The public names are below; docs/python.md describes them. `KERAS_BACKEND` (torch,
 tensorflow or jax) chooses the backend and is read when keras is first imported, so
-this module imports nothing: a name is loaded when it is first used.
+this module imports nothing: a name is loaded when it is first used. Where keras is
+imported already, it learns to load what is saved with our metric and optimizer.
 """
 
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -71,3 +73,9 @@ def __getattr__(name: str):
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+if "keras" in sys.modules:
+    # So that `keras.models.load_model` knows them by the names in a file.
+    for _name in ("ConfusionMatrix", "Ranger21"):
+        __getattr__(_name)

@@ -200,3 +200,35 @@ def learning_rate_setting(optimizer: keras.optimizers.Optimizer):
     The public property evaluates a schedule for the current step.
     """
     return optimizer._learning_rate
+
+
+def is_function_rate(optimizer: keras.optimizers.Optimizer) -> bool:
+    """Whether an optimizer's learning rate is a function of the user's."""
+    setting = learning_rate_setting(optimizer)
+    schedule = keras.optimizers.schedules.LearningRateSchedule
+    return callable(setting) and not isinstance(setting, schedule)
+
+
+def is_python_rate(optimizer: keras.optimizers.Optimizer) -> bool:
+    """Whether that function gives plain numbers, which no graph follows."""
+    if not is_function_rate(optimizer):
+        return False
+    rate = learning_rate_setting(optimizer)()
+    return not (keras.ops.is_tensor(rate) or isinstance(rate, keras.Variable))
+
+
+def take_restored_epoch(model: keras.Model) -> int | None:
+    """Return the epoch that `BackupAndRestore` found kept, once; None without it."""
+    epoch = getattr(model, "_initial_epoch", None)
+    model._initial_epoch = None
+    return epoch
+
+
+def optimized_variables(optimizer: keras.optimizers.Optimizer) -> list:
+    """Return the variables that an optimizer was built for."""
+    return list(getattr(optimizer, "_trainable_variables", []))
+
+
+def clear_losses(model: keras.Model) -> None:
+    """Forget the losses that layers added in a call, tensors of a graph perhaps."""
+    model._clear_losses()

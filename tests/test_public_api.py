@@ -36,7 +36,7 @@ def test_importing_loads_nothing_heavy_and_dir_lists_all():
 
 def test_the_names_are_those_that_type_checkers_see():
     tree = ast.parse((ROOT / "fmkeras/__init__.py").read_text())
-    (block,) = (node for node in tree.body if isinstance(node, ast.If))
+    block = next(node for node in tree.body if isinstance(node, ast.If))
     seen = {alias.name: node.module for node in block.body for alias in node.names}
     assert sorted(seen) == sorted(fmkeras.__all__)
     assert seen == fmkeras._PLACES
@@ -204,3 +204,26 @@ def test_a_keras_json_of_another_taste_changes_no_network(tmp_path, taste):
     )
     expected = fmkeras.build_model("resnet18").count_params()
     assert answer.stdout.split() == [str(expected), "float32"]
+
+
+def test_a_model_with_our_metric_and_optimizer_opens_after_importing_us(tmp_path):
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+    model.compile(
+        fmkeras.Ranger21(total_steps=4),
+        "sparse_categorical_crossentropy",
+        metrics=[fmkeras.ConfusionMatrix(3)],
+    )
+    path = tmp_path / "theirs.keras"
+    model.save(path)
+    code = f"import keras, fmkeras; keras.models.load_model({str(path)!r})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_predictions_of_half_precision_are_as_keras_gives_them():
+    policy = keras.DTypePolicy("mixed_bfloat16")
+    pixels = keras.Input((6,))
+    model = keras.Model(pixels, keras.layers.Dense(3, dtype=policy)(pixels))
+    x = np.random.default_rng(0).uniform(size=(5, 6)).astype(np.float32)
+    found, wanted = fmkeras.predict(model, x), model.predict(x, verbose=0)
+    assert found.dtype == wanted.dtype and (found == wanted).all()

@@ -113,6 +113,9 @@ def _draw(args, dataset) -> None:
 
         augmentation = build_augmentation(recipe)
         images = dataset.x_train[:AUGMENTED_IMAGES]
+        if augmentation.mixes:
+            print("The recipe mixes images too, with their labels: not drawn.")
+            augmentation = augmentation.unmixed()
         changed = [augmentation.augment(images, 0, epoch) for epoch in range(3)]
         figures.plot_augmented(images, changed, args.augmented)
         print(f"Picture: {args.augmented} (recipe {recipe.name})")

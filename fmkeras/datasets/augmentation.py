@@ -5,12 +5,14 @@ then changed inside the compiled step, on the device. So every backend sees the 
 images, and no image is touched by Python.
 """
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 from keras import ops
 
 from fmkeras.datasets.mixing import NUM_MIXING, draw_mixing, mix
+from fmkeras.errors import UserError
 from fmkeras.labels import IMAGE_SHAPE, PIXEL_MEAN
 from fmkeras.seeds import random_generator
 
@@ -25,6 +27,16 @@ NUM_AFFINE = 6
 NUM_RECTANGLE = 5
 NUM_ERASED = NUM_AFFINE + NUM_RECTANGLE
 CUTOUT_FILLS = {"zero": 0.0, "mean": 255 * PIXEL_MEAN}
+# The largest value of a field; the least is 0.
+_MOST = {
+    "crop_padding": 14,
+    "rotation": 180.0,
+    "erasing": 1.0,
+    "flip_share": 1.0,
+    "cutout": 28,
+    "mixup": math.inf,
+    "cutmix": math.inf,
+}
 # Zeros around an image: two of them, for a mean takes the next pixel too.
 BORDER = 2
 ROWS, STRIDE = HEIGHT + 2 * BORDER, WIDTH + 2 * BORDER
@@ -43,6 +55,19 @@ class Augmentation:
     cutout_fill: str = "mean"
     mixup: float = 0.0
     cutmix: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, most in _MOST.items():
+            value = getattr(self, name)
+            if not 0 <= value <= most:
+                raise UserError(
+                    f"Bad {name}; expected a number from 0 to {most}. Received: {value}"
+                )
+        if self.cutout_fill not in CUTOUT_FILLS:
+            raise UserError(
+                f"Bad cutout_fill; expected one of {', '.join(CUTOUT_FILLS)}. "
+                f"Received: {self.cutout_fill!r}"
+            )
 
     def __bool__(self) -> bool:
         return self != Augmentation(flip_share=self.flip_share)
@@ -78,8 +103,19 @@ class Augmentation:
     def augment(self, images: np.ndarray, seed: int, epoch: int = 0) -> np.ndarray:
         """Return uint8 `images`, (n, 28, 28), as `epoch` would train on them.
 
-        What lies between two grey values is rounded to the nearer.
+        What lies between two grey values is rounded to the nearer. Raises `UserError`
+        for other images, and where images are mixed, for that takes labels.
         """
+        if self.mixes:
+            raise UserError(
+                "Mixed images need their labels; expected mixup 0 and cutmix 0 to look "
+                f"at images alone. Received: mixup {self.mixup}, cutmix {self.cutmix}"
+            )
+        if images.dtype != np.uint8 or images.shape[1:] != (HEIGHT, WIDTH):
+            raise UserError(
+                f"Bad images; expected uint8 (n, {HEIGHT}, {WIDTH}). Received: "
+                f"{images.dtype} {images.shape}"
+            )
         params = self.draw(len(images), seed, epoch)
         parts = [np.zeros((0, *images.shape[1:]), np.uint8)]
         for start in range(0, len(images) if self else 0, AT_ONCE):
@@ -111,6 +147,10 @@ class Augmentation:
     def mixes(self) -> bool:
         """Whether images and their labels are mixed with others of the batch."""
         return bool(self.mixup or self.cutmix)
+
+    def unmixed(self) -> "Augmentation":
+        """Return the same without mixing: what can be done to images alone."""
+        return replace(self, mixup=0.0, cutmix=0.0)
 
     def mix(self, images, targets, params):
         """Return images, as `apply` gives them, and one-hot targets, both mixed."""

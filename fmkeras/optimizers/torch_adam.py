@@ -91,7 +91,8 @@ class TorchAdam(keras.optimizers.Optimizer):
         weight = _tensor(variable)
         gradient = ops.cast(gradient, "float32")
         if self.l2:
-            gradient = gradient + self.l2 * weight
+            # In this order, since an embedding's gradient may have some rows alone.
+            gradient = self.l2 * weight + gradient
         # Every value is computed before any variable is assigned: on torch a
         # variable's tensor is changed in place, a value read before included.
         momentum = _tensor(self._momentums[i])

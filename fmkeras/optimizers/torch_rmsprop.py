@@ -66,7 +66,8 @@ class TorchRMSprop(keras.optimizers.Optimizer):
     def update_step(self, gradient, variable, learning_rate):
         slot = self._velocities[self._get_variable_index(variable)]
         weight, velocity = _tensor(variable), _tensor(slot)
-        gradient = ops.cast(gradient, "float32")
+        # A sum is whole where the gradient of an embedding has some rows alone.
+        gradient = ops.zeros_like(weight) + ops.cast(gradient, "float32")
         if self.l2:
             gradient = gradient + self.l2 * weight
         velocity = self.rho * velocity + (1 - self.rho) * ops.square(gradient)

@@ -20,7 +20,7 @@ def fit(
     validation_data: Sequence[np.ndarray] | None = None,
     epochs: int = 1,
     batch_size: int = 32,
-    callbacks: Iterable[keras.callbacks.Callback] = (),
+    callbacks: Iterable[keras.callbacks.Callback] | None = None,
     sample_weight: np.ndarray | None = None,
     class_weight: Mapping[int, float] | None = None,
     initial_epoch: int = 0,
@@ -46,7 +46,7 @@ def fit(
         y: what the model's loss takes: integers (n,) or (n, 1), or rows (n, classes).
         validation_data: (x, y) or (x, y, sample_weight), measured after each epoch.
         epochs, batch_size, initial_epoch: as in `model.fit`.
-        callbacks: Keras's; a `PerClassMetrics` among them is called first.
+        callbacks: Keras's, or None; a `PerClassMetrics` among them is called first.
         sample_weight: (n,), of each sample in the loss and the weighted metrics.
         class_weight: weight by class number, as in `model.fit`.
         shuffle: False keeps the order of `x` in every epoch.
@@ -66,6 +66,7 @@ def fit(
                 f"{len(validation_data)} arrays"
             )
         validation = _arrays("validation_data", *validation_data)
+        _check_shape(model, validation.images)
     for name, value, least in (
         ("epochs", epochs, 0),
         ("batch_size", batch_size, 1),
@@ -76,7 +77,9 @@ def fit(
                 f"{name} is a whole number of {least} or more. Received: {value}"
             )
     # Its figures are for the others to read.
-    callbacks = sorted(callbacks, key=lambda one: not isinstance(one, PerClassMetrics))
+    callbacks = sorted(
+        callbacks or (), key=lambda one: not isinstance(one, PerClassMetrics)
+    )
     bar = None
     if verbose:
         bar = ProgressBar(len(train), batch_size)
@@ -95,6 +98,20 @@ def fit(
     finally:
         if bar is not None:
             bar.close()
+
+
+def _check_shape(model: keras.Model, images: np.ndarray) -> None:
+    """Raise `UserError` for validation images that the model does not take."""
+    wanted = model.inputs[0].shape if getattr(model, "inputs", None) else ()
+    if len(wanted) != images.ndim:
+        # Keras adds or takes an axis of one channel, or says why it cannot.
+        return
+    sizes = zip(wanted[1:], images.shape[1:], strict=True)
+    if any(size not in (None, found) for size, found in sizes):
+        raise UserError(
+            f"The images of validation_data do not fit '{model.name}'; expected "
+            f"{tuple(wanted)}. Received: {images.shape}"
+        )
 
 
 def predict(

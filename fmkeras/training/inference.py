@@ -42,11 +42,12 @@ def inference_figures(
     `predict(model, images)` returns the logits, (n, classes). Of each part:
     `accuracy`; `loss`, the mean cross-entropy of the images; and `batch_loss`, the mean
     of the means of batches of `batch_size`, as the sources average. With an
-    `augmentation` also of `train_augmented`, the training images changed by it once.
+    `augmentation` also of `train_augmented`, the training images changed by it once,
+    but not mixed.
     """
     parts = {"train": split.train, "test": split.test}
     if augmentation:
-        images = augmentation.augment(split.train.images, seed)
+        images = augmentation.unmixed().augment(split.train.images, seed)
         parts["train_augmented"] = Subset(images, split.train.labels)
     return {
         name: _figures(predict(model, part.images), part.labels, batch_size)

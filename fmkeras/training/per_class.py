@@ -36,8 +36,9 @@ class PerClassMetrics(keras.callbacks.Callback):
     Args:
         class_names: one a class; their numbers if None.
         csv_path: a file that gets a row an epoch and class, of the validation
-            images, or of the training images where there are none; it is written
-            anew after each epoch, whole.
+            images (of the epochs that have them, with `validation_freq`), or of the
+            training images where there are none; it is written anew after each epoch,
+            whole.
         verbose: 1 prints scikit-learn's table at the end of training and of an
             evaluation, 2 after each epoch too, 0 never.
         metric: the `ConfusionMatrix` to read, where it is not one of the model's.
@@ -65,8 +66,14 @@ class PerClassMetrics(keras.callbacks.Callback):
         self.matrix: np.ndarray | None = None
         self.rows: list[dict] = []
         self._in_epoch = False
+        # The last counts on validation images in this training, and its first row.
+        self._kept: np.ndarray | None = None
+        self._first_row = 0
         self._trained: np.ndarray | None = None
         self._validated: np.ndarray | None = None
+
+    def on_train_begin(self, logs=None):
+        self._kept, self._first_row = None, len(self.rows)
 
     def on_epoch_begin(self, epoch, logs=None):
         self._in_epoch = True
@@ -89,8 +96,15 @@ class PerClassMetrics(keras.callbacks.Callback):
         logs.update(self._figures(trained))
         self.matrix = trained
         if self._validated is not None:
-            self.matrix = self._validated
+            if self._kept is None:
+                # Rows of before are of the training images.
+                del self.rows[self._first_row :]
+            self.matrix = self._kept = self._validated
             logs.update(self._figures(self.matrix, "val_"))
+        elif self._kept is not None:
+            # An epoch without validation, by `validation_freq`.
+            self.matrix = self._kept
+            return
         self.rows += class_rows(epoch + 1, self.matrix, self.names(self.matrix))
         if self.csv_path is not None:
             write_csv(self.csv_path, self.rows)

@@ -7,6 +7,7 @@ import pytest
 from fmkeras.datasets.augmentation import Augmentation
 from fmkeras.datasets.splits import Subset, epoch_order
 from fmkeras.engines import create_engine
+from fmkeras.errors import UserError
 from fmkeras.models import build_model
 from fmkeras.recipes import Recipe
 from fmkeras.training.builders import build_augmentation, build_loss
@@ -226,3 +227,17 @@ def test_the_compiled_step_trains_on_the_changed_images(further):
             other.reset_metrics()
         losses.append(total / 50)
     np.testing.assert_allclose(history.history["loss"], losses, rtol=1e-5)
+
+
+def test_what_an_augmentation_cannot_do_is_said():
+    images = np.zeros((2, 28, 28), np.uint8)
+    for change in ({"mixup": 1.0}, {"cutmix": 0.5}):
+        with pytest.raises(UserError, match="Mixed images need their labels"):
+            Augmentation(**change).augment(images, 0)
+        assert (Augmentation(**change).unmixed().augment(images, 0) == images).all()
+    with pytest.raises(UserError, match="Bad images; expected uint8 .n, 28, 28."):
+        Augmentation(flip=True).augment(images[..., None], 0)
+    with pytest.raises(UserError, match="Bad crop_padding; expected a number from 0"):
+        Augmentation(crop_padding=-2)
+    with pytest.raises(UserError, match="Bad cutout_fill"):
+        Augmentation(cutout=4, cutout_fill="black")

@@ -211,6 +211,85 @@ def test_a_lambda_is_called_after_each_batch():
     assert batches == 2 * list(range(-(-len(x) // 5)))
 
 
+@pytest.mark.parametrize("factor", ["factor", "optimizer"])
+def test_a_scaled_loss_trains_as_keras_does_or_is_refused(factor):
+    def scaled():
+        if factor == "factor":
+            return keras.optimizers.SGD(0.1, loss_scale_factor=128)
+        return keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1))
+
+    found = []
+    for train in (fit, lambda model, *data, **how: model.fit(*data, **how)):
+        model, data = compiled("integers")
+        x, y = arrays(*data)
+        model.compile(scaled(), "sparse_categorical_crossentropy")
+        if train is fit and keras.backend.backend() == "torch":
+            with pytest.raises(UserError, match="loss_scale_factor|LossScaleOptimizer"):
+                fit(model, x, y)
+            return
+        more = {"verbose": False} if train is fit else {"verbose": 0}
+        train(model, x, y, batch_size=BATCH, epochs=2, shuffle=False, **more)
+        found.append(model.get_weights())
+    for one, two in zip(*found, strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-5)
+
+
+def test_a_rate_that_is_a_function_is_that_of_each_step():
+    found = []
+    for train in (fit, lambda model, *data, **how: model.fit(*data, **how)):
+        model, data = compiled("integers")
+        x, y = arrays(*data)
+        optimizer = adam()
+
+        def rate(optimizer=optimizer):
+            return 0.1 * 0.8 ** keras.ops.cast(optimizer.iterations, "float32")
+
+        optimizer._learning_rate = rate
+        model.compile(optimizer, "sparse_categorical_crossentropy")
+        more = {"verbose": False} if train is fit else {"verbose": 0}
+        train(model, x, y, batch_size=5, epochs=2, shuffle=False, **more)
+        found.append(model.get_weights())
+    for one, two in zip(*found, strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-5)
+
+
+def test_a_backup_that_is_restored_goes_on_at_its_epoch(tmp_path):
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            epochs.append(epoch)
+            if epoch == stop:
+                raise KeyboardInterrupt
+
+    epochs, stop = [], 2
+    model, data = compiled("integers")
+    x, y = arrays(*data)
+    for stop in (2, None):
+        backup = keras.callbacks.BackupAndRestore(tmp_path / "kept")
+        how = {"epochs": 4, "callbacks": [backup, Stop()], "verbose": False}
+        try:
+            fit(model, x, y, **how)
+        except KeyboardInterrupt:
+            assert stop == 2
+    assert epochs == [0, 1, 2, 2, 3]
+    # What an interruption leaves is a whole model.
+    assert all(np.isfinite(weights).all() for weights in model.get_weights())
+
+
+def test_what_fit_cannot_take_is_said_before_training():
+    model, data = compiled("integers")
+    x, y = arrays(*data)
+    assert len(fit(model, x, y, callbacks=None, verbose=False).history["loss"]) == 1
+    odd = y.copy()
+    odd[-1] = 7
+    with pytest.raises(UserError, match="expected 0 to 4, one an output. Received: 7"):
+        fit(model, x, odd)
+    with pytest.raises(UserError, match="images of validation_data do not fit"):
+        fit(model, x, y, validation_data=(np.repeat(x, 2, axis=-1), y))
+    model.layers[-1].trainable = False
+    with pytest.raises(UserError, match="compile again"):
+        fit(model, x, y)
+
+
 def test_named_outputs_are_given_as_keras_gives_them():
     pixels = keras.Input((6,))
     model = keras.Model(pixels, {"classes": keras.layers.Dense(3)(pixels)})

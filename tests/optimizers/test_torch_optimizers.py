@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from fmkeras.optimizers import TorchAdam, TorchRMSprop
+from fmkeras.optimizers import Muon, Ranger21, TorchAdam, TorchRMSprop
 
 pytestmark = pytest.mark.every_backend
 
@@ -173,3 +173,25 @@ def test_config_makes_the_same_optimizer(optimizer):
 def test_values_out_of_range_are_refused(make):
     with pytest.raises(ValueError, match="Received: "):
         make()
+
+
+@pytest.mark.parametrize("optimizer", [TorchAdam, TorchRMSprop, Muon, Ranger21])
+def test_a_layer_of_rows_learns(optimizer):
+    """On tensorflow an Embedding's gradient has only the rows that were read."""
+    keras.utils.set_random_seed(1)
+    more = {"total_steps": 8} if optimizer is Ranger21 else {}
+    model = keras.Sequential(
+        [
+            keras.Input((3,), dtype="int32"),
+            keras.layers.Embedding(5, 4),
+            keras.layers.Flatten(),
+            keras.layers.Dense(2),
+        ]
+    )
+    before = model.get_weights()[0]
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(optimizer(0.05, **more), loss)
+    x = np.random.default_rng(0).integers(0, 5, (16, 3))
+    model.fit(x, x[:, 0] % 2, epochs=2, batch_size=4, verbose=0)
+    after = model.get_weights()[0]
+    assert np.isfinite(after).all() and (after != before).any(axis=1).all()

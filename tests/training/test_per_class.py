@@ -215,6 +215,27 @@ def test_fit_logs_every_class_for_the_callbacks_behind(data, eagerly, tmp_path, 
     assert "T-shirt/top" in per_class_metrics._repr_html_()
 
 
+def test_epochs_without_validation_have_no_rows_of_other_images(data, tmp_path):
+    images, labels = data
+    model = make_model({"metrics": [ConfusionMatrix(4)]})
+    per_class_metrics = PerClassMetrics(NAMES, tmp_path / "per_class.csv")
+    history = model.fit(
+        images[:60],
+        labels[:60],
+        validation_data=(images[60:], labels[60:]),
+        validation_freq=2,
+        epochs=5,
+        verbose=0,
+        callbacks=[per_class_metrics],
+    ).history
+    with open(tmp_path / "per_class.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["2"] * 4 + ["4"] * 4
+    assert sum(int(row["support"]) for row in rows) == 2 * 30
+    assert per_class_metrics.matrix.sum() == 30
+    assert len(history["f1/Bag"]) == 5 and len(history["val_f1/Bag"]) == 2
+
+
 def test_training_figures_without_validation_and_with_weights(data):
     images, labels = data
     weights = np.random.default_rng(3).integers(1, 4, COUNT).astype("float32")

@@ -13,6 +13,11 @@ from keras import ops
 from fmkeras.datasets.splits import epoch_order
 from fmkeras.engines.engine import SECONDS_PER_CALL, evaluation_batch
 from fmkeras.errors import UserError
+from fmkeras.keras_internals import (
+    clear_losses,
+    optimized_variables,
+    take_restored_epoch,
+)
 
 # Callbacks of these hooks want to be called after every batch.
 _BATCH_HOOKS = (
@@ -76,7 +81,9 @@ class CompiledEngine(ABC):
         train_data = self.to_device(train)
         validation_data = None if validation is None else self.to_device(validation)
         model.stop_training = False
+        take_restored_epoch(model)
         callback_list.on_train_begin()
+        initial_epoch = take_restored_epoch(model) or initial_epoch
         logs: dict[str, float] = {}
         for epoch in range(initial_epoch, epochs):
             model.reset_metrics()
@@ -143,6 +150,14 @@ class CompiledEngine(ABC):
         model = self.model
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
+        built = {id(v) for v in optimized_variables(_innermost(model.optimizer))}
+        if built and built != {id(v) for v in model.trainable_variables}:
+            raise _refused(
+                model,
+                "the layers that learn to be those of when it was compiled",
+                "layers frozen or freed since: compile again",
+            )
+        _check_labels(model, train.targets)
         output = model.outputs[0]
         shape = [1, *(size or 1 for size in output.shape[1:])]
         outputs = keras.tree.pack_sequence_as(
@@ -152,6 +167,8 @@ class CompiledEngine(ABC):
             ops.convert_to_tensor(x[:1]) for x in train.parts()
         )
         sample_weight = weights[0] if weights else None
+        # What an earlier training was interrupted in is of no use now.
+        clear_losses(model)
         try:
             model.compute_loss(images, targets, outputs, sample_weight, training=True)
             model.compute_metrics(images, targets, outputs, sample_weight)
@@ -241,6 +258,28 @@ def compute_step(model, call, mapping, batch, training: bool, collect: list):
         )
         model.compute_metrics(images, targets, outputs, sample_weight)
     return loss, [scope.get_current_value(variable) for variable in collect]
+
+
+def _innermost(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
+    return getattr(optimizer, "inner_optimizer", optimizer)
+
+
+def _check_labels(model: keras.Model, targets: np.ndarray) -> None:
+    """Raise `UserError` for class numbers that the model has no output for."""
+    loss = model.loss
+    function = keras.losses.sparse_categorical_crossentropy
+    sparse = isinstance(loss, keras.losses.SparseCategoricalCrossentropy)
+    if not sparse and loss not in ("sparse_categorical_crossentropy", function):
+        return
+    count = model.outputs[0].shape[-1]
+    labels = np.asarray(targets)
+    ignored = getattr(loss, "ignore_class", None)
+    odd = labels[((labels < 0) | (labels >= count)) & (labels != ignored)]
+    if odd.size:
+        raise UserError(
+            f"A label is none of the classes of '{model.name}'; expected 0 to "
+            f"{count - 1}, one an output. Received: {odd.flat[0]}"
+        )
 
 
 def _refused(model, expected: str, received: str) -> UserError:

@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import keras
 import numpy as np
 
 from fmkeras.engines.compiled.base import CompiledEngine, compute_step, not_traced
@@ -38,7 +39,9 @@ class JaxCompiledEngine(CompiledEngine):
         return [self.model.trainable_variables, self.other_variables(), optimizer]
 
     def _run(self, groups, step, data, batches):
-        state = [[variable.value for variable in group] for group in groups]
+        # Copies, for a step takes its arrays for itself: where one is interrupted, the
+        # variables are as they were before these steps.
+        state = [[jnp.copy(variable.value) for variable in group] for group in groups]
         losses = []
         for numbers in batches:
             try:
@@ -46,7 +49,6 @@ class JaxCompiledEngine(CompiledEngine):
             except (TypeError, ValueError) as error:  # jax's errors of tracing
                 raise not_traced(self.model, error) from error
             losses.append(loss)
-        # The old arrays were donated to the step; the variables take the new ones.
         for group, values in zip(groups, state, strict=True):
             for variable, value in zip(group, values, strict=True):
                 variable.assign(value)
@@ -56,13 +58,18 @@ class JaxCompiledEngine(CompiledEngine):
         trainable, others, slots = state
         batch = [part[numbers] for part in data]
 
-        def loss_of(trainable):
-            return self._compute(trainable, others, batch, training=True)
+        optimizer = self.model.optimizer
 
-        (loss, others), gradients = jax.value_and_grad(loss_of, has_aux=True)(trainable)
-        trainable, slots = self.model.optimizer.stateless_apply(
-            slots, gradients, trainable
-        )
+        def loss_of(trainable):
+            loss, new = self._compute(trainable, others, batch, training=True)
+            scale = zip(optimizer.variables, slots, strict=True)
+            # The optimizer takes the scale off the gradients again.
+            with keras.StatelessScope(list(scale)):
+                return optimizer.scale_loss(loss), (loss, new)
+
+        found, gradients = jax.value_and_grad(loss_of, has_aux=True)(trainable)
+        loss, others = found[1]
+        trainable, slots = optimizer.stateless_apply(slots, gradients, trainable)
         return [trainable, others, slots], loss * len(numbers)
 
     def _evaluate_step(self, weights, state, data, numbers):

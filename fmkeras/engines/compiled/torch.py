@@ -16,6 +16,7 @@ from fmkeras.engines.torch.engine import NotTraceable, trace_step, write_values
 from fmkeras.engines.torch.fusion import FusionPlan
 from fmkeras.engines.torch.inductor import compile_graph
 from fmkeras.engines.torch.layout import to_output_first
+from fmkeras.keras_internals import is_python_rate
 from fmkeras.seeds import random_generator
 
 _log = logging.getLogger(__name__)
@@ -35,8 +36,13 @@ class TorchCompiledEngine(CompiledEngine):
         optimizer = self.model.optimizer
         if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
             raise not_traced(self.model, ValueError("a LossScaleOptimizer"))
+        if optimizer.loss_scale_factor:
+            raise not_traced(self.model, ValueError("loss_scale_factor"))
         if optimizer.gradient_accumulation_steps:
             raise not_traced(self.model, ValueError("gradient_accumulation_steps"))
+        if is_python_rate(optimizer):
+            # A graph would keep the first number.
+            raise not_traced(self.model, ValueError("a rate that Python computes"))
 
     def _build(self, train) -> None:
         super()._build(train)
@@ -79,7 +85,7 @@ class TorchCompiledEngine(CompiledEngine):
             if not isinstance(given, torch.Tensor):
                 # A list or dictionary of outputs.
                 return self.model.predict(images, batch_size=batch_size, verbose=0)
-            outputs.append(given.cpu().numpy())
+            outputs.append(ops.convert_to_numpy(given))
         return np.concatenate(outputs)
 
     def _variables(self) -> list[list[keras.Variable]]:

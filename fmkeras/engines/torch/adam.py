@@ -17,6 +17,7 @@ from fmkeras.engines.torch.layout import outputs_first
 from fmkeras.keras_internals import (
     adam_state,
     decays_every_weight,
+    is_function_rate,
     is_stock_optimizer,
 )
 from fmkeras.optimizers import TorchAdam
@@ -113,7 +114,8 @@ def fuse_adam(optimizer, l2: float) -> FusedAdam | None:
         and all(getattr(optimizer, n, v) == v for n, v in _PLAIN.items())
         and decays_every_weight(optimizer)
     )
-    if not plain:
+    if not plain or is_function_rate(optimizer):
+        # A function may look at `iterations`, which counts many steps at once here.
         return None
     weights = adam_state(optimizer).weights
     plain = all(v.constraint is None and v.dtype == "float32" for v in weights)
