@@ -383,7 +383,9 @@ def test_an_altered_file_of_a_set_by_name_is_refused(tmp_path, monkeypatch):
     assert "not in" in refusal("mnist", str(tmp_path / "no"))
 
 
-def test_a_set_by_name_is_downloaded_and_checked(tmp_path, monkeypatch):
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    """A folder from which a small set is fetched by the name mnist; its checksums."""
     source = tmp_path / "server"
     write_idx(source, "train-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz")
     sums = {
@@ -393,20 +395,16 @@ def test_a_set_by_name_is_downloaded_and_checked(tmp_path, monkeypatch):
     small = named.NamedSet((f"{source.as_uri()}/",), sums, NAMES)
     monkeypatch.setitem(named.NAMED, "mnist", small)
     monkeypatch.chdir(tmp_path)
+    return source, sums
+
+
+def test_a_set_by_name_is_downloaded_and_checked(server):
     data = load_dataset("mnist", progress=False)
     assert (data.x_train == IMAGES[:18]).all() and data.source == "data/mnist"
 
 
-def test_an_interrupted_download_goes_on(tmp_path, monkeypatch):
-    source = tmp_path / "server"
-    write_idx(source, "train-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz")
-    sums = {
-        path.name: hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
-        for path in source.iterdir()
-    }
-    small = named.NamedSet((f"{source.as_uri()}/",), sums, NAMES)
-    monkeypatch.setitem(named.NAMED, "mnist", small)
-    monkeypatch.chdir(tmp_path)
+def test_an_interrupted_download_goes_on(server, tmp_path):
+    source, sums = server
     first = min(sums)
     (tmp_path / "data/mnist").mkdir(parents=True)
     (tmp_path / "data/mnist" / first).write_bytes((source / first).read_bytes())
