@@ -25,6 +25,7 @@ PARTS = {
     "keras.src.": "stock optimizers are not told from subclasses: Adam is not fused",
     "seed_generator_state": "dropout masks do not depend on the seed of the run",
     "_adjust_input_rank": "models of inputs (28, 28) are given (28, 28, 1)",
+    "_clear_losses": "fit after one that was interrupted fails on tensorflow",
     "_convert_inputs_to_tensors": "models of uint8 inputs are given float32",
     "_exclude_from_weight_decay": "excluded weights decay in the fused AdamW",
     "_exclude_from_weight_decay_pattern": "excluded weights decay in the fused AdamW",
@@ -276,3 +277,36 @@ def test_a_layer_called_again_keeps_its_first_call_in_each_model():
     np.testing.assert_allclose(again.predict(x, verbose=0), expected, rtol=1e-6)
     assert internals.first_calls(model)[dense].inputs[0] is inputs
     assert internals.first_calls(again)[dense].outputs[0] is not dense.output
+
+
+@pytest.mark.every_backend
+def test_functions_that_give_rates_are_told_from_schedules():
+    schedule = keras.optimizers.schedules.CosineDecay(0.1, 10)
+    for rate, function, python in (
+        (0.1, False, False),
+        (schedule, False, False),
+        (lambda: 0.1, True, True),
+        (lambda: keras.ops.convert_to_tensor(0.1), True, False),
+    ):
+        optimizer = keras.optimizers.SGD(rate)
+        assert internals.is_function_rate(optimizer) == function
+        assert internals.is_python_rate(optimizer) == python
+
+
+@pytest.mark.every_backend
+def test_what_training_left_is_read_once_and_forgotten():
+    layers = [keras.Input((3,)), keras.layers.Dense(2, activity_regularizer="l1")]
+    model = keras.Sequential(layers)
+    model(np.ones((1, 3), "float32"))
+    assert len(model.losses) == 1
+    internals.clear_losses(model)
+    assert not model.losses
+    # As `BackupAndRestore` does.
+    setattr(model, "_initial_epoch", 3)  # noqa: B010
+    assert internals.take_restored_epoch(model) == 3
+    assert internals.take_restored_epoch(model) is None
+    optimizer = keras.optimizers.SGD()
+    assert internals.optimized_variables(optimizer) == []
+    optimizer.build(model.trainable_variables)
+    found = internals.optimized_variables(optimizer)
+    assert all(map(lambda a, b: a is b, found, model.trainable_variables))

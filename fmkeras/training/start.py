@@ -13,6 +13,7 @@ from fmkeras.datasets.garments.draw import draw_garments
 from fmkeras.engines import predict
 from fmkeras.errors import UserError
 from fmkeras.evaluation.evaluate import output_kind
+from fmkeras.keras_internals import layers_within
 from fmkeras.models.initializers import initialize
 from fmkeras.models.registry import pixel_scale
 from fmkeras.recipes import CHOICES
@@ -48,7 +49,9 @@ def network_of_file(
         )
     trained = with_policy(trained, policy)
     model = type(trained).from_config(trained.get_config())
-    model.trainable = True
+    for layer in layers_within(model):
+        # One by one: on tensorflow the model's own does not reach them.
+        layer.trainable = True
     model = _with_head(model, num_classes, str(path))
     initialize(model, init, seed)
     return model
