@@ -90,7 +90,8 @@ class Muon(keras.optimizers.Optimizer):
     def update_step(self, gradient, variable, learning_rate):
         rate = ops.cast(learning_rate, variable.dtype)
         # A sum is whole where the gradient of an embedding has some rows alone.
-        gradient = ops.zeros_like(variable) + ops.cast(gradient, variable.dtype)
+        zeros = ops.zeros(variable.shape, variable.dtype)
+        gradient = zeros + ops.cast(gradient, variable.dtype)
         index = self._get_variable_index(variable)
         slot = self._momentums[index]
         beta = self.momentum
