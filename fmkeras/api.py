@@ -10,7 +10,11 @@ from pathlib import Path
 import keras
 
 from fmkeras.artifacts.keras_file import load_artifact
-from fmkeras.artifacts.lookup import card_or_empty, class_names_of, load_for_dataset
+from fmkeras.artifacts.lookup import (
+    class_names_of,
+    load_for_dataset,
+    load_with_classes,
+)
 from fmkeras.artifacts.pixels import RAW, take_raw_pixels
 from fmkeras.datasets import Dataset, load_dataset
 from fmkeras.engines import predict as engine_predict
@@ -176,12 +180,12 @@ def predict_images(
     if isinstance(paths, str | os.PathLike):
         paths = [paths]
     pictures = read_all(find_pictures(paths))
-    card = {}
-    if not isinstance(model, keras.Model):
-        path = _find(model)
-        model, card = load_artifact(path), card_or_empty(path)
-    names = class_names_of(card, model) if class_names is None else tuple(class_names)
-    model = take_raw_pixels(model, card.get("pixels") or pixels or RAW)
+    if isinstance(model, keras.Model):
+        names = class_names_of({}, model)
+        model = take_raw_pixels(model, pixels or RAW)
+    else:
+        model, names = load_with_classes(_find(model), pixels=pixels)
+    names = names if class_names is None else tuple(class_names)
     return Predictions(predict_pictures(model, pictures, engine_predict, names))
 
 

@@ -134,6 +134,14 @@ def input_structure(functional: Functional):
     return functional._inputs_struct
 
 
+def output_structure(model: keras.Model):
+    """Return a model's outputs as nested as it gives them.
+
+    Of a `Sequential`, which has no such structure, its one output.
+    """
+    return getattr(model, "_outputs_struct", model.outputs[0])
+
+
 def layers_within(model: keras.Model) -> list[keras.Layer]:
     """Return every layer of a model, those inside layers and inner models included."""
     return list(model._flatten_layers(include_self=False))
@@ -225,7 +233,11 @@ def take_restored_epoch(model: keras.Model) -> int | None:
 
 
 def optimized_variables(optimizer: keras.optimizers.Optimizer) -> list:
-    """Return the variables that an optimizer was built for."""
+    """Return the variables that an optimizer was built for.
+
+    A `LossScaleOptimizer` leaves them to the one inside.
+    """
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
     return list(getattr(optimizer, "_trainable_variables", []))
 
 

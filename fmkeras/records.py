@@ -58,7 +58,7 @@ def model_folders(folder: str | os.PathLike = SAVED_MODELS) -> list[Path]:
 def commits_of(records: Iterable[dict]) -> list[str]:
     """Return the commits of the code that made records, seven digits each, sorted."""
     keys = ("began_at_commit", "commit")
-    return sorted({str(r[key])[:7] for r in records for key in keys if key in r})
+    return sorted({str(r[key])[:7] for r in records for key in keys if r.get(key)})
 
 
 def speed_record(

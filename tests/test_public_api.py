@@ -118,6 +118,12 @@ def test_predict_images_reads_files(run, dataset, tmp_path):
         Image.fromarray(dataset.x_test[number]).save(tmp_path / f"{number}.png")
     found = fmkeras.predict_images(run.artifact, tmp_path)
     assert len(found) == 2 and found[0].label in str(found)
+    # Its card says that it takes raw pixels: another range is for files without one.
+    same = fmkeras.predict_images(run.artifact, tmp_path, pixels="0..1")
+    np.testing.assert_array_equal(found[0].probabilities, same[0].probabilities)
+    model = fmkeras.load_model(run.artifact.stem, run.artifact.parent)
+    other = fmkeras.predict_images(model, tmp_path, pixels="0..1")
+    assert not np.allclose(found[0].probabilities, other[0].probabilities)
     assert found._repr_html_().count("<tr>") == 3
 
 

@@ -148,7 +148,7 @@ def _add_search(parser) -> None:
 def _add_workers(parser) -> None:
     parser.add_argument(
         "--workers",
-        type=flags.whole_number,
+        type=flags.positive_number,
         default=1,
         metavar="N",
         help="processes on this machine, which share its cores (default: 1)",
@@ -180,8 +180,6 @@ def _command(
 
 def search(args) -> None:
     """Search in this process, or with several workers of this machine."""
-    if args.workers < 1:
-        raise UserError(f"Bad WORKERS; expected 1 or more. Received: {args.workers}")
     settings, dataset, folder = _prepare(args)
     with _begun(settings, dataset, folder):
         from tuner.run import search_here, search_with_workers

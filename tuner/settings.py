@@ -119,10 +119,10 @@ def make_settings(options) -> Settings:
     if options.recipe is not None:
         arguments = find_options(options.recipe, options.model)
         recipe = find_recipe(options.recipe, options.model)
-        # The published ones train on all images; a search needs some to choose by.
-        recipe = dataclasses.replace(recipe, data_split="holdout")
     else:
         recipe = space.recipe or find_recipe("default", options.model)
+    # Some train on all images; a search needs some to choose by.
+    recipe = dataclasses.replace(recipe, data_split="holdout")
     recipe = _change(recipe, space.changes)
     if options.epochs is not None:
         recipe = dataclasses.replace(recipe, epochs=options.epochs)

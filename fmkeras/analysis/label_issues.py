@@ -14,6 +14,7 @@ import numpy as np
 from fmkeras.analysis.near_duplicates import find_duplicates
 from fmkeras.datasets import Dataset
 from fmkeras.engines import predict
+from fmkeras.errors import UserError
 from fmkeras.evaluation.calibration import log_softmax
 from fmkeras.files import make_folder, replacing, write_json
 from fmkeras.files.npz import read_npz
@@ -48,8 +49,15 @@ def audit(
 
     One model per fold is trained on all images of the other folds and classifies the
     fold's images. The mean of these models classifies the test images. Finished folds
-    are kept in `folder`; an unfinished one resumes from its last epoch.
+    are kept in `folder`; an unfinished one resumes from its last epoch. Raises
+    `UserError` for more folds than any class has images.
     """
+    most = int(np.bincount(dataset.y_train).max())
+    if folds > most:
+        raise UserError(
+            f"Too many folds; expected at most {most}, the training images of the "
+            f"largest class. Received: {folds}"
+        )
     recipe = recipe.replace(data_split="full", keep="last")
     train, test = _out_of_sample(dataset, model_name, recipe, folder, folds, seed)
     result = {

@@ -100,6 +100,30 @@ def class_names_of(card: dict, model) -> tuple[str, ...]:
     return CLASS_NAMES if count == len(CLASS_NAMES) else tuple(map(str, range(count)))
 
 
+def load_with_classes(
+    path_or_name: str | os.PathLike,
+    folder: str | os.PathLike = keras_file.FOLDER,
+    pixels: str | None = None,
+):
+    """Return a model that takes raw pixels, and the names of its classes.
+
+    `pixels` is the range that it was trained on, where there is no card: raw without.
+    """
+    model = keras_file.load_artifact(path_or_name, folder)
+    card = card_or_empty(path_or_name, folder)
+    names = class_names_of(card, model)
+    told = _told_pixels(card, pixels) or RAW
+    return take_raw_pixels(model, told), names
+
+
+def _told_pixels(card: dict, pixels: str | None) -> str | None:
+    """Return the range a model takes: by its card, raw unless it says otherwise.
+
+    Without a card it is `pixels`.
+    """
+    return card.get("pixels", RAW) if card else pixels
+
+
 def load_for_dataset(
     path_or_name: str | os.PathLike,
     folder: str | os.PathLike,
@@ -122,7 +146,7 @@ def load_for_dataset(
             f"give the data it was trained on. Received: {_shortened(names)}"
         )
     model = keras_file.load_artifact(path_or_name, folder, dataset.num_classes)
-    told = card.get("pixels", RAW if card else pixels)
+    told = _told_pixels(card, pixels)
     if told is None:
         # Of all classes: those of picture folders come one after another.
         count = len(dataset.y_train)

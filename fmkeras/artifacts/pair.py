@@ -12,13 +12,14 @@ from fmkeras.files.locks import folder_locked
 
 
 @contextlib.contextmanager
-def replacing_pair(path: Path) -> Iterator[tuple[Path, Path]]:
+def replacing_pair(path: Path, take_lock: bool = True) -> Iterator[tuple[Path, Path]]:
     """Yield temporary paths of `NAME.keras` and of its card; move both into place.
 
     No system renames two files at once. So the new card is first put beside the old
     one, as `.NAME-next.json`; then the model takes its name, then the card. A reader
     takes whichever card describes the model that is there (`card_path`): killed at any
-    point, both are the old ones or both the new ones. Writers take turns.
+    point, both are the old ones or both the new ones. Writers take turns, by the lock
+    of the folder; with `take_lock=False` the caller holds it.
     """
     make_folder(path.parent)
     card = path.with_suffix(".json")
@@ -26,7 +27,8 @@ def replacing_pair(path: Path) -> Iterator[tuple[Path, Path]]:
         yield model_file, card_file
         flush_to_disk(model_file)
         flush_to_disk(card_file)
-        with folder_locked(path.parent):
+        lock = folder_locked(path.parent) if take_lock else contextlib.nullcontext()
+        with lock:
             _settle(path)
             os.replace(card_file, _next(path))
             flush_to_disk(path.parent)

@@ -1,5 +1,6 @@
 """The commands evaluate and compare: trained models on the test images."""
 
+import tempfile
 from functools import partial
 from pathlib import Path
 
@@ -96,8 +97,18 @@ def _add_compare(add) -> None:
 def evaluate(args) -> None:
     """Evaluate one model or several on the test images."""
     dataset = load_data(args)
+    with tempfile.TemporaryDirectory() as folder:
+        _evaluate_all(args, dataset, Path(folder))
+
+
+def _evaluate_all(args, dataset, folder: Path) -> None:
+    """Evaluate the models; those of PyTorch weights are brought into `folder`."""
+    labels = {}
     if args.model_name is not None:
-        args.model = [_as_keras(path, args.model_name) for path in args.model]
+        for number, path in enumerate(split_words(args.model)):
+            file = _as_keras(path, args.model_name, folder / str(number))
+            labels[file] = path
+        args.model = list(labels)
     names = _names(args.model, args, dataset)
     if len(names) > 1 and (args.figure or args.reliability):
         raise UserError(
@@ -107,7 +118,8 @@ def evaluate(args) -> None:
     print_device()
     contents = []
     for name in names:
-        contents.append(_evaluate_one(name, dataset, args))
+        label = labels.get(name, name)
+        contents.append(_evaluate_one(name, label, dataset, args))
     if len(names) > 1:
         from fmkeras.evaluation.text import summary_text
 
@@ -126,8 +138,8 @@ def _is_table(path: str) -> bool:
     return Path(path).suffix.lower() == ".csv"
 
 
-def _as_keras(path: str, name: str) -> str:
-    """Return the path of a `.keras` file, made here of a file of PyTorch weights."""
+def _as_keras(path: str, name: str, folder: Path) -> str:
+    """Return the path of a `.keras` file, made in `folder` of PyTorch weights."""
     from fmkeras.benchmark.pytorch.state_dict import SUFFIXES
     from fmkeras.models import model_info
 
@@ -136,10 +148,11 @@ def _as_keras(path: str, name: str) -> str:
         return path
     from fmkeras.cli.import_torch import bring_in
 
-    return str(bring_in(path, name, {})[0])
+    return str(bring_in(path, name, {}, out=str(folder))[0])
 
 
-def _evaluate_one(name: str, dataset, args) -> dict:
+def _evaluate_one(name: str, label: str, dataset, args) -> dict:
+    """Print and return the figures of a model, which `label` names."""
     from fmkeras.artifacts.lookup import load_for_dataset
     from fmkeras.engines import predict
     from fmkeras.evaluation.evaluate import evaluate_model
@@ -157,7 +170,7 @@ def _evaluate_one(name: str, dataset, args) -> dict:
         partial(predict, batch_size=args.batch_size),
         dataset.class_names,
     )
-    title = f"{Path(name).stem} on {len(dataset.y_test):,} test images"
+    title = f"{Path(label).stem} on {len(dataset.y_test):,} test images"
     print(f"{title} of {dataset.name}")
     print(evaluation_text(evaluation))
     temperature = _fit_temperature(evaluation, model, name, dataset, args.models_dir)
@@ -178,7 +191,7 @@ def _evaluate_one(name: str, dataset, args) -> dict:
 
         plot_reliability(evaluation.calibration, args.reliability, title)
         print(f"Figure: {args.reliability}")
-    source = {"model": name, "dataset": dataset.name}
+    source = {"model": label, "dataset": dataset.name}
     figures = evaluation.to_dict() | details_content(evaluation, temperature)
     return source | figures | _with_views(model, dataset, args)
 

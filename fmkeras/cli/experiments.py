@@ -150,7 +150,7 @@ def _add_campaign(add) -> None:
         "--out",
         default="runs/campaign",
         metavar="DIR",
-        help="where records.tar.gz goes, with all records (default: runs/campaign)",
+        help="where records.tar.gz goes, with its records (default: runs/campaign)",
     )
 
 

@@ -59,7 +59,7 @@ def finetune(args) -> None:
     """Compare fine-tuning with training from scratch, and keep the record."""
     args.model = model_info(args.model).name
     recipe = find_recipe("default", args.model).replace(
-        epochs=args.epochs, batch_size=32
+        epochs=args.epochs, batch_size=32, data_split="holdout", keep="best"
     )
     dataset = load_data(args)
     print_device()

@@ -146,6 +146,15 @@ def positive_number(text: str) -> int:
     return number
 
 
+def number_from_zero(text: str) -> int:
+    number = whole_number(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(
+            f"expected a whole number of at least 0. Received: {text!r}"
+        )
+    return number
+
+
 def number(text: str) -> float:
     return _parse(float, text, "a number")
 

@@ -63,7 +63,7 @@ def data(args) -> int:
     from fmkeras.datasets.data_report import class_counts, counts_text
 
     dataset = None
-    if args.data == "fashion-mnist":
+    if args.data == "fashion-mnist" and args.resize == "stretch" and not args.skip_bad:
         report = describe_data(args.data_dir)
         print(report.to_text())
         ok, content = report.ok, report.to_dict()

@@ -11,7 +11,16 @@ from fmkeras.training.run_dir import (
 )
 
 # How to find the data again.
-DATA_ARGUMENTS = ("data", "data_dir", "data_seed", "train_size", "test_size", "limit")
+DATA_ARGUMENTS = (
+    "data",
+    "data_dir",
+    "data_seed",
+    "train_size",
+    "test_size",
+    "resize",
+    "skip_bad",
+    "limit",
+)
 # Of a run, beside its recipe: config.json keeps them for resuming.
 KEPT_ARGUMENTS = (*DATA_ARGUMENTS, "out", "model_save", "init_from", "freeze", "log")
 

@@ -70,18 +70,13 @@ def predict(args) -> None:
             f"Received: {', '.join(words)}"
         )
     print_device()
-    from fmkeras.artifacts.keras_file import load_artifact
-    from fmkeras.artifacts.lookup import best_model, card_or_empty, class_names_of
-    from fmkeras.artifacts.pixels import RAW, take_raw_pixels
+    from fmkeras.artifacts.lookup import best_model, load_with_classes
     from fmkeras.engines import predict as run_model
 
     if args.model is None:
         args.model = best_model(args.models_dir)
         print(f"Model {args.model}")
-    model = load_artifact(args.model, args.models_dir)
-    card = card_or_empty(args.model, args.models_dir)
-    model = take_raw_pixels(model, card.get("pixels") or args.pixels or RAW)
-    names = class_names_of(card, model)
+    model, names = load_with_classes(args.model, args.models_dir, args.pixels)
     run = partial(run_model, views=args.views)
     predictions = predict_pictures(model, pictures, run, names)
     for prediction in predictions:

@@ -1,8 +1,10 @@
 """The command quickstart: a small network trained in a minute."""
 
+import shlex
 import sys
 
 from fmkeras.cli import flags
+from fmkeras.cli.make_words import in_own_words
 from fmkeras.cli.one_run import run_training
 from fmkeras.recipes import find_recipe
 from fmkeras.records import RUNS
@@ -43,4 +45,9 @@ def quickstart(args) -> None:
     args.model_save, args.compact, args.trainings = True, False, 1
     recipe = find_recipe("default", "lenet_relu").replace(epochs=5)
     run = run_training(args, recipe, dataset, {})
-    print(f"Evaluate it again: make evaluate MODEL={run.artifact}")
+    words = ["make", "evaluate", f"MODEL={run.artifact}"]
+    if dataset.name != "fashion-mnist":
+        words.append(f"DATA={dataset.name}")
+    elif args.data_dir:
+        words.append(f"DATA_DIR={args.data_dir}")
+    print(f"Evaluate it again: {in_own_words(shlex.join(words))}")

@@ -2,25 +2,35 @@
 
 import argparse
 import dataclasses
-import json
+import functools
+import hashlib
 import os
 from pathlib import Path
 
 from fmkeras.backends import set_backend
 from fmkeras.cli import flags
 from fmkeras.cli.devices import count_devices, one_of_several, train_on_devices
-from fmkeras.cli.one_run import KEPT_ARGUMENTS, run_training
+from fmkeras.cli.one_run import DATA_ARGUMENTS, KEPT_ARGUMENTS, run_training
 from fmkeras.cli.recipe_flags import add_recipe, given_fields
 from fmkeras.cli.session import import_keras, load_data
 from fmkeras.datasets import DATASET_NAMES
 from fmkeras.datasets.splits import limit_training
 from fmkeras.errors import UserError
 from fmkeras.models import plain_name
-from fmkeras.recipes import Recipe, complete_changes, find_options, find_recipe
+from fmkeras.recipes import (
+    Recipe,
+    complete_changes,
+    find_options,
+    find_recipe,
+    options_alike,
+)
 from fmkeras.records import RUNS, SAVED_MODELS
 from fmkeras.text.values import value_text
 from fmkeras.training.replace import CURRENT
 from fmkeras.training.run_dir import read_config, resume_dir
+
+# Data sets whose name tells the images.
+_PUBLISHED_SETS = set(DATASET_NAMES) - {"csv", "garments"}
 
 
 def add_commands(add) -> None:
@@ -70,7 +80,7 @@ def _add_training(parser) -> None:
     )
     parser.add_argument(
         "--devices",
-        type=flags.whole_number,
+        type=flags.positive_number,
         metavar="N",
         help="train on so many GPUs of this machine, or in so many processes on a CPU, "
         "each with its share of every batch (default: all GPUs, or one process)",
@@ -113,6 +123,8 @@ def _add_training(parser) -> None:
     )
     flags.add_save(parser)
     flags.add_data(parser)
+    # None, so that those of a run that goes on hold where they are not given.
+    parser.set_defaults(resize=None, skip_bad=None)
     network = parser.add_argument_group("network")
     network.add_argument(
         "--dropout",
@@ -191,23 +203,50 @@ def is_training_of(args, told: dict) -> bool:
     asked for. What was not told, as in old records, is no difference.
     """
     options = find_options(args.recipe, args.model) | _own_options(args)
-    if json.loads(json.dumps(options)) != (told.get("options") or {}):
+    if not options_alike(options, told.get("options")):
         return False
     if args.precision in ("float32", "bfloat16") and "precision" in told:
         if told["precision"] != args.precision:
             return False
-    start = told.get("start") or {}
-    if bool(args.init_from) != ("file" in start) or bool(args.freeze) != (
-        "frozen" in start
-    ):
+    return _same_start(args, told.get("start") or {}) and _same_images(args, told)
+
+
+def _same_start(args, start: dict) -> bool:
+    """Return whether a training began as `args` say: with that file, frozen or not."""
+    if bool(args.freeze) != ("frozen" in start):
         return False
+    if not args.init_from:
+        return "file" not in start
+    import_keras()
+    from fmkeras.artifacts.keras_file import find_artifact
+
+    content = find_artifact(args.init_from, SAVED_MODELS).read_bytes()
+    return hashlib.sha256(content).hexdigest() == start.get("sha256")
+
+
+def _same_images(args, told: dict) -> bool:
     data = told.get("dataset", {})
-    named = args.data is None or args.data in DATASET_NAMES
-    if named and data.get("name") != (args.data or "fashion-mnist"):
-        return False
-    # A limited data set says so where it says where it comes from.
-    limited = f", {args.limit:,} of " if args.limit else " training images"
-    return (limited in data.get("source", "")) == bool(args.limit)
+    if args.data is None or args.data in _PUBLISHED_SETS:
+        if data.get("name") != (args.data or "fashion-mnist"):
+            return False
+        # A limited data set says so where it says where it comes from.
+        limited = f", {args.limit:,} of " if args.limit else " training images"
+        return (limited in data.get("source", "")) == bool(args.limit)
+    # Drawn, or of a path whose files may be others by now.
+    values = [getattr(args, name) for name in DATA_ARGUMENTS]
+    checksum = _checksum(tuple(values), told.get("seed", 0))
+    return data.get("checksum") in (None, checksum)
+
+
+@functools.cache
+def _checksum(values: tuple, seed: int) -> str:
+    """Return the checksum of the images that data arguments and a seed stand for."""
+    args = argparse.Namespace(**dict(zip(DATA_ARGUMENTS, values, strict=True)))
+    args.data_seed = args.data_seed or 0
+    dataset = load_data(args)
+    if args.limit is not None:
+        dataset = limit_training(dataset, args.limit, seed)
+    return dataset.checksum
 
 
 def _find_recipe(args) -> Recipe:

@@ -19,6 +19,7 @@ import numpy as np
 from fmkeras.datasets.csv_layout import PIXELS, Layout, read_layout
 from fmkeras.datasets.dataset import Dataset, content_checksum
 from fmkeras.errors import UserError
+from fmkeras.files.paths import user_path
 from fmkeras.files.reading import open_regular, reason_of
 from fmkeras.labels import IMAGE_SHAPE, NUM_CLASSES
 
@@ -63,10 +64,10 @@ def find_csv(data_dir: str | os.PathLike | None) -> tuple[Path, Path]:
             "training and the test file, or TRAIN.csv,TEST.csv: give --data-dir "
             "(make: DATA_DIR=)."
         )
-    folder = Path(data_dir).expanduser()
+    folder = user_path(data_dir)
     if os.path.isdir(folder):
         return _in_folder(folder, "train"), _in_folder(folder, "test")
-    pair = [Path(name.strip()).expanduser() for name in str(data_dir).split(",")]
+    pair = [user_path(name.strip()) for name in str(data_dir).split(",")]
     if len(pair) == 2 and all(os.path.isfile(path) for path in pair):
         return pair[0], pair[1]
     raise UserError(

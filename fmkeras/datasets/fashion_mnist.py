@@ -17,6 +17,7 @@ from fmkeras.datasets.dataset import Dataset, content_checksum
 from fmkeras.datasets.download import FetchError, fetch
 from fmkeras.datasets.idx import read_idx
 from fmkeras.errors import UserError
+from fmkeras.files.paths import user_path
 from fmkeras.labels import NUM_CLASSES
 
 ADDRESSES = (
@@ -78,9 +79,9 @@ def places(data_dir: str | os.PathLike | None = None) -> list[Place]:
     of the checkout the code runs from, and the folder that Keras downloads to.
     """
     if data_dir is not None:
-        return [Place("--data-dir", Path(data_dir).expanduser(), named=True)]
+        return [Place("--data-dir", user_path(data_dir), named=True)]
     if variable := os.environ.get(ENVIRONMENT_VARIABLE):
-        folder = Path(variable).expanduser()
+        folder = user_path(variable)
         return [Place(f"${ENVIRONMENT_VARIABLE}", folder, named=True)]
     bases = [Path(), *_checkout()]
     candidates = [Place("data folder", base / DOWNLOAD_FOLDER) for base in bases]

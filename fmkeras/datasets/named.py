@@ -19,6 +19,7 @@ from fmkeras.datasets.download import FetchError, fetch
 from fmkeras.datasets.own.idx_files import LARGEST_BYTES, find_idx, read_part
 from fmkeras.errors import UserError
 from fmkeras.files import replacing
+from fmkeras.files.paths import user_path
 from fmkeras.files.reading import read_bytes, reason_of
 
 
@@ -112,7 +113,7 @@ def load_named(
     are altered.
     """
     named = NAMED[name]
-    own = None if data_dir is None else Path(data_dir).expanduser()
+    own = None if data_dir is None else user_path(data_dir)
     places = [own] if own else [Path("data") / name, Path("../shared/data") / name]
     folder = next((p for p in places if _is_whole(p, named, complain=bool(own))), None)
     if folder is None:
@@ -169,7 +170,7 @@ def _download(name: str, named: NamedSet, folder: Path, progress: bool) -> None:
         if named.archive is not None:
             _download_archive(named, folder, progress)
         for file, md5 in named.checksums.items():
-            if _md5(folder / file) == md5:
+            if _is_published(folder / file, md5):
                 continue
             addresses = [address + file for address in named.addresses]
             fetch(addresses, folder / file, None, md5, progress=progress)
@@ -181,13 +182,17 @@ def _download(name: str, named: NamedSet, folder: Path, progress: bool) -> None:
         ) from error
 
 
-def _md5(path: Path) -> str | None:
-    """Return the MD5 of a file; None where there is none that can be read."""
-    try:
-        content = read_bytes(path, LARGEST_BYTES)
-    except (OSError, ValueError):
-        return None
+def _md5(path: Path) -> str:
+    content = read_bytes(path, LARGEST_BYTES)
     return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
+def _is_published(path: Path, md5: str) -> bool:
+    """Say whether a file is there, can be read, and has that MD5."""
+    try:
+        return _md5(path) == md5
+    except (OSError, ValueError):
+        return False
 
 
 def _download_archive(named: NamedSet, folder: Path, progress: bool) -> None:
@@ -207,13 +212,12 @@ def _verify(name: str, named: NamedSet, path: Path) -> None:
     if expected is None:
         return
     try:
-        content = read_bytes(path, LARGEST_BYTES)
+        found = _md5(path)
     except (OSError, ValueError) as error:
         raise UserError(
             f"The file '{path}' of {name} cannot be read ({reason_of(error)}); "
             "expected it as published: replace it."
         ) from error
-    found = hashlib.md5(content, usedforsecurity=False).hexdigest()
     if found != expected:
         raise UserError(
             f"The file '{path}' is not that of {name} as published; expected MD5 "

@@ -25,6 +25,8 @@ UNREAD_SUFFIXES = (
     *(".heic", ".heif", ".hif", ".jxl", ".jp2", ".psd", ".svg", ".eps", ".pdf"),
     *(".dng", ".cr2", ".cr3", ".nef", ".arw", ".raw", ".ico", ".tga", ".xcf"),
 )
+# What is taken for a picture in a folder.
+PICTURE_SUFFIXES = (*SUFFIXES, *UNREAD_SUFFIXES)
 LARGEST_FILE = 1 << 30
 MOST_PIXELS = 100_000_000
 # Beyond so many pixels a picture is made smaller first: the result has 784.

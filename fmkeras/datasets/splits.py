@@ -1,6 +1,7 @@
 """From a data set to seeded splits, and the order of the images in each epoch."""
 
 import dataclasses
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,8 +74,8 @@ def split_dataset(
 def limit_training(dataset: Dataset, count: int, seed: int) -> Dataset:
     """Return a data set with `count` of its training images, stratified and seeded.
 
-    The test images stay. Raises `UserError` for more images than there are, or fewer
-    than two of each class.
+    The test images stay. Raises `UserError` for more images than there are, or so few
+    that fewer than two of a class are among them.
     """
     least = 2 * dataset.num_classes
     if not least <= count <= len(dataset.y_train):
@@ -88,6 +89,17 @@ def limit_training(dataset: Dataset, count: int, seed: int) -> Dataset:
     shuffled = random_generator("limit", seed).permutation(len(labels))
     chosen = np.sort(shuffled[_interleaved(labels[shuffled])][:count])
     x_train, y_train = dataset.x_train[chosen], labels[chosen]
+    there = np.bincount(labels, minlength=dataset.num_classes)
+    left = np.bincount(y_train, minlength=dataset.num_classes)
+    needed = np.minimum(there, 2)
+    rarest = int((left - needed).argmin())
+    if left[rarest] < needed[rarest]:
+        enough = math.ceil(needed[rarest] * len(labels) / there[rarest])
+        raise UserError(
+            f"Of so few training images {left[rarest]} would be of the class "
+            f"'{dataset.class_names[rarest]}'; expected about {enough} images or more, "
+            f"for {needed[rarest]} of that class. Received: {count}"
+        )
     return dataclasses.replace(
         dataset,
         x_train=x_train,

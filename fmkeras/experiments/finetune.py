@@ -39,9 +39,11 @@ def finetune(
     training images of `class_names` are drawn, and the same recipe trains on them
     twice: from new weights, and from the pretrained ones. Epochs are kept by
     validation images; the test images are those of `class_names`. Raises `UserError`
-    for classes that the data has not, or where fewer than two are left to pretrain.
+    for classes that the data has not, where fewer than two are left to pretrain, and
+    for too few or too many `images`.
     """
     chosen = select_classes(dataset, class_names)
+    few = {seed: limit_training(chosen, images, seed) for seed in seeds}
     others = [name for name in dataset.class_names if name not in class_names]
 
     def estimate(trainings: int = 1) -> TimeEstimate:
@@ -60,12 +62,11 @@ def finetune(
     rows = []
     countdown = Countdown(len(seeds) * len(WAYS), "trainings", log)
     for seed in seeds:
-        few = limit_training(chosen, images, seed)
         for way in WAYS:
             run = train(
                 model_name,
                 recipe,
-                few,
+                few[seed],
                 seed=seed,
                 out=None,
                 runs=Path(folder) / "runs",

@@ -4,7 +4,6 @@ A study trains cases that differ in one thing and keeps a record of each. The te
 images are not read, so that what is chosen by a study can be measured on them later.
 """
 
-import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,8 +129,7 @@ def _check(path: Path, task: _Task, recipe: Recipe, dataset: Dataset) -> None:
 def _is_of(told: dict, task: _Task, recipe: Recipe, dataset: Dataset) -> bool:
     wanted = {
         "model": task.case.model,
-        # As JSON has them: lists for tuples.
-        "options": json.loads(json.dumps(task.case.options)),
+        "options": task.case.options,
         "recipe": recipe.replace(**task.case.changes),
     }
     same_data = told["dataset"].get("checksum") == dataset.checksum

@@ -105,11 +105,11 @@ def clear_temporary_files(folder: str | os.PathLike) -> None:
 def replacing_folder(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a temporary folder beside `path`; move it into place at a clean end.
 
-    A folder that `path` names is replaced as a whole; the caller has made sure that
-    it may be. When the block raises, `path` is left as it was. Raises `UserError`
-    where the parent folder cannot be written.
+    A folder that `path` names, or a link, is replaced as a whole; the caller has made
+    sure that it may be. When the block raises, `path` is left as it was. Raises
+    `UserError` where the parent folder cannot be written.
     """
-    path = Path(path)
+    path = Path(os.path.realpath(path))
     make_folder(path.parent)
     with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as base:
         staging = Path(base) / path.name
@@ -118,9 +118,15 @@ def replacing_folder(path: str | os.PathLike) -> Iterator[Path]:
         for file in staging.rglob("*"):
             if file.is_file():
                 flush_to_disk(file)
-        if path.exists():
-            os.replace(path, Path(base) / "before")
-        os.replace(staging, path)
+        before = Path(base) / "before"
+        try:
+            if path.exists():
+                os.replace(path, before)
+            os.replace(staging, path)
+        except BaseException:
+            if before.exists() and not path.exists():
+                os.replace(before, path)
+            raise
         flush_to_disk(path.parent)
 
 

@@ -1,13 +1,15 @@
 """Muon for kernels of any number of axes, for Keras 3 on any backend.
 
 Keras's own Muon leaves the kernels of convolutions, which have four axes, to AdamW.
-This file needs nothing but Keras.
+This file and dense.py need nothing but Keras.
 """
 
 import re
 
 import keras
 from keras import ops
+
+from fmkeras.optimizers.dense import dense_gradient
 
 # Of the published quintic iteration: it takes singular values from 0 to 1 to about 1.
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
@@ -89,9 +91,7 @@ class Muon(keras.optimizers.Optimizer):
 
     def update_step(self, gradient, variable, learning_rate):
         rate = ops.cast(learning_rate, variable.dtype)
-        # A sum is whole where the gradient of an embedding has some rows alone.
-        zeros = ops.zeros(variable.shape, variable.dtype)
-        gradient = zeros + ops.cast(gradient, variable.dtype)
+        gradient = dense_gradient(gradient, variable.dtype)
         index = self._get_variable_index(variable)
         slot = self._momentums[index]
         beta = self.momentum

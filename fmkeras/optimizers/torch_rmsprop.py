@@ -1,11 +1,14 @@
 """RMSprop as PyTorch computes it, for Keras 3 on any backend.
 
 Keras's own adds `epsilon` under the root of the second moment, PyTorch outside it, and
-their defaults of the memory differ (0.9 and 0.99). This file needs nothing but Keras.
+their defaults of the memory differ (0.9 and 0.99). This file and dense.py need nothing
+but Keras.
 """
 
 import keras
 from keras import ops
+
+from fmkeras.optimizers.dense import dense_gradient
 
 
 @keras.saving.register_keras_serializable(package="fmkeras")
@@ -66,8 +69,7 @@ class TorchRMSprop(keras.optimizers.Optimizer):
     def update_step(self, gradient, variable, learning_rate):
         slot = self._velocities[self._get_variable_index(variable)]
         weight, velocity = _tensor(variable), _tensor(slot)
-        # A sum is whole where the gradient of an embedding has some rows alone.
-        gradient = ops.zeros_like(weight) + ops.cast(gradient, "float32")
+        gradient = dense_gradient(gradient, "float32")
         if self.l2:
             gradient = gradient + self.l2 * weight
         velocity = self.rho * velocity + (1 - self.rho) * ops.square(gradient)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from fmkeras.datasets.image_files import Picture, read_picture
-from fmkeras.datasets.picture_decoder import SUFFIXES, UNREAD_SUFFIXES
+from fmkeras.datasets.picture_decoder import PICTURE_SUFFIXES, SUFFIXES
 from fmkeras.errors import UserError
 from fmkeras.evaluation.evaluate import as_probabilities
 from fmkeras.evaluation.html import html_table
@@ -19,7 +19,6 @@ from fmkeras.prediction.typical import are_far
 
 SHOWN = 3
 FAR = "unlike the training images"
-_PICTURES = (*SUFFIXES, *UNREAD_SUFFIXES)
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +79,7 @@ def find_pictures(paths: Iterable[str | os.PathLike]) -> list[Path]:
     for path in paths:
         if path.is_dir():
             inside = sorted(path.iterdir())
-            found += [file for file in inside if file.suffix.lower() in _PICTURES]
+            found += [f for f in inside if f.suffix.lower() in PICTURE_SUFFIXES]
         else:
             found.append(path)
     if not found:

@@ -1,8 +1,14 @@
 """Recipes: how a network is trained, as plain data."""
 
-from fmkeras.recipes.alike import HOW, learned_fields, learns_alike, trained_alike
-from fmkeras.recipes.lookup import (
+from fmkeras.recipes.alike import (
+    HOW,
     as_options,
+    learned_fields,
+    learns_alike,
+    options_alike,
+    trained_alike,
+)
+from fmkeras.recipes.lookup import (
     complete_changes,
     find_options,
     find_recipe,
@@ -23,5 +29,6 @@ __all__ = [
     "find_recipe",
     "learned_fields",
     "learns_alike",
+    "options_alike",
     "trained_alike",
 ]

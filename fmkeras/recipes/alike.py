@@ -27,10 +27,20 @@ def learns_alike(
     return learned_fields(one, free) == learned_fields(other, free)
 
 
+def as_options(content: Mapping) -> dict:
+    """Return arguments of a network as it takes them, from what JSON made of them."""
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in content.items()}
+
+
+def options_alike(one: Mapping | None, other: Mapping | None) -> bool:
+    """Say whether arguments of a network are the same, read from JSON or not."""
+    return as_options(one or {}) == as_options(other or {})
+
+
 def trained_alike(one: Mapping, other: Mapping) -> bool:
     """Say whether two cards or records are of one network, its options and recipe."""
     return (
         one.get("model") == other.get("model")
-        and (one.get("options") or {}) == (other.get("options") or {})
+        and options_alike(one.get("options"), other.get("options"))
         and learns_alike(one.get("recipe", {}), other.get("recipe", {}))
     )

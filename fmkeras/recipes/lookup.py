@@ -12,6 +12,7 @@ from pathlib import Path
 from fmkeras.errors import UserError
 from fmkeras.files.reading import read_json, reason_of
 from fmkeras.models import model_info, plain_name
+from fmkeras.recipes.alike import as_options
 from fmkeras.recipes.defaults import DEFAULT_RECIPE, DEFAULTS
 from fmkeras.recipes.published import PUBLISHED
 from fmkeras.recipes.recipe import Recipe
@@ -67,11 +68,6 @@ def find_options(name_or_path: str, model_name: str) -> dict:
     if content.get("model") != plain_name(model_name):
         return {}
     return as_options(content.get("options", {}))
-
-
-def as_options(content: dict) -> dict:
-    """Return arguments of a network as it takes them, from what JSON made of them."""
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in content.items()}
 
 
 def complete_changes(recipe: Recipe, changes: dict) -> dict:

@@ -1,5 +1,6 @@
 """fmkeras.fit and fmkeras.predict: the engine for any Keras image classifier."""
 
+import numbers
 from collections.abc import Iterable, Mapping, Sequence
 
 import keras
@@ -19,7 +20,7 @@ def fit(
     *,
     validation_data: Sequence[np.ndarray] | None = None,
     epochs: int = 1,
-    batch_size: int = 32,
+    batch_size: int | None = None,
     callbacks: Iterable[keras.callbacks.Callback] | None = None,
     sample_weight: np.ndarray | None = None,
     class_weight: Mapping[int, float] | None = None,
@@ -45,12 +46,13 @@ def fit(
             the range that the model takes: nothing is scaled.
         y: what the model's loss takes: integers (n,) or (n, 1), or rows (n, classes).
         validation_data: (x, y) or (x, y, sample_weight), measured after each epoch.
-        epochs, batch_size, initial_epoch: as in `model.fit`.
+        epochs, batch_size, initial_epoch: as in `model.fit`; 32 images a batch by
+            default.
         callbacks: Keras's, or None; a `PerClassMetrics` among them is called first.
         sample_weight: (n,), of each sample in the loss and the weighted metrics.
         class_weight: weight by class number, as in `model.fit`.
         shuffle: False keeps the order of `x` in every epoch.
-        seed: of the order, and on torch of dropout.
+        seed: of the order, and on torch of dropout; 0 or more.
         verbose: a bar, and a line an epoch.
 
     Raises:
@@ -67,14 +69,16 @@ def fit(
             )
         validation = _arrays("validation_data", *validation_data)
         _check_shape(model, validation.images)
+    batch_size = 32 if batch_size is None else batch_size
     for name, value, least in (
         ("epochs", epochs, 0),
         ("batch_size", batch_size, 1),
         ("initial_epoch", initial_epoch, 0),
+        ("seed", seed, 0),
     ):
-        if int(value) != value or value < least:
+        if not isinstance(value, numbers.Integral) or value < least:
             raise UserError(
-                f"{name} is a whole number of {least} or more. Received: {value}"
+                f"{name} is a whole number of {least} or more. Received: {value!r}"
             )
     # Its figures are for the others to read.
     callbacks = sorted(

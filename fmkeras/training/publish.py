@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fmkeras.artifacts.pair import replacing_pair
 from fmkeras.errors import UserError
-from fmkeras.files import write_json
+from fmkeras.files import make_folder, write_json
 from fmkeras.files.locks import folder_locked
 from fmkeras.training.remake import remake_command
 from fmkeras.training.replace import CHOICES, CURRENT, reason_to_stay
@@ -26,12 +26,14 @@ def publish_model(kept: Path, folder: str | Path, save: str) -> tuple[Path, str]
     again = f"make train RESUME={run} SAVE=always puts it there."
     if save == "never":
         return kept, f"Not put into '{folder}', as asked. {again}"
-    if reason := reason_to_stay(kept, target, save):
-        return kept, f"'{target}' stays: {reason}. {again}"
-    better = "It replaces one that was there." if target.exists() else ""
-    with replacing_pair(target) as (model_file, card_file):
-        shutil.copyfile(kept, model_file)
-        shutil.copyfile(kept.with_suffix(".json"), card_file)
+    # Compared and replaced in one turn: another run may end at the same time.
+    with folder_locked(make_folder(target.parent)):
+        if reason := reason_to_stay(kept, target, save):
+            return kept, f"'{target}' stays: {reason}. {again}"
+        better = "It replaces one that was there." if target.exists() else ""
+        with replacing_pair(target, take_lock=False) as (model_file, card_file):
+            shutil.copyfile(kept, model_file)
+            shutil.copyfile(kept.with_suffix(".json"), card_file)
     return target, better
 
 
@@ -47,14 +49,14 @@ def publish_card(kept: Path, folder: str | Path, save: str) -> tuple[Path, str]:
     where = f"The model is '{kept}'"
     if save == "never":
         return kept, f"{where}, its card not put into '{folder}', as asked."
-    if reason := reason_to_stay(kept, target, save, card_alone=True):
-        there = target if target.exists() else target.with_suffix(".json")
-        return kept, f"{where}. '{there}' stays: {reason}."
-    card = json.loads(kept.with_suffix(".json").read_text(encoding="utf-8"))
-    path = target.with_suffix(".json")
-    made = {"file": None, "sha256": None, "remake": remake_command(card, kept, path)}
-    with folder_locked(Path(folder)):
-        write_json(path, card | made)
+    with folder_locked(make_folder(target.parent)):
+        if reason := reason_to_stay(kept, target, save, card_alone=True):
+            there = target if target.exists() else target.with_suffix(".json")
+            return kept, f"{where}. '{there}' stays: {reason}."
+        card = json.loads(kept.with_suffix(".json").read_text(encoding="utf-8"))
+        path = target.with_suffix(".json")
+        remake = remake_command(card, kept, path)
+        write_json(path, card | {"file": None, "sha256": None, "remake": remake})
     return kept, f"{where}; '{folder}' has its card alone, so large is the file."
 
 

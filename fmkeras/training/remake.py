@@ -10,7 +10,13 @@ from fmkeras.training.run_dir import read_config
 
 # Of the arguments that a run keeps: the variable of make, and what need not be said.
 _DATA = {"data": "fashion-mnist", "limit": None}
-_FURTHER_DATA = {"train_size": None, "test_size": None, "data_seed": 0}
+_FURTHER_DATA = {
+    "train_size": None,
+    "test_size": None,
+    "data_seed": 0,
+    "resize": "stretch",
+    "skip_bad": False,
+}
 _BEGINNING = {"init_from": None, "freeze": None}
 
 
@@ -60,6 +66,8 @@ def _flags(told: dict, usual: dict) -> list[str]:
     words = []
     for name, value in usual.items():
         if told.get(name, value) != value:
-            flag = f"--{name.replace('_', '-')}"
-            words += [flag, without_folder(str(told[name]))]
+            words.append(f"--{name.replace('_', '-')}")
+            # `True` is of a flag without a value.
+            if told[name] is not True:
+                words.append(without_folder(str(told[name])))
     return words

@@ -13,7 +13,8 @@ from fmkeras.analysis.label_issues import audit, audit_text, find_label_issues
 from fmkeras.analysis.near_duplicates import find_duplicates
 from fmkeras.datasets import Dataset
 from fmkeras.datasets.garments.draw import draw_garments
-from fmkeras.recipes import find_recipe
+from fmkeras.errors import UserError
+from fmkeras.recipes import Recipe, find_recipe
 from fmkeras.report.tables.audit import audit_table
 
 SMALL = ["--data", "garments", "--train-size", "60", "--test-size", "30"]
@@ -162,3 +163,9 @@ def test_the_table_of_a_record():
     assert "| train | 60,000 | 1,500 (2.50 %) | 90.00 % |" in text
     assert "first 4 issues" in text and "2 labels are wrong, 1 arguable" in text
     assert "1 right. No test images" in text and "2 are near duplicates" in text
+
+
+def test_more_folds_than_images_of_a_class_are_refused_before_training(dataset):
+    most = np.bincount(dataset.y_train).max()
+    with pytest.raises(UserError, match=f"at most {most}.*Received: {most + 1}"):
+        audit(dataset, "linear", Recipe(), folds=most + 1)

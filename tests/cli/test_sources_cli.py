@@ -2,6 +2,7 @@
 
 import csv
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -172,13 +173,37 @@ def test_the_words_of_a_test_command(tmp_path, capsys, monkeypatch):
     assert f"{shirts['count']} of {errors} errors" in printed
 
 
-def test_the_test_command_reads_the_widths_from_the_weights(tmp_path, monkeypatch):
+def test_the_test_command_reads_the_widths_from_the_weights(
+    tmp_path, capsys, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     torch.save(build_twin("mlp", hidden_units=(16, 8)).state_dict(), "mlp.pt")
     words = ["evaluate", "--model_path", "mlp.pt", "--model_name", "mlp"]
     assert main([*words, *DATA]) == 0
-    card = json.loads((tmp_path / "runs/imported/mlp.json").read_text())
-    assert card["options"] == {"hidden_units": [16, 8]}
+    printed = capsys.readouterr().out
+    assert "(16, 784)" in printed and "(8, 16)" in printed
+    # Nothing is left but the file itself.
+    assert [path.name for path in tmp_path.iterdir()] == ["mlp.pt"]
+
+
+def test_several_files_of_weights_are_evaluated_each_by_its_name(tmp_path):
+    files = [str(tmp_path / folder / "linear.pt") for folder in ("one", "two")]
+    for seed, file in enumerate(files):
+        torch.manual_seed(seed)
+        Path(file).parent.mkdir()
+        torch.save(build_twin("linear").state_dict(), file)
+    found = str(tmp_path / "figures.json")
+    words = ["evaluate", "--model", *files, "--model-name", "linear", "--json", found]
+    assert main([*words, *DATA]) == 0
+    both = json.loads(Path(found).read_text())
+    assert [one["model"] for one in both] == files
+    for one, file in zip(both, files, strict=True):
+        alone = ["evaluate", "--model", file, "--model-name", "linear", "--json", found]
+        assert main([*alone, *DATA]) == 0
+        again = json.loads(Path(found).read_text())
+        same = ("model", "accuracy", "loss", "confusion_matrix")
+        assert [again[key] for key in same] == [one[key] for key in same]
+    assert both[0]["loss"] != both[1]["loss"]
 
 
 def test_classes_and_augmented_images_are_drawn(tmp_path):

@@ -9,12 +9,17 @@ import sys
 from pathlib import Path
 
 import keras
+import numpy as np
 import pytest
+from PIL import Image
 from support.data_files import small_files, write_files
 
 from fmkeras.__main__ import main
+from fmkeras.cli.parser import build_parser
 from fmkeras.datasets import checksums
 from fmkeras.training.checkpoint_file import read_checkpoint
+from tuner.__main__ import main as tuner_main
+from tuner.cli import build_parser as build_tuner_parser
 
 ROOT = Path(__file__).parents[2]
 SMALL = ["--data", "garments", "--train-size", "300", "--test-size", "100"]
@@ -177,7 +182,10 @@ def test_quickstart_without_data_draws_garments_and_says_so(capsys, monkeypatch)
     assert "STAND-IN DATA" in output and "Epoch 5/5" in output
     card = json.loads(Path("runs/quickstart/lenet_relu-garments.json").read_text())
     assert card["dataset"]["name"] == "garments"
-    assert Path("runs/quickstart/lenet_relu-garments.keras").exists()
+    model = "runs/quickstart/lenet_relu-garments.keras"
+    assert Path(model).exists()
+    again = f"Evaluate it again: make evaluate MODEL={model} DATA=garments\n"
+    assert again in output
 
 
 def truncate(contents, name):
@@ -355,6 +363,22 @@ def test_ctrl_c_keeps_the_last_epoch_and_resuming_goes_on_from_it(capsys):
     assert len(files_of("saved_models")) == 2
 
 
+def test_a_run_goes_on_with_its_own_way_to_read_pictures(capsys):
+    """--resize and --skip-bad were forgotten, so that the run could not go on."""
+    for number in range(24):
+        path = Path(f"boots/{'ab'[number % 2]}/{number}.png")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        image = np.full((40, 30), 0, np.uint8)
+        image[5:30, 5 : 10 + number] = 200
+        Image.fromarray(image).save(path)
+    Path("boots/a/bad.png").write_text("none")
+    words = ["train", "--model", "linear", "--data", "boots", "--skip-bad"]
+    words += ["--resize", "predict", "--epochs", "500"]
+    assert interrupted(*words, at="Epoch ")[0] == 130
+    assert run(["train", "--resume", "last"]) == 0
+    assert "Epoch 500/500" in capsys.readouterr().out
+
+
 def test_ctrl_c_before_the_first_epoch():
     # The line about the device comes between the imports and the training.
     code, output, error = interrupted(*TRAIN[:-1], "10000", at="Backend")
@@ -401,21 +425,27 @@ def test_a_reader_that_goes_away(arguments):
     assert process.returncode == 0
 
 
-COMMANDS = [
-    [],
-    *([name] for name in ("quickstart", "train", "evaluate", "data", "repeat")),
-    *([name] for name in ("models", "show", "parity", "results", "pictures")),
-    ["compare"],
-    ["predict"],
-    ["audit"],
-    ["report"],
-]
+def commands(parser):
+    """Return the words of every command of a parser, and of none."""
+    [names] = [action.choices for action in parser._actions if action.nargs == "A..."]
+    return [[], *([name] for name in names)]
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda words: " ".join(words))
-def test_help_fits_80_columns_and_explains_every_flag(command, capsys, monkeypatch):
+COMMANDS = [("fmkeras", words) for words in commands(build_parser())]
+COMMANDS += [("tuner", words) for words in commands(build_tuner_parser())]
+
+
+@pytest.mark.parametrize(("program", "words"), COMMANDS, ids=str)
+def test_help_fits_80_columns_and_explains_every_flag(
+    program, words, capsys, monkeypatch
+):
     monkeypatch.setenv("COLUMNS", "80")
-    assert run([*command, "--help"]) == 0
+    start = {"fmkeras": main, "tuner": tuner_main}[program]
+    try:
+        code = start([*words, "--help"])
+    except SystemExit as error:
+        code = error.code
+    assert not code
     text = capsys.readouterr().out
     assert max(map(len, text.splitlines())) <= 80
     flags = re.findall(r"^  (-.*(?:\n {3,}.*)*)", text, re.M)

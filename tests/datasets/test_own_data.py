@@ -209,6 +209,8 @@ def test_an_npz_file_with_and_without_a_test_part(tmp_path):
         ({"x_train": IMAGES - 300.0, "y_train": LABELS}, "pixels of no use"),
         ({"x_train": IMAGES[..., None, None], "y_train": LABELS}, "shape of no use"),
         ({"x_train": IMAGES, "y_train": 0 * LABELS}, "of 1 classes"),
+        ({"x_train": np.array(3), "y_train": LABELS}, "of no use.*, 0 images"),
+        ({"x_train": np.array(3), "y_train": LABELS[:0]}, "of no use"),
     ],
 )
 def test_faults_of_npz_files_are_named(tmp_path, arrays, words):
@@ -303,8 +305,8 @@ def test_pictures_of_16_bits_have_one_scale(tmp_path):
     for resize in ("stretch", "predict"):
         data = load_dataset(str(folder), resize=resize)
         found = np.concatenate([data.x_train, data.x_test]).max(axis=(1, 2))
-        if resize == "stretch":
-            assert sorted(found) == [4, 4, 4, 16, 16, 233]
+        # By one scale; each alone would be as bright as its own scale allows.
+        assert sorted(found) == [4, 4, 4, 16, 16, 233], resize
     for path in folder.glob("*/*.png"):
         if path.stem == "003":
             path.unlink()
@@ -414,3 +416,17 @@ def test_an_interrupted_download_goes_on(server, tmp_path):
     # A folder that the user names is not filled.
     (tmp_path / "data/mnist" / first).unlink()
     assert "lacks" in refusal("mnist", str(tmp_path / "data/mnist"))
+
+
+def test_paths_that_stand_for_nothing_are_named(tmp_path):
+    folder = tmp_path / "a.npz"
+    folder.mkdir()
+    assert "There is no data set at" in refusal(str(folder))
+    assert "There are no CSV files there" in refusal("a.npz,b.npz")
+    for words, arguments in (
+        (("~nobody-of-that-name/x",), {}),
+        (("kmnist", "~nobody-of-that-name/x"), {}),
+        (("fashion-mnist", "~nobody-of-that-name/x"), {}),
+        (("csv", "~nobody-of-that-name/x"), {}),
+    ):
+        assert "There is no home folder of that user" in refusal(*words, **arguments)

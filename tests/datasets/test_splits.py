@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -110,3 +112,24 @@ def test_a_limit_takes_of_each_class_its_share(garments):
     for count in (601, 3, 0, -1):
         with pytest.raises(UserError, match="Bad limit"):
             limit_training(garments, count, seed=1)
+
+
+def test_a_limit_leaves_no_class_out(garments):
+    """Of a rare class none was left, without a word."""
+    rare = np.flatnonzero(garments.y_train == 3)[:10]
+    often = np.flatnonzero(garments.y_train == 4)
+    chosen = np.concatenate([rare, *[often] * 10])
+    data = dataclasses.replace(
+        garments,
+        x_train=garments.x_train[chosen],
+        y_train=np.where(garments.y_train[chosen] == 3, 0, 1),
+        class_names=("rare", "often"),
+    )
+    count = len(chosen)
+    with pytest.raises(UserError, match="0 would be of the class 'rare'.*Received: 9"):
+        limit_training(data, 9, seed=0)
+    few = limit_training(data, count // 2, seed=0)
+    assert np.bincount(few.y_train)[0] == 5
+    # One image in all is enough of a class that has no more.
+    one = dataclasses.replace(data, x_train=data.x_train[9:], y_train=data.y_train[9:])
+    assert 0 in limit_training(one, len(one.y_train) - 1, seed=0).y_train

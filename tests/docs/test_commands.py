@@ -57,7 +57,7 @@ NOT_HERE = {
     "make test-export": "installs the runtimes of other formats",
     "make venv": "installs for minutes",
     "make audit-deps": "asks a service on the network",
-    "fmkeras audit": "tests/cli/test_evaluate_cli.py",
+    "fmkeras audit": "tests/analysis/test_label_issues.py",
     "fmkeras benchmark": "minutes; tests/benchmark/test_speed.py runs small ones, "
     "test_devices.py those of --scaling",
     "fmkeras benchmark-fit": "minutes; tests/benchmark/test_fit.py runs a small one",

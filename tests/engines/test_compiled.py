@@ -66,8 +66,8 @@ def arrays(shape, classes, form="integers", kind="uint8", count=COUNT, seed=0):
     return images, targets
 
 
-def adam():
-    return keras.optimizers.Adam(0.01, epsilon=1e-3)
+def adam(rate=0.01):
+    return keras.optimizers.Adam(rate, epsilon=1e-3)
 
 
 # Of each: the model, what compile is given, images, classes and form of the labels.
@@ -239,13 +239,12 @@ def test_a_rate_that_is_a_function_is_that_of_each_step():
     for train in (fit, lambda model, *data, **how: model.fit(*data, **how)):
         model, data = compiled("integers")
         x, y = arrays(*data)
-        optimizer = adam()
 
-        def rate(optimizer=optimizer):
-            return 0.1 * 0.8 ** keras.ops.cast(optimizer.iterations, "float32")
+        def rate(model=model):
+            steps = keras.ops.cast(model.optimizer.iterations, "float32")
+            return 0.1 * 0.8**steps
 
-        optimizer._learning_rate = rate
-        model.compile(optimizer, "sparse_categorical_crossentropy")
+        model.compile(adam(rate), "sparse_categorical_crossentropy")
         more = {"verbose": False} if train is fit else {"verbose": 0}
         train(model, x, y, batch_size=5, epochs=2, shuffle=False, **more)
         found.append(model.get_weights())
@@ -283,6 +282,8 @@ def test_what_fit_cannot_take_is_said_before_training():
     odd[-1] = 7
     with pytest.raises(UserError, match="expected 0 to 4, one an output. Received: 7"):
         fit(model, x, odd)
+    with pytest.raises(UserError, match="expected 0 to 4, one an output. Received: 7"):
+        fit(model, x, y, validation_data=(x, odd))
     with pytest.raises(UserError, match="images of validation_data do not fit"):
         fit(model, x, y, validation_data=(np.repeat(x, 2, axis=-1), y))
     model.layers[-1].trainable = False
@@ -320,6 +321,9 @@ class OwnStep(keras.Model):
         (lambda m, x, y: fit(m, x[:0], y[:0]), "at least one.*Received: shapes"),
         (lambda m, x, y: fit(m, x, y, epochs=1.5), "whole number.*Received: 1.5"),
         (lambda m, x, y: fit(m, x, y, batch_size=0), "1 or more. Received: 0"),
+        (lambda m, x, y: fit(m, x, y, batch_size=16.0), "number.*Received: 16.0"),
+        (lambda m, x, y: fit(m, x, y, epochs=None), "number.*Received: None"),
+        (lambda m, x, y: fit(m, x, y, seed="a"), "seed is a whole.*Received: 'a'"),
         (lambda m, x, y: fit(m, x, np.array(["a"] * COUNT)), "numbers. Received"),
         (lambda m, x, y: fit(m, x, np.zeros((COUNT, 3, 3))), "do not take these"),
         (lambda m, x, y: fit(small_net(), x, y), "that was compiled"),
@@ -348,6 +352,27 @@ def test_models_of_their_own_ways_are_refused():
         model.compile("sgd", "sparse_categorical_crossentropy")
         with pytest.raises(UserError, match=message):
             fit(model, *arrays((12, 10, 3), 5))
+
+
+def test_an_optimizer_that_averages_and_accumulates_is_that_of_keras():
+    found = []
+    for train in (fit, lambda model, *data, **how: model.fit(*data, **how)):
+        keras.utils.set_random_seed(0)
+        model = small_net()
+        steps = None if BACKEND == "torch" else 2
+        optimizer = keras.optimizers.SGD(
+            0.1,
+            gradient_accumulation_steps=steps,
+            use_ema=True,
+            ema_momentum=0.8,
+            ema_overwrite_frequency=3,
+        )
+        model.compile(optimizer, "sparse_categorical_crossentropy")
+        data = arrays((12, 10, 3), 5)
+        train(model, *data, batch_size=4, epochs=2, shuffle=False, verbose=0)
+        found.append(model.get_weights())
+    for one, two in zip(*found, strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-6)
     model = small_net()
     model.compile(keras.optimizers.SGD(gradient_accumulation_steps=2), "mse")
     if BACKEND == "torch":

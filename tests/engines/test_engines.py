@@ -159,10 +159,14 @@ def test_training_counts_every_image_once(part):
 @pytest.mark.parametrize("batch_size", [1, 130, 10_000])
 def test_any_batch_size_trains(part, batch_size):
     small = Subset(part.images[:130], part.labels[:130])
-    history = make_engine(make_model()).fit(
-        small, small, epochs=1, batch_size=batch_size
-    )
+    model = make_model()
+    before = model.get_weights()
+    engine = make_engine(model)
+    history = engine.fit(small, small, epochs=1, batch_size=batch_size)
     assert np.isfinite(history.history["loss"][0])
+    assert [totals.confusion.sum() for totals in engine.totals.values()] == [130, 130]
+    for one, other in zip(before, model.get_weights(), strict=True):
+        assert not np.array_equal(one, other)
 
 
 def test_the_same_seed_gives_the_same_run_with_dropout(part):

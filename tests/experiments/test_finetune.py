@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from fmkeras.__main__ import main
 from fmkeras.errors import UserError
 from fmkeras.experiments.finetune import finetune, finetune_text, select_classes
 from fmkeras.recipes import Recipe
@@ -61,3 +62,41 @@ def test_both_ways_train_on_the_same_few_images(garments, tmp_path):
     path.write_text(json.dumps(record | {"rows": record["rows"][::-1]}))
     assert sorted(finetune_table(tmp_path).splitlines()) == sorted(table.splitlines())
     assert "No fine-tuning" in finetune_table(tmp_path / "none")
+
+
+def test_too_few_images_are_refused_before_any_training(garments, tmp_path):
+    with pytest.raises(UserError, match="expected 4 to .*Received: 3"):
+        finetune(
+            "linear",
+            Recipe(),
+            garments,
+            CLASSES,
+            images=3,
+            pretrain_epochs=1,
+            seeds=[0],
+            folder=tmp_path,
+        )
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("model", ["linear", "fmk_100k"])
+def test_the_command_takes_networks_that_train_on_all_images(
+    model, tmp_path, monkeypatch, capsys
+):
+    """Of `fmk_...` the record had no validation accuracy to show."""
+    monkeypatch.chdir(tmp_path)
+    recipes = []
+
+    def few(name, recipe, dataset, classes, **how):
+        recipes.append(recipe)
+        return finetune("linear", recipe, dataset, classes, **how)
+
+    monkeypatch.setattr("fmkeras.experiments.finetune.finetune", few)
+    words = ["finetune", "--model", model, "--data", "garments", "--train-size", "300"]
+    words += ["--test-size", "60", "--classes", *CLASSES, "--images", "20"]
+    words += ["--epochs", "1", "--pretrain-epochs", "1", "--seeds", "0"]
+    assert main([*words, "--out", "found.json"]) == 0
+    assert (recipes[0].data_split, recipes[0].keep) == ("holdout", "best")
+    assert "difference" in capsys.readouterr().out
+    rows = json.loads((tmp_path / "found.json").read_text())["rows"]
+    assert [row["way"] for row in rows] == ["from scratch", "fine-tuned"]

@@ -1,14 +1,21 @@
 """Repeating a training over backends and seeds."""
 
+import hashlib
 import json
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fmkeras.cli.parser import build_parser
 from fmkeras.cli.train import is_training_of
+from fmkeras.datasets import load_dataset
+from fmkeras.datasets.splits import limit_training
 from fmkeras.errors import UserError
 from fmkeras.experiments.repeat import repeat
 from fmkeras.recipes import find_recipe
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("flag", ["--runs", "--out=elsewhere", "--seed"])
@@ -65,3 +72,36 @@ def test_a_record_is_of_the_same_data_options_and_precision(words, asked):
     assert is_training_of(args, told) == asked
     told["dataset"]["source"] += ", 1,000 of 60,000 training images"
     assert is_training_of(args, told) == ("--limit" in words)
+
+
+def test_a_record_of_other_images_is_not_of_drawn_ones_or_of_a_path(tmp_path):
+    """The name of a folder does not tell its images; those of garments are drawn."""
+    words = ["train", "--model", "mynet", "--data", "garments", "--test-size", "20"]
+    asked = build_parser().parse_args([*words, "--train-size", "60"])
+    dataset = load_dataset("garments", train_size=60, test_size=20)
+    told = {"seed": 1, "dataset": {"name": "garments", "checksum": dataset.checksum}}
+    assert is_training_of(asked, told)
+    assert not is_training_of(build_parser().parse_args(words), told)
+    np.savez(tmp_path / "mine.npz", x_train=dataset.x_train, y_train=dataset.y_train)
+    words = ["train", "--model", "mynet", "--data", str(tmp_path / "mine.npz")]
+    own = build_parser().parse_args(words)
+    assert not is_training_of(own, told)
+    mine = load_dataset(str(tmp_path / "mine.npz"))
+    assert is_training_of(own, {"dataset": {"checksum": mine.checksum}})
+    limited = build_parser().parse_args([*words, "--limit", "30"])
+    few = limit_training(mine, 30, seed=1)
+    assert is_training_of(limited, {"seed": 1, "dataset": {"checksum": few.checksum}})
+    assert not is_training_of(own, {"seed": 1, "dataset": {"checksum": few.checksum}})
+
+
+def test_a_record_is_of_the_file_that_training_began_with():
+    told = {
+        "dataset": {"name": "fashion-mnist", "source": "data/fashion-mnist"},
+        "start": {"file": "lenet.keras", "sha256": "0" * 64},
+    }
+    file = ROOT / "saved_models/linear.keras"
+    words = ["train", "--model", "linear", "--init-from", str(file)]
+    args = build_parser().parse_args(words)
+    assert not is_training_of(args, told)
+    told["start"]["sha256"] = hashlib.sha256(file.read_bytes()).hexdigest()
+    assert is_training_of(args, told)

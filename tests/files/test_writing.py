@@ -9,7 +9,13 @@ import pytest
 
 import fmkeras
 from fmkeras.errors import UserError
-from fmkeras.files import cache_folder, clear_temporary_files, replacing, write_json
+from fmkeras.files import (
+    cache_folder,
+    clear_temporary_files,
+    replacing,
+    replacing_folder,
+    write_json,
+)
 from fmkeras.files import writing as files
 from fmkeras.files.locks import folder_locked, locked
 
@@ -162,3 +168,39 @@ def test_a_lock_names_its_owner_and_is_released(tmp_path):
     with locked(tmp_path, "training"), folder_locked(tmp_path):
         pass
     assert [path.name for path in tmp_path.iterdir()] == ["lock"]
+
+
+def folder_with(path, text):
+    path.mkdir()
+    (path / "a").write_text(text)
+    return path
+
+
+def test_a_folder_is_replaced_as_a_whole_behind_a_link_too(tmp_path):
+    real = folder_with(tmp_path / "real", "before")
+    link = tmp_path / "link"
+    link.symlink_to(real)
+    with replacing_folder(link) as staging:
+        (staging / "b").write_text("after")
+    assert link.is_symlink() and [one.name for one in real.iterdir()] == ["b"]
+    assert sorted(tmp_path.iterdir()) == [link, real]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
+def test_a_folder_stays_where_its_replacement_is_interrupted(
+    tmp_path, monkeypatch, error
+):
+    real, moves = os.replace, []
+
+    def replace(source, target):
+        moves.append(target)
+        if len(moves) == 2:
+            raise error
+        real(source, target)
+
+    folder = folder_with(tmp_path / "out", "before")
+    monkeypatch.setattr(os, "replace", replace)
+    with pytest.raises(error), replacing_folder(folder) as staging:
+        (staging / "a").write_text("after")
+    assert (folder / "a").read_text() == "before"
+    assert list(tmp_path.iterdir()) == [folder]

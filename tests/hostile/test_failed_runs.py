@@ -51,6 +51,15 @@ def spoil_after(monkeypatch, epoch):
 
 def test_the_best_weights_of_a_run_that_diverges_are_kept(garments, monkeypatch):
     spoil_after(monkeypatch, 2)
+    seen = {}
+    own = Checkpoint.on_epoch_end
+
+    def on_epoch_end(checkpoint, number, logs=None):
+        weights = checkpoint.engine.model.get_weights()
+        seen[number + 1] = (logs["val_accuracy"], weights)
+        own(checkpoint, number, logs)
+
+    monkeypatch.setattr(Checkpoint, "on_epoch_end", on_epoch_end)
     with pytest.raises(Diverged, match=r"at step 1 of epoch 3, .*INIT=\S+") as caught:
         train(garments)
     message = str(caught.value)
@@ -59,7 +68,11 @@ def test_the_best_weights_of_a_run_that_diverges_are_kept(garments, monkeypatch)
     epoch = int(re.search(r"The weights of epoch (\d)", message)[1])
     card = read_card(path)
     assert card["kept_epoch"] == epoch and "no longer finite" in card["ended"]
-    assert all(np.isfinite(w).all() for w in load_artifact(path).get_weights())
+    best = max(seen, key=lambda number: seen[number][0])
+    assert epoch == best and sorted(seen) == [1, 2]
+    kept = load_artifact(path).get_weights()
+    for one, other in zip(kept, seen[best][1], strict=True):
+        np.testing.assert_array_equal(one, other)
     assert not list(Path("models").iterdir())
 
 

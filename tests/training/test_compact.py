@@ -181,3 +181,15 @@ def test_a_small_model_is_stored_as_it_is(garments, tmp_path):
     result = run("logistic_regression", garments, tmp_path)
     exact = result.folder / result.artifact.name
     assert result.artifact.read_bytes() == exact.read_bytes()
+
+
+def test_the_command_that_remakes_has_how_pictures_were_read(tmp_path):
+    kept = tmp_path / "run/mlp.keras"
+    recipe = find_recipe("default", "mlp").to_dict()
+    card = {"model": "mlp", "options": {}, "seed": 0, "recipe": recipe}
+    card |= {"dataset": {"name": "boots"}}
+    told = {"data": "boots", "resize": "predict", "skip_bad": True}
+    config = {**card, "backend": "torch", "arguments": told}
+    write_json(make_folder(kept.parent) / "config.json", config)
+    found = remake_command(card, kept, Path("saved_models/mlp.json"))
+    assert found == "make zoo MODELS=mlp DATA=boots 'ARGS=--resize predict --skip-bad'"

@@ -49,7 +49,7 @@ WRONG = [
     (["--model", "mlp", "--trials", "0"], "Bad TRIALS; expected 1 or more"),
     (["--model", "mlp", "--trials", "few"], "expected a whole number"),
     (["--model", "mlp", "--epochs", "0"], "Bad epochs"),
-    (["--model", "mlp", "--workers", "0"], "Bad WORKERS; expected 1 or more"),
+    (["--model", "mlp", "--workers", "0"], "expected a whole number of at least 1"),
     (["--model", "mlp", "--backend", "theano"], "Unknown backend"),
     (
         ["--model", "mlp", "--search", "hyperband", "--trials", "3"],

@@ -25,6 +25,8 @@ KINDS = {
     "bayesian": (RANGES, ("--trials", "9")),
     "hyperband": (RANGES, ("--epochs", "9")),
 }
+# Another one makes other figures of the same recipes.
+SALT = ""
 
 
 class Killed(BaseException):
@@ -38,7 +40,7 @@ def trained(monkeypatch):
 
     def fit(model, recipe, dataset, *, folder, **further):
         recipes.append(recipe)
-        draws = random.Random(f"{recipe.learning_rate} {recipe.batch_size}")
+        draws = random.Random(f"{SALT}{recipe.learning_rate} {recipe.batch_size}")
         history = [
             {
                 "epoch": epoch + 1,
@@ -125,9 +127,18 @@ def test_the_epochs_of_hyperband(tmp_path, trained):
     )
 
 
-def test_bayesian_search_learns_from_its_trials(tmp_path, trained):
+def test_bayesian_search_learns_from_its_trials(tmp_path, trained, monkeypatch):
+    """The same search proposes other values where the figures are others."""
     assert search(arguments_of("bayesian", tmp_path, "b")) == 0
-    assert len({recipe.learning_rate for recipe in trained}) == 9
+    first = [recipe.learning_rate for recipe in trained]
+    assert len(set(first)) == 9
+    trained.clear()
+    monkeypatch.setitem(globals(), "SALT", "others ")
+    assert search(arguments_of("bayesian", tmp_path, "b2")) == 0
+    second = [recipe.learning_rate for recipe in trained]
+    # The first ones are drawn; what follows depends on what these gave.
+    same = [one == other for one, other in zip(first, second, strict=True)]
+    assert all(same[:2]) and not all(same)
 
 
 def test_a_finished_search_trains_nothing_more(tmp_path, trained):

@@ -8,6 +8,7 @@ from fmkeras.errors import UserError
 from fmkeras.models import list_models
 from fmkeras.recipes import find_recipe
 from fmkeras.recipes.recipe import Recipe
+from tuner.cli import build_parser, make_settings
 from tuner.spaces.builtin import BATCH_LR_GRID, NAMES, STANDARDISE_GRID, built_in_space
 from tuner.spaces.files import find_space
 from tuner.spaces.keras_tuner import decode, encode, to_keras_tuner
@@ -208,3 +209,11 @@ def test_no_search_without_validation_images_or_by_those_of_the_test():
 def test_a_range_makes_no_grid():
     with pytest.raises(UserError, match="A grid takes lists of values"):
         list(grid((Hyperparameter("l2", minimum=0.0, maximum=1.0),)))
+
+
+@pytest.mark.parametrize("words", [[], ["--recipe", "default"]])
+def test_a_recipe_that_trains_on_all_images_sets_some_aside(words):
+    words = ["search", "--model", "fmk_100k", "--space", "wide", *words]
+    settings = make_settings(build_parser().parse_args(words))
+    assert find_recipe("default", "fmk_100k").data_split == "full"
+    assert settings.recipe.data_split == "holdout"

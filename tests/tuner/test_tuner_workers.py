@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import threading
 import time
 from types import SimpleNamespace
@@ -140,10 +141,18 @@ def test_a_call_without_the_token_is_refused(begun, monkeypatch):
         Search(build_oracle(settings, folder), settings, None, folder)
 
 
-def test_a_port_in_use_is_one_line(begun):
+def test_a_port_in_use_or_no_address_is_one_line(begun):
     settings, folder = begun
-    with pytest.raises(UserError, match="The chief cannot listen there"):
-        Chief(build_oracle(settings, folder), "256.0.0.1:1")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        used = f"127.0.0.1:{taken.getsockname()[1]}"
+        for address in (used, "256.0.0.1:1"):
+            with pytest.raises(UserError, match="The chief cannot listen") as error:
+                Chief(build_oracle(settings, folder), address)
+            assert "\n" not in str(error.value)
+    # Two chiefs would share a port by turns, and so would their workers' calls.
+    with Chief(build_oracle(settings, folder), "127.0.0.1:0") as chief:
+        with pytest.raises(UserError, match="The chief cannot listen"):
+            Chief(build_oracle(settings, folder), chief.address)
 
 
 def test_an_error_of_the_oracle_ends_the_chief(begun, monkeypatch):

@@ -75,6 +75,8 @@ class Chief:
         self._server = grpc.server(
             futures.ThreadPoolExecutor(max_workers=1),
             interceptors=[TokenCheck(make_token(oracle.folder))],
+            # By default another chief could listen at the same port.
+            options=[("grpc.so_reuseport", 0)],
         )
         service = protos.get_service_grpc()
         service.add_OracleServicer_to_server(self.servicer, self._server)

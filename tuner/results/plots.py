@@ -27,8 +27,7 @@ PANELS = 9
 def draw_pictures(folder: Path, settings: Settings, rows: list[dict]) -> list[Path]:
     """Draw what the trials of a search allow; return the files."""
     finished = [row for row in rows if row["state"] == trial_files.FINISHED]
-    # A choice that some trials lack leaves a gap in a line, and no place on a map.
-    gaps = any(choice.when for choice in settings.space.hyperparameters)
+    gaps = _has_gaps(settings)
     made = []
     if panels(settings) and rows:
         made.append(folder / HEAT_MAP)
@@ -45,13 +44,18 @@ def draw_pictures(folder: Path, settings: Settings, rows: list[dict]) -> list[Pa
     return made
 
 
+def _has_gaps(settings: Settings) -> bool:
+    """Say whether some trials may lack a choice: a gap in a line, no place on a map."""
+    return any(choice.when for choice in settings.space.hyperparameters)
+
+
 def panels(settings: Settings) -> list[dict]:
     """Return the further choices, one a panel; none where there is no heat map.
 
     A heat map takes lists of batch sizes and learning rates, and few other values,
     which every trial has.
     """
-    if any(choice.when for choice in settings.space.hyperparameters):
+    if _has_gaps(settings):
         return []
     choices = {h.name: h for h in settings.space.hyperparameters}
     sides = [choices.pop(name, None) for name in ("batch_size", "learning_rate")]

@@ -133,8 +133,9 @@ def _measure(backend: str, names: list[str]) -> Iterator[dict]:
         if process.returncode:
             errors.seek(0)
             raise UserError(
-                f"The parity run on {backend} stopped; expected keras, torch and "
-                f"{backend} in this environment. Received: {error_line(errors.read())}"
+                f"The parity run on {backend} stopped; expected an environment with "
+                f"{', '.join(dict.fromkeys(('keras', 'torch', backend)))}. Received: "
+                f"{error_line(errors.read())}"
             )
 
 

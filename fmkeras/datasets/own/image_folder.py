@@ -12,11 +12,10 @@ from tqdm import tqdm
 from fmkeras.datasets.image_files import read_grey, read_picture
 from fmkeras.datasets.own.arrays import split_off_test, stretch
 from fmkeras.datasets.own.classes import MOST_CLASSES, read_class_names
-from fmkeras.datasets.picture_decoder import SUFFIXES, UNREAD_SUFFIXES
+from fmkeras.datasets.picture_decoder import PICTURE_SUFFIXES, SUFFIXES
 from fmkeras.errors import UserError
 
 # Those that are not read are named, or left out and listed, rather than passed over.
-_PICTURES = (*SUFFIXES, *UNREAD_SUFFIXES)
 TRAIN, TEST = ("train", "training"), ("test", "testing")
 # Images set aside to choose an epoch by are training images here: the split is ours.
 VALIDATION = ("val", "valid", "validation")
@@ -90,14 +89,13 @@ def load_image_folder(
         train_parts, test_parts = [folder], []
     names = _class_names(folder, train_parts, test_parts)
 
+    sides = [(train_parts, "Pictures")]
+    if test_parts:
+        sides = [(train_parts, "Training pictures"), (test_parts, "Test pictures")]
+
     def read(white: int | None = None) -> list[Pictures]:
-        titles = ("Training pictures", "Test pictures") if test_parts else ("Pictures",)
         how = (names, partial(RESIZING[resize], white=white), skip_bad, progress)
-        parts = (train_parts, test_parts)
-        return [
-            _read_parts(part, *how, title)
-            for part, title in zip(parts, titles, strict=False)
-        ]
+        return [_read_parts(part, *how, title) for part, title in sides]
 
     found = read()
     whites = frozenset().union(*(part.whites for part in found))
@@ -219,7 +217,7 @@ def _pictures(folder: Path) -> list[Path]:
     return sorted(
         path
         for path in folder.iterdir()
-        if path.suffix.lower() in _PICTURES and not path.name.startswith(".")
+        if path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".")
     )
 
 

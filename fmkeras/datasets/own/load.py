@@ -14,6 +14,7 @@ from fmkeras.datasets.own.image_folder import is_image_folder, load_image_folder
 from fmkeras.datasets.own.npz_file import NAMES, read_npz_file
 from fmkeras.errors import UserError
 from fmkeras.files import printable
+from fmkeras.files.paths import user_path
 
 CSV_SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 FORMS = (
@@ -24,7 +25,7 @@ FORMS = (
 
 def is_path(name: str) -> bool:
     """Return whether the name of a data set is meant as a path."""
-    path = Path(name).expanduser()
+    path = user_path(name)
     return (
         os.path.exists(path)
         or os.sep in name
@@ -49,7 +50,7 @@ def load_own(
     pictures that cannot be read are left out and listed on stderr. Raises
     `UserError` that names the file which is wrong, and how.
     """
-    path = Path(name).expanduser()
+    path = user_path(name)
     if not os.path.exists(path) and "," not in name:
         raise UserError(
             f"There is no data at '{path}'; expected {FORMS}: check the path."
@@ -63,7 +64,7 @@ def load_own(
     x_train, y_train, x_test, y_test = _read_files(path, name)
     where = f"'{path}'"
     # What lies beside the files, which may be two: TRAIN.csv,TEST.csv.
-    first = Path(name.split(",")[0].strip()).expanduser()
+    first = user_path(name.split(",")[0].strip())
     folder = path if path.is_dir() else first.parent
     white = white_of(x_train, *([] if x_test is None else [x_test]))
     x_train = to_images(x_train, where, white)
@@ -84,7 +85,8 @@ def load_own(
 
 def _read_files(path: Path, name: str):
     """Return x_train, y_train, x_test, y_test; the last two None without a test."""
-    if path.suffix == ".npz" or (path.is_dir() and _has(path, "*.npz")):
+    is_npz = path.is_file() and path.suffix == ".npz"
+    if is_npz or (path.is_dir() and _has(path, "*.npz")):
         file = path if path.is_file() else _only(path, "*.npz")
         arrays = read_npz_file(file)
         return tuple(arrays.get(key) for key in NAMES)

@@ -42,14 +42,15 @@ def read_npz_file(path: Path) -> dict[str, np.ndarray]:
 
 
 def _check_labels(path: Path, part: str, arrays: dict[str, np.ndarray]) -> None:
-    labels = arrays[f"y_{part}"]
+    labels, images = arrays[f"y_{part}"], arrays[f"x_{part}"]
+    count = len(images) if images.ndim else 0
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     ones = labels.ndim == 2 and ((labels == 0) | (labels == 1)).all()
     # Several or none in a row are no class.
     if ones and (labels.sum(axis=1) == 1).all():
         labels = labels.argmax(axis=1)
-    fits = labels.ndim == 1 and len(labels) == len(arrays[f"x_{part}"])
+    fits = labels.ndim == 1 and len(labels) == count
     if fits and labels.dtype.kind == "f" and (labels == labels.round()).all():
         labels = labels.astype(np.int64)
     if not fits or labels.dtype.kind not in "biuUS":
@@ -57,7 +58,7 @@ def _check_labels(path: Path, part: str, arrays: dict[str, np.ndarray]) -> None:
             f"The labels y_{part} in '{path}' are of no use; expected a class number "
             "or name for each image, (n,), or rows with a single one, in its column. "
             f"Received: {arrays[f'y_{part}'].shape} of {labels.dtype}, "
-            f"{len(arrays[f'x_{part}'])} images"
+            f"{count} images"
         )
     if labels.dtype.kind == "S":
         labels = np.char.decode(labels, "utf-8", "replace")

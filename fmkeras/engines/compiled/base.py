@@ -12,10 +12,12 @@ from keras import ops
 
 from fmkeras.datasets.splits import epoch_order
 from fmkeras.engines.engine import SECONDS_PER_CALL, evaluation_batch
+from fmkeras.engines.refusals import first_line, refused
 from fmkeras.errors import UserError
 from fmkeras.keras_internals import (
     clear_losses,
     optimized_variables,
+    output_structure,
     take_restored_epoch,
 )
 
@@ -68,6 +70,9 @@ class CompiledEngine(ABC):
         """Train and return the history, whose keys are `keras.Model.fit`'s."""
         model, callbacks = self.model, list(callbacks)
         self.check()
+        for part in (train, validation):
+            if part is not None:
+                _check_labels(model, part.targets)
         self._build(train)
         callback_list = keras.callbacks.CallbackList(
             callbacks,
@@ -81,6 +86,7 @@ class CompiledEngine(ABC):
         train_data = self.to_device(train)
         validation_data = None if validation is None else self.to_device(validation)
         model.stop_training = False
+        # What an earlier training left is not this one's.
         take_restored_epoch(model)
         callback_list.on_train_begin()
         initial_epoch = take_restored_epoch(model) or initial_epoch
@@ -133,35 +139,34 @@ class CompiledEngine(ABC):
         """Raise `UserError` for a model that cannot be trained here, in one line."""
         model = self.model
         if not model.compiled or model.optimizer is None:
-            raise _refused(model, "a model that was compiled", "no optimizer or loss")
+            raise refused(model, "a model that was compiled", "no optimizer or loss")
         for name in ("train_step", "test_step", "fit"):
             if getattr(type(model), name) is not getattr(keras.Model, name):
-                raise _refused(model, f"a model without a {name} of its own", name)
+                raise refused(model, f"a model without a {name} of its own", name)
         for side in ("inputs", "outputs"):
             tensors = getattr(model, side, None) or ()
             if len(tensors) != 1:
-                raise _refused(model, f"one of {side}", f"{len(tensors)} {side}")
+                raise refused(model, f"one of {side}", f"{len(tensors)} {side}")
         if model.steps_per_execution != 1:
             received = f"steps_per_execution={model.steps_per_execution}"
-            raise _refused(model, "steps_per_execution=1", received)
+            raise refused(model, "steps_per_execution=1", received)
 
     def _build(self, train: Arrays) -> None:
         """Build optimizer, loss and metrics, as Keras does on its first batch."""
         model = self.model
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
-        built = {id(v) for v in optimized_variables(_innermost(model.optimizer))}
+        built = {id(v) for v in optimized_variables(model.optimizer)}
         if built and built != {id(v) for v in model.trainable_variables}:
-            raise _refused(
+            raise refused(
                 model,
                 "the layers that learn to be those of when it was compiled",
                 "layers frozen or freed since: compile again",
             )
-        _check_labels(model, train.targets)
         output = model.outputs[0]
         shape = [1, *(size or 1 for size in output.shape[1:])]
         outputs = keras.tree.pack_sequence_as(
-            getattr(model, "_outputs_struct", output), [ops.zeros(shape, output.dtype)]
+            output_structure(model), [ops.zeros(shape, output.dtype)]
         )
         images, targets, *weights = (
             ops.convert_to_tensor(x[:1]) for x in train.parts()
@@ -175,7 +180,7 @@ class CompiledEngine(ABC):
         except Exception as error:  # Whatever a loss or metric says of the shapes.
             raise UserError(
                 f"The loss or the metrics of '{model.name}' do not take these targets "
-                f"({_first_line(error)}); expected what model.fit takes. Received: "
+                f"({first_line(error)}); expected what model.fit takes. Received: "
                 f"targets of shape {train.targets.shape}, outputs of shape "
                 f"{tuple(output.shape)}"
             ) from error
@@ -260,10 +265,6 @@ def compute_step(model, call, mapping, batch, training: bool, collect: list):
     return loss, [scope.get_current_value(variable) for variable in collect]
 
 
-def _innermost(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
-    return getattr(optimizer, "inner_optimizer", optimizer)
-
-
 def _check_labels(model: keras.Model, targets: np.ndarray) -> None:
     """Raise `UserError` for class numbers that the model has no output for."""
     loss = model.loss
@@ -280,26 +281,6 @@ def _check_labels(model: keras.Model, targets: np.ndarray) -> None:
             f"A label is none of the classes of '{model.name}'; expected 0 to "
             f"{count - 1}, one an output. Received: {odd.flat[0]}"
         )
-
-
-def _refused(model, expected: str, received: str) -> UserError:
-    return UserError(
-        f"'{model.name}' is not trained by fmkeras.fit; expected {expected}: use "
-        f"model.fit, or change it. Received: {received}"
-    )
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
-
-
-def not_traced(model, error: Exception) -> UserError:
-    """Return what to say where a training step cannot be made a graph."""
-    return UserError(
-        f"The training step of '{model.name}' does not become one graph on "
-        f"{keras.backend.backend()}; expected layers without choices or random numbers "
-        f"made in Python: use model.fit. Received: {_first_line(error)}"
-    )
 
 
 def _as_number(value):

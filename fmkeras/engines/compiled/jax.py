@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
-from fmkeras.engines.compiled.base import CompiledEngine, compute_step, not_traced
+from fmkeras.engines.compiled.base import CompiledEngine, compute_step
+from fmkeras.engines.refusals import not_traced
 
 
 class JaxCompiledEngine(CompiledEngine):

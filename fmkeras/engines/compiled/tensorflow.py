@@ -2,7 +2,8 @@
 
 import tensorflow as tf
 
-from fmkeras.engines.compiled.base import CompiledEngine, not_traced
+from fmkeras.engines.compiled.base import CompiledEngine
+from fmkeras.engines.refusals import not_traced
 
 
 class TensorflowCompiledEngine(CompiledEngine):

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from keras import ops
 
-from fmkeras.engines.compiled.base import CompiledEngine, compute_step, not_traced
+from fmkeras.engines.compiled.base import CompiledEngine, compute_step
 from fmkeras.engines.engine import evaluation_batch
+from fmkeras.engines.refusals import not_traced
 from fmkeras.engines.torch.adam import fuse_adam
 from fmkeras.engines.torch.engine import NotTraceable, trace_step, write_values
 from fmkeras.engines.torch.fusion import FusionPlan

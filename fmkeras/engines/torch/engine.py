@@ -13,9 +13,9 @@ from keras import ops
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from fmkeras.datasets.splits import Subset
-from fmkeras.engines.compiled.base import not_traced
 from fmkeras.engines.engine import Engine, one_hot_labels
 from fmkeras.engines.parallel.share import Share
+from fmkeras.engines.refusals import not_traced
 from fmkeras.engines.structure import class_scores, pack_images
 from fmkeras.engines.torch.adam import fuse_adam
 from fmkeras.engines.torch.cuda_graph import RecordedStep

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fmkeras.errors import UserError
-from fmkeras.experiments.summary import summarise
+from fmkeras.experiments.summary import kinds_of_runs, summarise
 from fmkeras.experiments.zoo.plan import zoo_names
 from fmkeras.files import replacing
 from fmkeras.models import model_info
@@ -176,7 +176,7 @@ def study_table(root: Path, argument: str) -> str:
     """The runs of one study: mean and spread of the test accuracy over seeds."""
     records = read_records(argument, root / RECORDS)
     rows = []
-    for row in summarise(records):
+    for row in summarise([*records, *_saved_of_kind(root, records)]):
         rows.append(
             (
                 f"`{row['model']}`",
@@ -198,6 +198,17 @@ def study_table(root: Path, argument: str) -> str:
         "commit",
     )
     return markdown_table(heads, rows, "lllrrll")
+
+
+def _saved_of_kind(root: Path, records: list[dict]) -> list[dict]:
+    """Return the runs of saved files, by other seeds, that make a mean with others."""
+    kinds, found = kinds_of_runs(records), []
+    for card in filter(None, (saved_card(root, name) for name in zoo_names())):
+        for kind in kinds_of_runs([card]):
+            seeds = {record["seed"] for record in kinds.get(kind, ())}
+            if seeds and card["seed"] not in seeds:
+                found.append(card)
+    return found
 
 
 def proof_table(root: Path, argument: str = "") -> str:
