@@ -86,6 +86,11 @@ def test_train_evaluate_compare_and_load(run, dataset):
     other = fmkeras.build_model("logistic_regression", seed=5)
     comparison = fmkeras.compare({"trained": model, "<untrained>": other}, dataset)
     assert comparison.names[0] == "trained"
+    names = [str(run.artifact), str(ROOT / "saved_models/linear.keras")]
+    by_name = fmkeras.compare(names, dataset, seed=3)
+    accuracies = dict(zip(by_name.names, by_name.accuracies, strict=True))
+    assert set(accuracies) == set(names)
+    assert accuracies[names[0]] == comparison.accuracies[0] == evaluation.accuracy
     page = comparison._repr_html_()
     assert "trained" in page and "&lt;untrained&gt;" in page
     np.testing.assert_allclose(

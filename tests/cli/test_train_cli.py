@@ -15,6 +15,7 @@ from PIL import Image
 from support.data_files import small_files, write_files
 
 from fmkeras.__main__ import main
+from fmkeras.artifacts.keras_file import load_artifact, read_card
 from fmkeras.cli.parser import build_parser
 from fmkeras.datasets import checksums
 from fmkeras.training.checkpoint_file import read_checkpoint
@@ -363,6 +364,25 @@ def test_ctrl_c_keeps_the_last_epoch_and_resuming_goes_on_from_it(capsys):
     assert len(files_of("saved_models")) == 2
 
 
+def test_training_goes_on_from_a_file_on_few_images_with_a_frozen_layer(capsys):
+    words = ["train", "--model", "mlp", "--hidden-units", "8", *SMALL, "--epochs", "1"]
+    assert run(words) == 0
+    first = load_artifact("saved_models/mlp-garments.keras")
+    words += ["--init-from", "saved_models/mlp-garments.keras", "--freeze", "dense_1"]
+    assert run([*words, "--limit", "100", "--out", "more"]) == 0
+    second, card = (
+        load_artifact("more/mlp-garments.keras"),
+        read_card("more/mlp-garments.keras"),
+    )
+    assert card["start"]["frozen"] == ["dense_1"]
+    assert ", 100 of 300 training images" in card["dataset"]["source"]
+    assert card["dataset"]["train"] + card["dataset"]["validation"] == 100
+    weights = [one.get_layer("dense_1").get_weights()[0] for one in (first, second)]
+    np.testing.assert_array_equal(*weights)
+    weights = [one.get_layer("logits").get_weights()[0] for one in (first, second)]
+    assert not np.array_equal(*weights)
+
+
 def test_a_run_goes_on_with_its_own_way_to_read_pictures(capsys):
     """--resize and --skip-bad were forgotten, so that the run could not go on."""
     for number in range(24):
@@ -431,7 +451,8 @@ def commands(parser):
     return [[], *([name] for name in names)]
 
 
-COMMANDS = [("fmkeras", words) for words in commands(build_parser())]
+# tune hands its words on to the tuner, whose help is the same.
+COMMANDS = [("fmkeras", w) for w in commands(build_parser()) if w != ["tune"]]
 COMMANDS += [("tuner", words) for words in commands(build_tuner_parser())]
 
 
