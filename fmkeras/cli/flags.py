@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from collections.abc import Callable
 
 from fmkeras.records import SAVED_MODELS
 
@@ -137,22 +138,21 @@ def whole_number(text: str) -> int:
     return _parse(int, text, "a whole number")
 
 
-def positive_number(text: str) -> int:
-    number = whole_number(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(
-            f"expected a whole number of at least 1. Received: {text!r}"
-        )
-    return number
+def at_least(least: int) -> Callable[[str], int]:
+    """Return the type of a flag that takes whole numbers from `least` on."""
+
+    def parse(text: str) -> int:
+        number = whole_number(text)
+        if number < least:
+            raise argparse.ArgumentTypeError(
+                f"expected a whole number of at least {least}. Received: {text!r}"
+            )
+        return number
+
+    return parse
 
 
-def number_from_zero(text: str) -> int:
-    number = whole_number(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError(
-            f"expected a whole number of at least 0. Received: {text!r}"
-        )
-    return number
+positive_number = at_least(1)
 
 
 def number(text: str) -> float:

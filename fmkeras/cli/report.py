@@ -1,7 +1,5 @@
 """The commands audit and report."""
 
-import argparse
-
 from fmkeras.cli import flags
 from fmkeras.cli.session import load_data, print_device, split_words
 from fmkeras.recipes import find_recipe
@@ -29,7 +27,7 @@ def add_commands(add) -> None:
     )
     audit_parser.add_argument(
         "--folds",
-        type=_folds,
+        type=flags.at_least(2),
         default=3,
         metavar="N",
         help="number of folds of the training images (default: 3)",
@@ -99,15 +97,6 @@ def _add_report(add) -> None:
     flags.add_pixels(report_parser)
     flags.add_backend(report_parser)
     flags.add_data(report_parser)
-
-
-def _folds(text: str) -> int:
-    folds = flags.whole_number(text)
-    if folds < 2:
-        raise argparse.ArgumentTypeError(
-            f"expected a whole number of at least 2. Received: {text!r}"
-        )
-    return folds
 
 
 def audit(args) -> None:

@@ -31,7 +31,7 @@ def add_commands(add) -> None:
     )
     parser.add_argument(
         "--beside",
-        type=flags.number_from_zero,
+        type=flags.at_least(0),
         default=3,
         metavar="N",
         help="of how many seeds plain PyTorch runs too, in turns (default: 3)",
