@@ -153,6 +153,7 @@ def at_least(least: int) -> Callable[[str], int]:
 
 
 positive_number = at_least(1)
+seed = at_least(0)
 
 
 def number(text: str) -> float:
@@ -176,15 +177,6 @@ def true_or_false(text: str) -> bool:
     if text.lower() not in values:
         raise argparse.ArgumentTypeError(f"expected True or False. Received: {text!r}")
     return values[text.lower()]
-
-
-def seed(text: str) -> int:
-    seed = whole_number(text)
-    if seed < 0:
-        raise argparse.ArgumentTypeError(
-            f"expected a whole number of at least 0. Received: {text!r}"
-        )
-    return seed
 
 
 def _parse(kind: type, text: str, expected: str):
