@@ -24,6 +24,10 @@ class UserError(ValueError):
     exit_code = 2
 
 
+class CannotWrite(UserError):
+    """A file or folder that cannot be written, or for which there is no room."""
+
+
 class Diverged(UserError):
     """A training whose loss is no longer a finite number."""
 

@@ -24,6 +24,9 @@ def _run(words: list[str]) -> int:
 
         parser = build_parser()
     args = parser.parse_args(words)
+    if getattr(args, "one", None) is None:
+        # A worker of several dies at once with the process that tends it.
+        signals.die_with_parent()
     return args.run(args) or 0
 
 

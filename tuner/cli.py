@@ -18,6 +18,7 @@ from fmkeras.cli.parser import Parser
 from fmkeras.cli.session import import_keras, load_data, print_device
 from fmkeras.errors import UserError
 from fmkeras.files.locks import locked
+from fmkeras.models import model_info
 from fmkeras.process.signals import die_with_parent
 from tuner.export_cli import add_command as add_export
 from tuner.settings import (
@@ -235,6 +236,7 @@ def _prepare(args):
     if args.resume:
         folder = _folder_of(args)
         settings = read_settings(folder)
+        _refuse_others(args, settings)
         if args.trials is not None:
             settings = dataclasses.replace(settings, trials=args.trials)
     else:
@@ -252,6 +254,37 @@ def _prepare(args):
             f"check DATA_DIR. Received: {dataset.source}"
         )
     return dataclasses.replace(settings, data=data), dataset, folder
+
+
+def _refuse_others(args, settings: Settings) -> None:
+    """Raise `UserError` where a flag asks for another search than goes on."""
+    told = {
+        "model": settings.model,
+        "space": settings.space.name,
+        # It stands in the settings field by field.
+        "recipe": None,
+        "search": settings.search,
+        "objective": settings.objective,
+        "seed": settings.seed,
+        "epochs": settings.recipe.epochs,
+        **{name: settings.data.get(name) for name in DATA_FLAGS},
+    }
+    for name, value in told.items():
+        usual = args.parser.get_default(name)
+        given = getattr(args, name, usual)
+        if given == usual:
+            continue
+        if name == "model":
+            given = model_info(given).name
+        if name == "space":
+            given = Path(given).stem
+        if given != value:
+            flag = f"--{name.replace('_', '-')}"
+            raise UserError(
+                f"The search that goes on has its own {name}; expected "
+                f"{'no such flag' if value is None else value}: leave {flag} out. "
+                f"Received: {given}"
+            )
 
 
 @contextlib.contextmanager

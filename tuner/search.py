@@ -9,6 +9,7 @@ from keras_tuner.engine.base_tuner import BaseTuner
 from keras_tuner.engine.trial import TrialStatus
 
 from fmkeras.datasets import Dataset
+from fmkeras.files.locks import Locked
 from tuner.distributed.heartbeat import Heartbeat
 from tuner.distributed.token import sign_calls
 from tuner.oracles import (
@@ -83,13 +84,15 @@ class Search(BaseTuner):
         if self.heart is not None:
             self.heart.trial = trial.trial_id
             self.heart.beat()
-        return run_trial(
-            self.settings,
-            self.dataset,
-            self.folder,
-            trial.trial_id,
-            self._trials_to_estimate(trial),
-        )
+        estimated = self._trials_to_estimate(trial)
+        while True:
+            try:
+                return run_trial(
+                    self.settings, self.dataset, self.folder, trial.trial_id, estimated
+                )
+            except Locked:
+                # A worker that was silent for long trains it still, to its outcome.
+                time.sleep(IDLE_SECONDS)
 
     def _trials_to_estimate(self, trial) -> int:
         """Return how many trials are left, at the first one; then 0.

@@ -111,8 +111,9 @@ def make_settings(options) -> Settings:
     if options.model is None:
         print(FIRST_SEARCH, flush=True)
         options.model = "lenet_relu"
-        options.trials = options.trials or 8
-        options.epochs = options.epochs or 3
+        if options.trials is None and options.search != "hyperband":
+            options.trials = 8
+        options.epochs = 3 if options.epochs is None else options.epochs
     options.model = model_info(options.model).name
     space = find_space(options.space, options.model, options.run_space_code)
     arguments = {}
@@ -121,8 +122,9 @@ def make_settings(options) -> Settings:
         recipe = find_recipe(options.recipe, options.model)
     else:
         recipe = space.recipe or find_recipe("default", options.model)
-    # Some train on all images; a search needs some to choose by.
-    recipe = dataclasses.replace(recipe, data_split="holdout")
+    # Some train on all images, and measure those of the test after each epoch; a
+    # search needs images to choose by, which are not those.
+    recipe = dataclasses.replace(recipe, data_split="holdout", test_each_epoch=False)
     recipe = _change(recipe, space.changes)
     if options.epochs is not None:
         recipe = dataclasses.replace(recipe, epochs=options.epochs)

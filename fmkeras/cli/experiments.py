@@ -5,7 +5,7 @@ from pathlib import Path
 
 from fmkeras.backends import BACKENDS
 from fmkeras.cli import flags
-from fmkeras.cli.session import load_data, print_device
+from fmkeras.cli.session import load_data, naming_what_goes_on, print_device
 from fmkeras.cli.train import is_training_of, recipe_of
 from fmkeras.errors import UserError
 from fmkeras.experiments.campaign import PARTS
@@ -165,6 +165,7 @@ def _add_seeds(parser, default=(0, 1, 2)) -> None:
     )
 
 
+@naming_what_goes_on()
 def repeat(args) -> None:
     """Train over backends and seeds; print means and spreads."""
     from fmkeras.cli.parser import build_parser
@@ -189,12 +190,13 @@ def repeat(args) -> None:
         )
 
 
+@naming_what_goes_on()
 def reproduce(args) -> None:
     """Train by a published protocol; print its figures beside ours."""
     from fmkeras.experiments.reproduce import comparison_text
     from fmkeras.experiments.reproduce import reproduce as run_protocol
 
-    _check_flags(args.flags)
+    how = _how(args.flags)
     data = [] if args.data_dir is None else ["--data-dir", args.data_dir]
     records = run_protocol(
         args.model,
@@ -203,12 +205,16 @@ def reproduce(args) -> None:
         args.epochs,
         data + args.flags,
         recipe=args.recipe,
+        how=how,
     )
     print(comparison_text(records[0]["model"], records))
 
 
-def _check_flags(words: list[str]) -> None:
-    """Refuse flags of train that change what a protocol trains, or on what."""
+def _how(words: list[str]) -> dict:
+    """Return the precision and compilation that flags of train ask for.
+
+    Raises `UserError` for flags that change what a protocol trains, or on what.
+    """
     from fmkeras.cli.parser import build_parser
 
     parser = build_parser()
@@ -223,8 +229,11 @@ def _check_flags(words: list[str]) -> None:
                 f"it runs: {free} ('fmkeras repeat' trains by other recipes). "
                 f"Received: --{name.replace('_', '-')} {value}"
             )
+    fields = {"precision", "compile"}
+    return {n: v for n, v in given.items() if n in fields and v is not None}
 
 
+@naming_what_goes_on()
 def study(args) -> None:
     """Train the cases of a study and print how accurate each is."""
     from fmkeras.experiments.studies import find_study, run_study
@@ -248,6 +257,7 @@ def study(args) -> None:
         )
 
 
+@naming_what_goes_on()
 def campaign(args) -> int:
     """Run the commands whose records the tables lack, in a given time."""
     from fmkeras.experiments.campaign import ARCHIVE, commands_of, run_campaign

@@ -50,6 +50,7 @@ def in_own_words(command: str) -> str:
     It may stand where there is no Makefile; `python -m` stands in the checkout.
     """
     called = Path(sys.argv[0]).name == "fmkeras"
+    called = called or os.environ.get("FMKERAS_USED_BY") == "fmkeras"
     if used_by_make() or not called or not command.startswith("make "):
         return command
     flags = {variable: f"--{flag}" for flag, variable in VARIABLES.items()}

@@ -2,7 +2,7 @@
 
 from fmkeras.cli.session import import_keras, log_beside_bar, print_device
 from fmkeras.errors import UserError
-from fmkeras.recipes import Recipe
+from fmkeras.recipes import Recipe, options_alike
 from fmkeras.training.run_dir import (
     TrainingInterrupted,
     interrupted_runs,
@@ -22,7 +22,16 @@ DATA_ARGUMENTS = (
     "limit",
 )
 # Of a run, beside its recipe: config.json keeps them for resuming.
-KEPT_ARGUMENTS = (*DATA_ARGUMENTS, "out", "model_save", "init_from", "freeze", "log")
+KEPT_ARGUMENTS = (
+    *DATA_ARGUMENTS,
+    "out",
+    "model_save",
+    "save",
+    "compact",
+    "init_from",
+    "freeze",
+    "log",
+)
 
 
 def run_training(args, recipe: Recipe, dataset, model_options: dict):
@@ -40,6 +49,8 @@ def run_training(args, recipe: Recipe, dataset, model_options: dict):
     from fmkeras.training.run import train
 
     execution = _print_header(args, recipe, dataset)
+    if args.resume is None:
+        _name_interrupted_run(args, recipe, dataset, model_options)
     try:
         run = train(
             args.model,
@@ -88,8 +99,6 @@ def _print_header(args, recipe: Recipe, dataset):
             "--compile no skips it.",
             flush=True,
         )
-    if args.resume is None:
-        _name_interrupted_run(args.runs, args.model, recipe, args.seed)
     return execution
 
 
@@ -106,15 +115,23 @@ def _print_result(run) -> None:
         print(run.note)
 
 
-def _name_interrupted_run(runs: str, model: str, recipe: Recipe, seed: int) -> None:
+def _name_interrupted_run(args, recipe: Recipe, dataset, options: dict) -> None:
     """Say where a run of the same settings was interrupted, if one was."""
-    for folder in reversed(interrupted_runs(runs)):
+    import keras
+
+    start = (args.init_from, args.freeze)
+    wanted = (args.model, recipe.to_dict(), args.seed, keras.backend.backend())
+    for folder in reversed(interrupted_runs(args.runs)):
         try:
             config = read_config(folder)
         except UserError:
             continue
         before = Recipe().to_dict() | dict(config.get("recipe") or {})
-        same = (config.get("model"), before, config.get("seed"))
-        if same == (model, recipe.to_dict(), seed):
+        found = (config["model"], before, config["seed"], config["backend"])
+        arguments = config.get("arguments") or {}
+        begun = (arguments.get("init_from"), arguments.get("freeze"))
+        same_images = config["dataset"].get("checksum") == dataset.checksum
+        same_options = options_alike(config["options"], options)
+        if (found, begun) == (wanted, start) and same_images and same_options:
             print(f"The same training was interrupted before: {resume_text(folder)}")
             return

@@ -27,7 +27,13 @@ from fmkeras.provenance import versions
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, where argparse would print its usage too."""
+    """Says what is wrong in one line, where argparse would print its usage too.
+
+    It takes no beginnings of flags: `--see` might be any that comes later.
+    """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **{"allow_abbrev": False} | kwargs)
 
     def error(self, message):
         message = " ".join(message.split())

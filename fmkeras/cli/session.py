@@ -1,9 +1,10 @@
 """Steps that several commands share: load data, import keras, print the device."""
 
+import contextlib
 import glob
 import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from fmkeras.backends import block_imports
@@ -57,6 +58,16 @@ def print_device(count: int = 1) -> None:
     reason = unusable_gpu()
     if reason:
         print(reason, file=sys.stderr)
+
+
+@contextlib.contextmanager
+def naming_what_goes_on() -> Iterator[None]:
+    """Say after a signal that the same command goes on, of many trainings."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("Interrupted; the same command goes on.", flush=True)
+        raise
 
 
 def log_beside_bar(line: str) -> None:

@@ -22,6 +22,7 @@ from fmkeras.recipes import (
     complete_changes,
     find_options,
     find_recipe,
+    learns_alike,
     options_alike,
 )
 from fmkeras.records import RUNS, SAVED_MODELS
@@ -124,7 +125,7 @@ def _add_training(parser) -> None:
     flags.add_save(parser)
     flags.add_data(parser)
     # None, so that those of a run that goes on hold where they are not given.
-    parser.set_defaults(resize=None, skip_bad=None)
+    parser.set_defaults(resize=None, skip_bad=None, save=None, compact=None)
     network = parser.add_argument_group("network")
     network.add_argument(
         "--dropout",
@@ -263,7 +264,7 @@ def _find_recipe(args) -> Recipe:
 def _fill_defaults(args) -> None:
     """Give the flags that neither the user nor a run has set their defaults."""
     defaults = {"seed": 0, "data": "fashion-mnist", "data_seed": 0, "runs": RUNS}
-    defaults["out"] = str(SAVED_MODELS)
+    defaults |= {"out": str(SAVED_MODELS), "save": "better", "compact": False}
     for name, value in defaults.items():
         if getattr(args, name, None) is None:
             setattr(args, name, value)
@@ -280,6 +281,7 @@ def _settings_of_run(args, folder: Path) -> tuple[Recipe, dict]:
         recipe = Recipe(**config["recipe"])
         changes = complete_changes(recipe, given_fields(args))
         recipe = dataclasses.replace(recipe, **changes)
+        _check_named_recipe(args, config["model"], recipe)
         kept = dict(config.get("arguments") or {})
         args.seed = config["seed"] if args.seed is None else args.seed
         args.model = plain_name(args.model or config["model"])
@@ -297,6 +299,19 @@ def _settings_of_run(args, folder: Path) -> tuple[Recipe, dict]:
     args.resume = folder
     _fill_defaults(args)
     return recipe, model_options | _own_options(args)
+
+
+def _check_named_recipe(args, model: str, recipe: Recipe) -> None:
+    """Raise `UserError` where --recipe names another one than a run goes on by."""
+    if args.recipe == "default":
+        return
+    named = find_recipe(args.recipe, args.model or model)
+    named = named.replace(**complete_changes(named, given_fields(args)))
+    if not learns_alike(named, recipe):
+        raise UserError(
+            "The run that goes on has its own recipe; expected no --recipe (make: "
+            f"RECIPE=): leave it out. Received: {args.recipe}"
+        )
 
 
 def _own_options(args) -> dict:

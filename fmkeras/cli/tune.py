@@ -26,6 +26,9 @@ def tune(words: list[str]) -> int:
     # The tuner that belongs to this package, whatever lies in the working folder.
     paths = [str(PACKAGES), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    if Path(sys.argv[0]).name == "fmkeras":
+        # The commands that the tuner prints are in the words of who called.
+        environment.setdefault("FMKERAS_USED_BY", "fmkeras")
     code = run_child([sys.executable, "-P", "-m", "tuner", *words], env=environment)
     if code in _SIGNALLED:
         raise Interrupted(code - 128)

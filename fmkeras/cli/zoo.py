@@ -4,7 +4,7 @@ from pathlib import Path
 
 from fmkeras.backends import BACKENDS
 from fmkeras.cli import flags
-from fmkeras.cli.session import load_data, split_words
+from fmkeras.cli.session import load_data, naming_what_goes_on, split_words
 from fmkeras.files import write_json
 from fmkeras.records import SAVED_MODELS
 
@@ -123,9 +123,10 @@ def zoo(args) -> int:
     print(zoo_text(nets, settings), flush=True)
     if args.list:
         return 0
-    failed = train_zoo(
-        nets, settings, args.minutes, log=lambda line: print(line, flush=True)
-    )
+    with naming_what_goes_on():
+        failed = train_zoo(
+            nets, settings, args.minutes, log=lambda line: print(line, flush=True)
+        )
     return 1 if failed else 0
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from fmkeras.backends import BACKENDS
 from fmkeras.files import replacing
+from fmkeras.process.signals import PARENT
 from fmkeras.records import RECORDS, speed_record
 
 # The networks that take days on a few processor cores, the cheapest first.
@@ -83,8 +84,11 @@ def run_campaign(
         command = left.pop(0)
         text = " ".join(["fmkeras", *command])
         log(f"{text} (at most {seconds:.0f} s)")
-        code = _run([sys.executable, "-m", "fmkeras", *command], seconds)
-        _pack(records, began, Path(out))
+        try:
+            code = _run([sys.executable, "-m", "fmkeras", *command], seconds)
+        finally:
+            # What an interrupted command has kept until then, too.
+            _pack(records, began, Path(out))
         if code is None:
             log("The time is up; the same command continues from here.")
             return failed + 1 + len(left)
@@ -97,7 +101,8 @@ def run_campaign(
 def _run(command: Sequence[str], seconds: float) -> int | None:
     """Return the exit code of a command; None where it was stopped."""
     # A process group of its own: its children are stopped too, as in a terminal.
-    process = subprocess.Popen(command, start_new_session=True)
+    environment = os.environ | {PARENT: str(os.getpid())}
+    process = subprocess.Popen(command, start_new_session=True, env=environment)
     try:
         return process.wait(seconds)
     except subprocess.TimeoutExpired:

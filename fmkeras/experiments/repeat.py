@@ -9,8 +9,9 @@ from pathlib import Path
 from fmkeras.errors import UserError
 from fmkeras.experiments.divide import divide
 from fmkeras.files import replacing
+from fmkeras.files.locks import wait_until_free
 from fmkeras.process.signals import SIGNALS, Interrupted, run_child
-from fmkeras.recipes import Recipe, learns_alike
+from fmkeras.recipes import HOW, Recipe, learns_alike
 from fmkeras.records import RECORDS, read_record
 from fmkeras.text.durations import Countdown
 from fmkeras.training.run_dir import CHECKPOINT, RECORD, read_config
@@ -50,11 +51,16 @@ def repeat(
     is of another recipe than `recipe`, that of the arguments, if it is given, or not
     what `is_asked` for, which takes a record or the settings of a run that was begun.
     """
-    arguments, seeds = list(arguments), list(dict.fromkeys(seeds))
+    arguments = list(arguments)
+    backends, seeds = (list(dict.fromkeys(words)) for words in (backends, seeds))
 
-    def fits(told: dict) -> bool:
-        same = recipe is None or learns_alike(told["recipe"], recipe)
+    def fits(told: dict, free: Sequence[str] = HOW) -> bool:
+        same = recipe is None or learns_alike(told["recipe"], recipe, free)
         return same and is_asked(told)
+
+    def can_go_on(told: dict) -> bool:
+        # A run goes on as it began: in its precision and compilation too.
+        return fits(told, ("name",))
 
     for flag in arguments:
         if flag.partition("=")[0].replace("_", "-") in _OWN_FLAGS:
@@ -74,18 +80,13 @@ def repeat(
     )
     for run in tasks:
         if run.record.exists():
-            if not fits(read_record(run.record)):
-                raise UserError(
-                    f"The record '{run.record}' is of another recipe than these runs, "
-                    "or of other data or options; expected the same: give the study "
-                    "another name, or move the record away to train anew."
-                )
+            _read(run.record, fits)
             print(f"{run.label}: record found, {run.record}", flush=True)
             countdown.skip()
 
     def work(run: _Run) -> None:
         left = ["--trainings", str(countdown.left)]
-        _train(model, run, [*left, *arguments], fits)
+        _train(model, run, [*left, *arguments], can_go_on)
         _keep(run.folder, run.record)
         countdown.done()
 
@@ -97,20 +98,35 @@ def repeat(
         what=f"the study {name}",
         log=lambda line: print(line, flush=True),
     )
-    return [read_record(run.record) for run in tasks]
+    # Another process of this name may have trained by another recipe.
+    return [_read(run.record, fits) for run in tasks]
+
+
+def _read(path: Path, fits: Callable[[dict], bool]) -> dict:
+    """Return a record; raise `UserError` where it does not fit."""
+    record = read_record(path)
+    if not fits(record):
+        raise UserError(
+            f"The record '{path}' is of another recipe than these runs, or of other "
+            "data, options or precision; expected the same: give the study another "
+            "name, or move the record away to train anew."
+        )
+    return record
 
 
 def _train(
-    model: str, run: _Run, arguments: Iterable[str], fits: Callable[[dict], bool]
+    model: str, run: _Run, arguments: Iterable[str], can_go_on: Callable[[dict], bool]
 ) -> None:
     command = [sys.executable, "-m", "fmkeras", "train", "--model", model]
     command += ["--backend", run.backend, "--seed", str(run.seed)]
     command += ["--runs", str(run.folder), "--out", str(run.folder / "model")]
     command += arguments
-    for begun in sorted(run.folder.glob(f"*/{CHECKPOINT}"))[-1:]:
+    for begun in sorted(run.folder.glob(f"*/{CHECKPOINT}"), reverse=True):
         # One of other settings stays where it is, and another begins.
-        if fits(read_config(begun.parent)):
+        if can_go_on(read_config(begun.parent)):
+            wait_until_free(begun.parent)
             command += ["--resume", str(begun.parent)]
+            break
     print(run.label, flush=True)
     code = run_child(command)
     if code in _SIGNALLED:

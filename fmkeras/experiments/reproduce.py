@@ -1,7 +1,7 @@
 """Run a published protocol again and compare the source's figures with ours."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +46,7 @@ def reproduce(
     records: Path = RECORDS,
     runs: Path = Path("runs"),
     recipe: str = "published",
+    how: Mapping[str, str] | None = None,
 ) -> list[dict]:
     """Train `model` by its source's recipe and protocol, once a seed.
 
@@ -53,7 +54,8 @@ def reproduce(
     its own; its record is kept in `records/published`, and a run whose record is
     there is not repeated. `recipe` takes another of `PUBLISHED`, such as one with a
     source's fault, into a study of its own; `epochs`, if fewer than published, makes
-    short runs, kept apart. Returns the records. Raises `UserError` for an unknown model
+    short runs, kept apart. `how` holds the precision and the compilation that
+    `arguments` ask for. Returns the records. Raises `UserError` for an unknown model
     or recipe, more epochs than published, a record of another recipe, or a run that
     fails.
     """
@@ -70,7 +72,15 @@ def reproduce(
         flags += ["--epochs", str(epochs)]
     study = study_name(model, published.name, short)
     wanted = published.replace(epochs=epochs) if short else published
-    return repeat(study, model, [backend], seeds, flags, records, runs, wanted)
+    wanted = wanted.replace(**(how or {}))
+
+    def is_asked(told: dict) -> bool:
+        asked = wanted.precision if how else "auto"
+        return asked not in ("float32", "bfloat16") or told.get("precision") == asked
+
+    return repeat(
+        study, model, [backend], seeds, flags, records, runs, wanted, is_asked
+    )
 
 
 def study_name(model: str, recipe: str, short: bool = False) -> str:

@@ -13,6 +13,7 @@ from fmkeras.errors import Diverged, UserError
 from fmkeras.experiments.divide import divide
 from fmkeras.experiments.study_cases import STUDIES, Case, Study
 from fmkeras.files import write_json
+from fmkeras.files.locks import wait_until_free
 from fmkeras.recipes import Recipe, trained_alike
 from fmkeras.records import RECORDS, read_record
 from fmkeras.text.durations import Countdown
@@ -68,19 +69,21 @@ def run_study(
     countdown = Countdown(len(tasks), "cases", log)
     for task in tasks:
         if record_of(task).exists():
-            _check(record_of(task), task, recipe, dataset)
+            _read(record_of(task), task, recipe, dataset)
             log(f"{task}: kept from before, {record_of(task)}")
             countdown.skip()
 
     def work(task: _Task) -> None:
         log(str(task))
         estimate = TimeEstimate(recipe.batch_size, log, countdown.left, advise=False)
+        run = _run_folder(runs / folder / task.file, task, recipe, dataset)
+        wait_until_free(run, log)
         try:
             fitted = fit(
                 task.case.model,
                 recipe.replace(**task.case.changes),
                 dataset,
-                folder=_run_folder(runs / folder / task.file, task, recipe, dataset),
+                folder=run,
                 seed=task.seed,
                 model_options=task.case.options,
                 callbacks=[estimate],
@@ -101,8 +104,9 @@ def run_study(
         what=f"the study {name}",
         log=log,
     )
-    found = [record_of(task) for task in tasks if record_of(task).exists()]
-    return [read_record(path) for path in found]
+    found = [task for task in tasks if record_of(task).exists()]
+    # Another process of this name may have trained other cases.
+    return [_read(record_of(task), task, recipe, dataset) for task in found]
 
 
 @dataclass(frozen=True)
@@ -116,24 +120,29 @@ class _Task:
         return f"{self.label}, seed {self.seed}"
 
 
-def _check(path: Path, task: _Task, recipe: Recipe, dataset: Dataset) -> None:
-    """Raise `UserError` where a record is not of the case as it is today."""
-    if not _is_of(read_record(path), task, recipe, dataset):
+def _read(path: Path, task: _Task, recipe: Recipe, dataset: Dataset) -> dict:
+    """Return a record; raise `UserError` where it is not of the case as it is today."""
+    record = read_record(path)
+    if not _is_of(record, task, recipe, dataset):
         raise UserError(
-            f"The record '{path}' is of another network, recipe or data set than the "
-            f"case {task.label!r} has now; expected the same: move it away to train "
-            "the case anew."
+            f"The record '{path}' is of another network, recipe, data set or backend "
+            f"than the case {task.label!r} has now; expected the same: move it away to "
+            "train the case anew."
         )
+    return record
 
 
 def _is_of(told: dict, task: _Task, recipe: Recipe, dataset: Dataset) -> bool:
+    import keras
+
     wanted = {
         "model": task.case.model,
         "options": task.case.options,
         "recipe": recipe.replace(**task.case.changes),
     }
     same_data = told["dataset"].get("checksum") == dataset.checksum
-    return same_data and trained_alike(told, wanted)
+    same_backend = told["backend"] == keras.backend.backend()
+    return same_data and same_backend and trained_alike(told, wanted)
 
 
 def _run_folder(folder: Path, task: _Task, recipe: Recipe, dataset: Dataset) -> Path:

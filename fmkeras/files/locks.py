@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from fmkeras.errors import UserError
@@ -16,6 +16,7 @@ from fmkeras.provenance import command_line
 LOCK = "lock"
 # Children of a process that was killed see so within a moment and let go.
 PATIENCE = 5.0
+SECONDS_BETWEEN_LOOKS = 1.0
 
 
 class Locked(UserError):
@@ -71,6 +72,19 @@ def is_locked(folder: Path) -> bool:
     except OSError:
         pass
     return False
+
+
+def wait_until_free(folder: Path, log: Callable[[str], None] = print) -> None:
+    """Return when no process holds the lock of a folder.
+
+    The child of a process that was killed may need a while to see so.
+    """
+    told = False
+    while is_locked(folder):
+        if not told:
+            log(f"Another process is at work in '{folder}': waiting for it.")
+            told = True
+        time.sleep(SECONDS_BETWEEN_LOOKS)
 
 
 @contextlib.contextmanager

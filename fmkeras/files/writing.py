@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from fmkeras.errors import UserError
+from fmkeras.errors import CannotWrite, UserError
 
 # How what is no text, as the names of some files, is written: as Python escapes it.
 ESCAPED = "backslashreplace"
@@ -216,7 +216,7 @@ def check_room(folder: str | os.PathLike, needed: int) -> None:
         # Some file systems do not tell; writing will.
         return
     if free < needed:
-        raise UserError(
+        raise CannotWrite(
             f"The disk of the folder '{folder}' is full; expected room for "
             f"{needed / 1e6:,.0f} MB: make room, or use another folder (--runs, --out)."
             f" Received: {free / 1e6:,.0f} MB"
@@ -231,9 +231,9 @@ def json_text(content: object) -> str:
     return re.sub("[\ud800-\udfff]", lambda c: f"\\u{ord(c[0]):04x}", text) + "\n"
 
 
-def _not_writable(folder: Path, error: OSError | ValueError) -> UserError:
+def _not_writable(folder: Path, error: OSError | ValueError) -> CannotWrite:
     reason = getattr(error, "strerror", None) or str(error)
-    return UserError(
+    return CannotWrite(
         f"Cannot write to the folder '{printable(folder)}' ({reason}); "
         "expected one that can be written: give another."
     )

@@ -97,7 +97,8 @@ def complete_changes(recipe: Recipe, changes: dict) -> dict:
         changes = {"weight_decay": 0.0, "l2": 0.0} | changes
         if optimizer == "ranger21":
             changes = {"schedule": "constant", "warmup_epochs": 0.0} | changes
-        if recipe.name in PUBLISHED and optimizer == "sgd":
+        # By its fields: a search gives its recipes the name of a user's space.
+        if PUBLISHED.get(recipe.name) == recipe and optimizer == "sgd":
             changes = {"momentum": 0.0} | changes
         elif {optimizer, recipe.optimizer} & set(_RATES):
             rate = _RATES.get(optimizer, _RATE_OF_OTHERS)

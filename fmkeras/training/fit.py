@@ -29,6 +29,7 @@ from fmkeras.training.per_class import PerClassMetrics
 from fmkeras.training.progress import ProgressBar
 from fmkeras.training.run_dir import (
     CHECKPOINT,
+    FAILED,
     TrainingInterrupted,
     artifact_name,
     beginning,
@@ -75,6 +76,7 @@ def fit(
     freeze: str | None = None,
     hyperparameters: dict | None = None,
     measure: bool = False,
+    held: contextlib.ExitStack | None = None,
 ) -> FitResult:
     """Train a network and choose its epoch; the test images choose nothing.
 
@@ -84,7 +86,8 @@ def fit(
     settings, that goes on from the last epoch it finished, and ends as if it had
     never stopped. `hyperparameters` are what TensorBoard compares runs by; fields of
     the recipe by default. With `measure`, auto measures a long training on a processor
-    that no shipped benchmark was made on. The other arguments are those of `train`.
+    that no shipped benchmark was made on. The lock of the folder is let go at the end,
+    or with `held` when that is closed. The other arguments are those of `train`.
 
     Raises as `train` does, and `UserError` for settings that are not those the run in
     `folder` began with.
@@ -113,8 +116,9 @@ def fit(
         if not processes.leads:
             # Of what the others write nothing is kept.
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        stack.enter_context(locked(folder, "training"))
+        (held or stack).enter_context(locked(folder, "training"))
         ensure_run_dir(folder, setup.config, setup.environment, arguments)
+        (folder / FAILED).unlink(missing_ok=True)
         keeper = _Keeper(setup, folder, kept, dataset.class_names, hyperparameters)
         stack.callback(keeper.close)
         if processes.count > 1:
@@ -124,6 +128,8 @@ def fit(
         except (Diverged, OutOfMemory) as error:
             if not processes.leads:
                 raise
+            _free(setup.model)
+            (folder / FAILED).write_text(f"{error}\n", encoding="utf-8")
             raise with_kept_model(
                 error,
                 keeper.checkpoint,
@@ -139,10 +145,7 @@ def fit(
                 interrupt,
             ) from interrupt
     setup.model.set_weights(keeper.checkpoint.kept_weights)
-    if freeze is not None:
-        # What is frozen is a matter of this training, not of the file.
-        for layer in setup.model.layers:
-            layer.trainable = True
+    _free(setup.model)
     return FitResult(
         folder,
         setup.model,
@@ -151,6 +154,12 @@ def fit(
         keeper.checkpoint.kept_epoch,
         keeper.describe(),
     )
+
+
+def _free(model: keras.Model) -> None:
+    """Let every layer learn: what was frozen is a matter of the training alone."""
+    for layer in model.layers:
+        layer.trainable = True
 
 
 class _Keeper:

@@ -13,16 +13,19 @@ from fmkeras.training.remake import remake_command
 from fmkeras.training.replace import CHOICES, CURRENT, reason_to_stay
 
 
-def publish_model(kept: Path, folder: str | Path, save: str) -> tuple[Path, str]:
+def publish_model(
+    kept: Path, folder: str | Path, save: str, run: Path | None = None
+) -> tuple[Path, str]:
     """Copy a run's model and card to `folder` as `save` says.
 
-    Returns where the model is to be found, and a line that says why it is there.
+    `run` is the folder of the run, where that is not the file's own. Returns where the
+    model is to be found, and a line that says why it is there.
     """
     _check_save(save)
     target = Path(folder) / kept.name
     if target.exists() and target.samefile(kept):
         return kept, ""
-    run = shlex.quote(str(kept.parent))
+    run = shlex.quote(str(run or kept.parent))
     again = f"make train RESUME={run} SAVE=always puts it there."
     if save == "never":
         return kept, f"Not put into '{folder}', as asked. {again}"

@@ -64,12 +64,16 @@ def reason_to_stay(
 
 
 def _of_one_recipe(old: dict, new: dict) -> bool:
-    """Say whether two cards tell of one network and recipe; seed and data may differ.
+    """Say whether two cards tell of one network, recipe and beginning.
+
+    Seed and data may differ.
 
     An architecture that was corrected since is another network.
     """
     parameters = old.get("parameters")
-    return trained_alike(old, new) and parameters in (None, new.get("parameters"))
+    begun_alike = old.get("start") == new.get("start")
+    same_size = parameters in (None, new.get("parameters"))
+    return begun_alike and same_size and trained_alike(old, new)
 
 
 def _at(card: dict, name: str):

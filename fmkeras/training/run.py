@@ -142,6 +142,7 @@ def train(
             init_from=init_from,
             freeze=freeze,
             measure=True,
+            held=stack,
         )
         processes.leave()
         if not processes.leads:
@@ -207,4 +208,4 @@ def _save(
     with signals.deferred():
         if card_alone:
             return publish_card(kept, out, save)
-        return publish_model(kept, out, save)
+        return publish_model(kept, out, save, folder)

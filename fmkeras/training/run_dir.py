@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fmkeras.datasets import Dataset
-from fmkeras.errors import UserError
+from fmkeras.errors import CannotWrite, UserError
 from fmkeras.files import make_folder, write_json
 from fmkeras.files.locks import is_locked
 from fmkeras.files.reading import read_json, reason_of
@@ -20,6 +20,8 @@ from fmkeras.recipes import Recipe
 CONFIG = "config.json"
 RECORD = "record.json"
 CHECKPOINT = "checkpoint.npz"
+# Of a training that would fail in the same place again: why.
+FAILED = "failed.txt"
 # Of a config.json, as far as resuming reads it; the recipe checks its own fields.
 CONFIG_FORM = {
     "model": str,
@@ -132,7 +134,10 @@ def resume_dir(resume: str | Path, runs: str | Path) -> Path:
 
 
 def interrupted_runs(runs: str | Path) -> list[Path]:
-    """Return the folders in `runs` of trainings that did not end, oldest first."""
+    """Return the folders in `runs` of trainings that can go on, oldest first.
+
+    They have kept something, and neither ended nor failed.
+    """
     try:
         begun = sorted(Path(runs).glob(f"*/{CONFIG}"), key=_changed)
     except OSError:
@@ -141,7 +146,10 @@ def interrupted_runs(runs: str | Path) -> list[Path]:
     return [
         path.parent
         for path in begun
-        if not (path.parent / RECORD).exists() and not is_locked(path.parent)
+        if (path.parent / CHECKPOINT).exists()
+        and not (path.parent / RECORD).exists()
+        and not (path.parent / FAILED).exists()
+        and not is_locked(path.parent)
     ]
 
 
@@ -241,7 +249,7 @@ def _changed(path: Path) -> float:
 def check_run_dir(folder: Path) -> None:
     """Raise `UserError` where the folder of a run vanished while it trained."""
     if not (folder / CONFIG).exists():
-        raise UserError(
+        raise CannotWrite(
             f"The folder of the run vanished; expected '{folder / CONFIG}' to stay "
             "there until the run ends: start the run anew. Received: no such file"
         )

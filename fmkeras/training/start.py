@@ -88,6 +88,12 @@ def copy_weights(
     _check_scaling(source, target)
     given = {layer.name: layer for layer in source.layers if layer.weights}
     layers = [layer for layer in target.layers if layer.weights]
+    unknown = [n for n in [*given][:-1] if n not in {layer.name for layer in layers}]
+    if unknown:
+        raise UserError(
+            f"The file is of another architecture; expected no layer {unknown[0]}: "
+            "name its own network as the model, or none."
+        )
     new = []
     for layer in layers:
         own = [tuple(weight.shape) for weight in layer.weights]
@@ -95,7 +101,7 @@ def copy_weights(
         theirs = [tuple(w.shape) for w in other.weights] if other else None
         if own == theirs and not (new_head and layer is layers[-1]):
             layer.set_weights(other.get_weights())
-        elif layer is layers[-1]:
+        elif layer is layers[-1] and _classes_apart(own, theirs):
             new.append(layer.name)
         else:
             raise UserError(
@@ -104,6 +110,13 @@ def copy_weights(
                 f"Received: {theirs or 'no such layer'}"
             )
     return new
+
+
+def _classes_apart(own: list[tuple], theirs: list[tuple] | None) -> bool:
+    """Say whether the weights of two last layers may differ in their classes alone."""
+    if theirs is None:
+        return True
+    return [shape[:-1] for shape in own] == [shape[:-1] for shape in theirs]
 
 
 def freeze_up_to(model: keras.Model, name: str) -> list[str]:

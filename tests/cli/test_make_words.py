@@ -4,7 +4,7 @@ import pytest
 
 from fmkeras.__main__ import main
 from fmkeras.artifacts.lookup import best_model
-from fmkeras.cli.make_words import in_make_words
+from fmkeras.cli.make_words import in_make_words, in_own_words
 from fmkeras.errors import UserError
 
 
@@ -43,3 +43,15 @@ def test_the_best_saved_model_is_chosen_on_validation_images(tmp_path):
     assert best_model("saved_models") in ("mynet", "cnn")
     with pytest.raises(UserError, match="no model of fashion-mnist"):
         best_model(tmp_path)
+
+
+def test_the_tuner_speaks_as_who_called_it(monkeypatch):
+    """It is a process of its own, called `python -m tuner`."""
+    monkeypatch.setattr("sys.argv", ["/x/tuner/__main__.py"])
+    monkeypatch.delenv("FMKERAS_USED_BY", raising=False)
+    command = "make train MODEL=cnn SEED=3"
+    assert in_own_words(command) == command
+    monkeypatch.setenv("FMKERAS_USED_BY", "fmkeras")
+    assert in_own_words(command) == "fmkeras train --model cnn --seed 3"
+    monkeypatch.setenv("FMKERAS_USED_BY", "make")
+    assert in_own_words(command) == command

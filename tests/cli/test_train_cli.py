@@ -393,9 +393,13 @@ def test_a_run_goes_on_with_its_own_way_to_read_pictures(capsys):
         Image.fromarray(image).save(path)
     Path("boots/a/bad.png").write_text("none")
     words = ["train", "--model", "linear", "--data", "boots", "--skip-bad"]
-    words += ["--resize", "predict", "--epochs", "500"]
+    words += ["--resize", "predict", "--epochs", "500", "--save", "never"]
     assert interrupted(*words, at="Epoch ")[0] == 130
+    assert run(["train", "--resume", "last", "--recipe", "published"]) == 2
+    assert "has its own recipe" in capsys.readouterr().err
     assert run(["train", "--resume", "last"]) == 0
+    # Nor is what was asked of its model forgotten.
+    assert not list(Path("saved_models").glob("*"))
     assert "Epoch 500/500" in capsys.readouterr().out
 
 

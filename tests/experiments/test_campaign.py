@@ -116,3 +116,17 @@ def test_every_command_is_one_of_the_command_line():
             names = [names] if isinstance(names, str) else names
             assert set(names) <= set(list_models(variants=True))
     assert parser.parse_args(["campaign"]).part == campaign.PARTS
+
+
+def test_what_an_interrupted_command_recorded_is_packed(run, monkeypatch):
+    real = campaign._run
+
+    def interrupted(command, seconds):
+        assert real(command, seconds) == 0
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(campaign, "_run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(WRITE.format("one"))
+    with tarfile.open("out/records.tar.gz") as archive:
+        assert archive.getnames() == ["records/one.json"]

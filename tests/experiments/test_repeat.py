@@ -12,7 +12,9 @@ from fmkeras.cli.train import is_training_of
 from fmkeras.datasets import load_dataset
 from fmkeras.datasets.splits import limit_training
 from fmkeras.errors import UserError
+from fmkeras.experiments import repeat as repeating
 from fmkeras.experiments.repeat import repeat
+from fmkeras.experiments.reproduce import reproduce
 from fmkeras.recipes import find_recipe
 
 ROOT = Path(__file__).parents[2]
@@ -105,3 +107,63 @@ def test_a_record_is_of_the_file_that_training_began_with():
     assert not is_training_of(args, told)
     told["start"]["sha256"] = hashlib.sha256(file.read_bytes()).hexdigest()
     assert is_training_of(args, told)
+
+
+def test_a_run_goes_on_in_its_own_precision_alone(tmp_path, monkeypatch):
+    """Another --precision led into a run that refused it, each time again."""
+    recipe = find_recipe("default", "linear")
+    for number, precision in enumerate(("float32", "bfloat16", "auto")):
+        folder = tmp_path / f"runs/a/linear-torch-seed0/{number}"
+        folder.mkdir(parents=True)
+        (folder / "checkpoint.npz").write_text("")
+        config = {"model": "linear", "options": {}, "seed": 0, "backend": "torch"}
+        config |= {"recipe": recipe.replace(precision=precision).to_dict()}
+        config |= {"dataset": {"name": "fashion-mnist"}}
+        (folder / "config.json").write_text(json.dumps(config))
+    commands = []
+
+    def run_child(command):
+        commands.append(command)
+        return 1
+
+    monkeypatch.setattr(repeating, "run_child", run_child)
+    for precision, number in (("float32", "0"), ("bfloat16", "1"), ("auto", "2")):
+        with pytest.raises(UserError, match="A training run failed"):
+            repeat(
+                *("a", "linear", ["torch"], [0]),
+                records=tmp_path,
+                runs=tmp_path / "runs",
+                recipe=recipe.replace(precision=precision),
+            )
+        assert commands[-1][-2:] == ["--resume", str(folder.parent / number)]
+    with pytest.raises(UserError, match="A training run failed"):
+        repeat(
+            *("a", "linear", ["torch", "torch"], [0]),
+            records=tmp_path,
+            runs=tmp_path / "runs",
+            recipe=recipe.replace(compile="yes"),
+        )
+    assert "--resume" not in commands[-1]
+
+
+def test_a_record_in_another_precision_is_not_what_is_asked_for(tmp_path):
+    recipe = find_recipe("published", "linear")
+    record = {"model": "linear", "recipe": recipe.to_dict(), "seed": 0}
+    record |= {"backend": "torch", "precision": "float32", "device": None}
+    record |= {"commit": None, "dataset": {"name": "fashion-mnist"}}
+    path = tmp_path / "published/linear-torch-seed0.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps(record))
+    arguments = ("linear", "torch", [0], None)
+    how = {"records": tmp_path, "runs": tmp_path / "runs"}
+    assert len(reproduce(*arguments, **how)) == 1
+    flags = ["--precision", "bfloat16"]
+    with pytest.raises(UserError, match="data, options or precision"):
+        reproduce(*arguments, flags, **how, how={"precision": "bfloat16"})
+
+
+def test_flags_have_no_other_names(capsys):
+    """`--see` was the seed of a run, whatever the record's name said."""
+    with pytest.raises(SystemExit):
+        build_parser().parse_args(["train", "--model", "linear", "--see", "3"])
+    assert "--see" in capsys.readouterr().err

@@ -72,7 +72,12 @@ def trained(monkeypatch, tmp_path):
         folder.mkdir(parents=True)
         model = command[command.index("--model") + 1]
         seed = int(command[command.index("--seed") + 1])
-        (folder / "record.json").write_text(json.dumps(make_record(model, seed)))
+        recipe = find_recipe(command[command.index("--recipe") + 1], model)
+        if "--epochs" in command:
+            epochs = int(command[command.index("--epochs") + 1])
+            recipe = recipe.replace(epochs=epochs)
+        record = make_record(model, seed) | {"recipe": recipe.to_dict()}
+        (folder / "record.json").write_text(json.dumps(record))
         return 0
 
     monkeypatch.setattr(studies, "run_child", pretend)

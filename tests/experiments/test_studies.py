@@ -69,7 +69,7 @@ def test_a_study_keeps_records_without_the_test_images(tmp_path, monkeypatch):
     assert "to 'as it is'" in table
     changed = Study(TINY.question, TINY.recipe.replace(batch_size=10), TINY.cases)
     monkeypatch.setitem(STUDIES, "tiny", changed)
-    with pytest.raises(UserError, match="another network, recipe or data set"):
+    with pytest.raises(UserError, match="another network, recipe, data set"):
         run()
     run(epochs=2, labels=["as it is"])
     assert (tmp_path / "saved_models/records/study-tiny-2-epochs").exists()
@@ -110,3 +110,15 @@ def test_additions_to_default_recipes_are_differences_of_the_same_seeds(tmp_path
     assert cells["erasing a quarter"] == "+0.75 ± 3.18"
     assert cells["smoothing 0.1"] == ""
     assert row.endswith(" | 2 | 40 |")
+
+
+def test_a_record_of_another_backend_is_not_taken(tmp_path, monkeypatch):
+    monkeypatch.setitem(STUDIES, "tiny", TINY)
+    dataset = load_dataset("garments", train_size=200, test_size=20)
+    places = {"records": tmp_path, "runs": tmp_path / "runs", "labels": ["as it is"]}
+    run_study("tiny", dataset, **places)
+    path = tmp_path / "study-tiny/as-it-is-seed0.json"
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps(record | {"backend": "another"}))
+    with pytest.raises(UserError, match="data set or backend"):
+        run_study("tiny", dataset, **places)

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -17,7 +18,7 @@ from fmkeras.files import (
     write_json,
 )
 from fmkeras.files import writing as files
-from fmkeras.files.locks import folder_locked, locked
+from fmkeras.files.locks import folder_locked, is_locked, locked, wait_until_free
 
 
 def test_json_comes_back_and_rows_of_numbers_are_rows(tmp_path):
@@ -204,3 +205,22 @@ def test_a_folder_stays_where_its_replacement_is_interrupted(
         (staging / "a").write_text("after")
     assert (folder / "a").read_text() == "before"
     assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_waiting_for_a_folder_ends_when_it_is_let_go(tmp_path):
+    held, lines = threading.Event(), []
+
+    def hold():
+        with locked(tmp_path, "training"):
+            held.set()
+            time.sleep(0.3)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait(5)
+    wait_until_free(tmp_path, lines.append)
+    thread.join()
+    assert not is_locked(tmp_path)
+    assert len(lines) == 1 and "waiting for it" in lines[0]
+    wait_until_free(tmp_path / "none", lines.append)
+    assert len(lines) == 1

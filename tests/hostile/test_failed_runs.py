@@ -13,9 +13,11 @@ import pytest
 from fmkeras.__main__ import main
 from fmkeras.artifacts.keras_file import load_artifact, read_card
 from fmkeras.errors import Diverged, UserError
+from fmkeras.files.locks import is_locked
 from fmkeras.recipes import Recipe, find_recipe
 from fmkeras.training import run as runs
 from fmkeras.training.checkpoint import Checkpoint
+from fmkeras.training.run_dir import interrupted_runs
 from tuner.spaces.files import find_space
 from tuner.spaces.space import check_space
 
@@ -28,11 +30,10 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def train(dataset, model="linear", epochs=4, **changes):
+def train(dataset, model="linear", epochs=4, freeze=None, **changes):
     recipe = find_recipe("default", model).replace(epochs=epochs, compile="no")
-    return runs.train(
-        model, recipe.replace(**changes), dataset, out="models", runs="runs"
-    )
+    recipe = recipe.replace(**changes)
+    return runs.train(model, recipe, dataset, out="models", runs="runs", freeze=freeze)
 
 
 def spoil_after(monkeypatch, epoch):
@@ -74,6 +75,29 @@ def test_the_best_weights_of_a_run_that_diverges_are_kept(garments, monkeypatch)
     for one, other in zip(kept, seen[best][1], strict=True):
         np.testing.assert_array_equal(one, other)
     assert not list(Path("models").iterdir())
+
+
+def test_a_run_that_failed_is_none_to_go_on_with(garments, monkeypatch):
+    spoil_after(monkeypatch, 2)
+    with pytest.raises(Diverged):
+        train(garments, freeze="flatten")
+    assert not interrupted_runs("runs")
+    [path] = Path("runs").glob("*/linear*.keras")
+    # What was frozen is a matter of the training, not of the file.
+    assert all(layer.trainable for layer in load_artifact(path).layers)
+    assert (path.parent / "failed.txt").read_text().startswith("The loss")
+
+
+def test_the_folder_is_locked_until_the_model_is_saved(garments, monkeypatch):
+    own, seen = runs._evaluate, []
+
+    def evaluate(fitted, *arguments):
+        seen.append((is_locked(fitted.folder), interrupted_runs("runs")))
+        return own(fitted, *arguments)
+
+    monkeypatch.setattr(runs, "_evaluate", evaluate)
+    folder = train(garments, epochs=1).folder
+    assert seen == [(True, [])] and not is_locked(folder)
 
 
 def test_a_run_that_diverges_in_its_first_epoch_keeps_nothing(garments):

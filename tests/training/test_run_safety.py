@@ -8,6 +8,7 @@ import subprocess
 import sys
 from types import SimpleNamespace
 
+import keras
 import numpy as np
 import pytest
 
@@ -120,10 +121,13 @@ def test_resuming_names_the_differing_fields_alone(tmp_path, capsys):
 def test_last_is_the_newest_run_that_did_not_end(tmp_path):
     with pytest.raises(UserError, match="There is no run to resume"):
         resume_dir("last", tmp_path)
-    for number, name in enumerate(("b", "a", "ended")):
+    for number, name in enumerate(("b", "a", "ended", "failed", "empty")):
         ensure_run_dir(tmp_path / name, CONFIG, {})
         os.utime(tmp_path / name / "config.json", (number, number))
+        if name != "empty":
+            (tmp_path / name / "checkpoint.npz").touch()
     (tmp_path / "ended/record.json").touch()
+    (tmp_path / "failed/failed.txt").touch()
     assert resume_dir("last", tmp_path) == tmp_path / "a"
     with locked(tmp_path / "a", "training"):
         # Another process is at it.
@@ -132,15 +136,27 @@ def test_last_is_the_newest_run_that_did_not_end(tmp_path):
 
 def test_the_same_training_says_that_one_was_interrupted(tmp_path, capsys):
     recipe = Recipe(epochs=3)
-    config = CONFIG | {"recipe": recipe.to_dict()}
-    ensure_run_dir(tmp_path / "a", config, {})
-    _name_interrupted_run(str(tmp_path), "lenet", recipe.replace(epochs=4), 0)
-    _name_interrupted_run(str(tmp_path), "lenet", recipe, 1)
-    assert capsys.readouterr().out == ""
-    _name_interrupted_run(str(tmp_path), "lenet", recipe, 0)
-    told = capsys.readouterr().out
-    assert "The same training was interrupted before" in told
-    assert f"make train RESUME={tmp_path / 'a'} goes on" in told
+    backend = keras.backend.backend()
+    config = CONFIG | {"recipe": recipe.to_dict(), "backend": backend}
+    folder = ensure_run_dir(tmp_path / "a", config, {}, {"freeze": None})
+    same = {"model": "lenet", "seed": 0, "init_from": None, "freeze": None}
+    data = SimpleNamespace(checksum="0")
+
+    def told(recipe=recipe, data=data, options=None, **changes):
+        args = SimpleNamespace(runs=str(tmp_path), **same | changes)
+        _name_interrupted_run(args, recipe, data, options or {})
+        return capsys.readouterr().out
+
+    # Nothing was kept of it yet.
+    assert told() == ""
+    (folder / "checkpoint.npz").touch()
+    assert told(recipe.replace(epochs=4)) == ""
+    assert told(data=SimpleNamespace(checksum="1")) == ""
+    assert told(options={"dropout": 0.5}) == ""
+    for change in ({"seed": 1}, {"freeze": "a"}, {"init_from": "b"}, {"model": "cnn"}):
+        assert told(**change) == ""
+    assert "The same training was interrupted before" in told()
+    assert f"make train RESUME={folder} goes on" in told()
 
 
 def test_a_run_that_another_process_has_is_refused(tmp_path):

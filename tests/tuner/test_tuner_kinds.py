@@ -12,6 +12,8 @@ from types import SimpleNamespace
 import pytest
 from support.tuning import GRID, RANGES, figures, search, search_arguments
 
+from fmkeras.errors import CannotWrite
+from fmkeras.files.locks import Locked
 from tuner import oracles
 from tuner import search as searching
 from tuner.results import plots as pictures
@@ -57,6 +59,7 @@ def trained(monkeypatch):
             writer.writeheader()
             writer.writerows(history)
         (folder / "checkpoint.npz").write_text("")
+        (folder / "checkpoint-previous.npz").write_text("")
         config = {"model": model, "options": {}, "recipe": {}, "seed": 0}
         config |= {"backend": "torch", "dataset": {"name": "garments"}}
         (folder / "config.json").write_text(json.dumps(config))
@@ -190,3 +193,67 @@ def test_only_checkpoints_that_are_of_use_are_kept(kind, tmp_path, trained):
     (kept,) = (folder / "trials").glob("*/checkpoint.npz")
     best = json.loads((folder / "trials.json").read_text())["best"]
     assert kept.parent.name == best
+
+
+@pytest.mark.parametrize("error", [CannotWrite("The disk is full."), Locked("Held.")])
+def test_what_is_wrong_with_the_place_is_no_outcome_of_a_trial(
+    error, tmp_path, trained, monkeypatch
+):
+    """Each trial that was left was written down as failed, for good."""
+
+    def fit(*arguments, **further):
+        raise error
+
+    stand_in = trials.fit
+    monkeypatch.setattr(trials, "fit", fit)
+    monkeypatch.setattr(searching.time, "sleep", stop_waiting)
+    arguments = arguments_of("random", tmp_path, "full")
+    if isinstance(error, Locked):
+        # It waits for the process that trains the trial.
+        with pytest.raises(Killed):
+            search(arguments)
+    else:
+        assert search(arguments) == 2
+    assert not list((tmp_path / "tune-full").glob("trials/*/outcome.json"))
+    monkeypatch.setattr(trials, "fit", stand_in)
+    assert search(arguments) == 0
+    record = json.loads((tmp_path / "tune-full/trials.json").read_text())
+    assert {row["state"] for row in record["trials"]} == {"finished"}
+
+
+def stop_waiting(seconds):
+    raise Killed
+
+
+def test_a_trial_that_goes_on_counts_its_own_epochs(tmp_path, trained):
+    space, flags = RANGES, ("--search", "hyperband", "--epochs", "9")
+    space = space | {"recipe": {"schedule": "constant", "warmup_epochs": 0.0}}
+    assert search(search_arguments(tmp_path, "own", space, *flags)) == 0
+    folder = tmp_path / "tune-own"
+    rows = json.loads((folder / "trials.json").read_text())["trials"]
+    # Two seconds an epoch in the stand-in. 9 trials of 1 epoch, of which 3 go on to 3
+    # and 1 to 9; 5 of 3, of which 2 go on to 9; 3 of 9.
+    own = 9 * 1 + 3 * 2 + 1 * 6 + 5 * 3 + 2 * 6 + 3 * 9
+    assert sum(row["seconds"] for row in rows) == 2.0 * own
+    assert sum(row["epochs"] for row in rows) == 9 + 3 * 3 + 9 + 5 * 3 + 2 * 9 + 3 * 9
+    # What nobody goes on from is removed whole.
+    left = {path.parent.name for path in folder.glob("trials/*/checkpoint*.npz")}
+    best = json.loads((folder / "best.json").read_text())["trial"]
+    assert left == {best}
+
+
+def test_a_search_that_goes_on_refuses_other_settings(tmp_path, trained, capsys):
+    assert search(arguments_of("random", tmp_path, "r")) == 0
+    again = ["search", "--resume", str(tmp_path / "tune-r")]
+    for flag, value in (
+        ("--seed", "1"),
+        ("--search", "grid"),
+        ("--epochs", "77"),
+        ("--model", "mlp"),
+        ("--recipe", "published"),
+        ("--space", "batch-lr-grid"),
+    ):
+        assert search([*again, flag, value]) == 2
+        error = capsys.readouterr().err
+        assert f"leave {flag} out. Received: {value}" in error
+    assert search([*again, "--model", "logistic_regression", "--seed", "0"]) == 0

@@ -217,3 +217,46 @@ def test_a_recipe_that_trains_on_all_images_sets_some_aside(words):
     settings = make_settings(build_parser().parse_args(words))
     assert find_recipe("default", "fmk_100k").data_split == "full"
     assert settings.recipe.data_split == "holdout"
+
+
+def test_the_name_of_a_space_file_says_nothing_of_its_recipe(tmp_path):
+    """Of a space called cnn.json SGD was taken for that of the recipe 'cnn'."""
+    found = []
+    for name in ("mine", "cnn"):
+        path = tmp_path / f"{name}.json"
+        path.write_text('{"hyperparameters": {"optimizer": ["adamw", "sgd"]}}')
+        words = ["search", "--model", "lenet_relu", "--space", str(path)]
+        settings = make_settings(build_parser().parse_args(words))
+        recipe, _ = apply_values(settings.recipe, "lenet_relu", {"optimizer": "sgd"})
+        found.append((recipe.learning_rate, recipe.momentum))
+    assert found == [(0.05, 0.9)] * 2
+
+
+def test_a_search_reads_no_test_images():
+    words = ["search", "--model", "tinyvgg_3", "--recipe", "published"]
+    settings = make_settings(build_parser().parse_args(words))
+    assert find_recipe("published", "tinyvgg_3").test_each_epoch
+    assert not settings.recipe.test_each_epoch
+    space = Space("mine", (Hyperparameter("batch_size", (8,)),))
+    with pytest.raises(UserError, match="reads no test images"):
+        check_space(space, "mlp", Recipe(test_each_epoch=True, keep="last"))
+
+
+def test_a_value_may_need_another_optimizer_than_the_recipes():
+    words = ["search", "--model", "lenet", "--recipe", "published"]
+    settings = make_settings(build_parser().parse_args(words))
+    assert settings.recipe.optimizer == "ranger21"
+    names = {h.name for h in settings.space.hyperparameters}
+    assert {"optimizer", "schedule"} <= names
+    alone = Space("mine", (Hyperparameter("schedule", ("cosine",)),))
+    with pytest.raises(UserError, match="ranger21"):
+        check_space(alone, "lenet", settings.recipe)
+
+
+def test_the_first_search_may_be_hyperband():
+    words = ["search", "--search", "hyperband"]
+    settings = make_settings(build_parser().parse_args(words))
+    assert settings.trials is None and settings.recipe.epochs == 3
+    for flag, message in (("--trials", "TRIALS"), ("--epochs", "epochs")):
+        with pytest.raises(UserError, match=f"Bad {message}"):
+            make_settings(build_parser().parse_args(["search", flag, "0"]))

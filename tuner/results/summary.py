@@ -7,6 +7,7 @@ from pathlib import Path
 from keras_tuner.engine.trial import TrialStatus
 
 from fmkeras.files import ESCAPED, replacing, write_json
+from fmkeras.training.checkpoint_file import previous_path
 from fmkeras.training.run_dir import CHECKPOINT
 from tuner.oracles import DurableOracle
 from tuner.settings import Settings
@@ -23,7 +24,8 @@ def trial_rows(oracle: DurableOracle) -> list[dict]:
     """Return a row for each trial, in the order of their numbers.
 
     `values` are those of its hyperparameters, `val_accuracy` the kept epoch's,
-    `val_accuracies` those of all epochs so far, `seconds` of training alone.
+    `val_accuracies` those of all epochs so far, `seconds` of training alone, without
+    the epochs of a trial that it went on from.
     """
     rows = []
     for trial_id in sorted(oracle.trials, key=int):
@@ -31,8 +33,9 @@ def trial_rows(oracle: DurableOracle) -> list[dict]:
         history = trial_files.read_history(oracle.folder, trial_id)
         outcome = trial_files.read_outcome(oracle.folder, trial_id) or {}
         accuracies = [row["val_accuracy"] for row in history]
-        seconds = sum(row["seconds"] for row in history)
-        images = sum(row["seconds"] * row["examples_per_second"] for row in history)
+        own = _own_epochs(oracle, trial, history)
+        seconds = sum(row["seconds"] for row in own)
+        images = sum(row["seconds"] * row["examples_per_second"] for row in own)
         rows.append(
             {
                 "trial": trial_id,
@@ -52,6 +55,13 @@ def trial_rows(oracle: DurableOracle) -> list[dict]:
             }
         )
     return rows
+
+
+def _own_epochs(oracle: DurableOracle, trial, history: list[dict]) -> list[dict]:
+    """Return the rows of the epochs that a trial trained, not those it went on from."""
+    earlier = oracle.plan(trial).get("earlier")
+    before = trial_files.read_history(oracle.folder, earlier) if earlier else []
+    return history[len(before) :] if history[: len(before)] == before else history
 
 
 def best_row(rows: list[dict], settings: Settings) -> dict | None:
@@ -148,4 +158,5 @@ def _prune(oracle: DurableOracle, rows: list[dict], best: dict | None) -> None:
     for row in rows:
         if row["trial"] not in kept:
             folder = trial_files.trial_folder(oracle.folder, row["trial"])
-            (folder / CHECKPOINT).unlink(missing_ok=True)
+            for path in (folder / CHECKPOINT, previous_path(folder / CHECKPOINT)):
+                path.unlink(missing_ok=True)

@@ -4,6 +4,7 @@ A hyperparameter is any field of a `Recipe` but `FIXED`, or an option of the net
 such as `hidden_units`. It has a list of values, or a range from `min` to `max`.
 """
 
+import contextlib
 import dataclasses
 import itertools
 from collections.abc import Iterator, Sequence
@@ -16,8 +17,8 @@ from fmkeras.recipes import complete_changes
 from fmkeras.recipes.recipe import Recipe
 
 # The name is no choice; a split that validates on none, or on test images, leaves
-# nothing to search by.
-FIXED = ("name", "data_split")
+# nothing to search by, and a search reads no test images.
+FIXED = ("name", "data_split", "test_each_epoch")
 FIELDS = {f.name: f.type for f in dataclasses.fields(Recipe) if f.name not in FIXED}
 # Trials of a minute each, for a week.
 MOST_POINTS = 10_000
@@ -107,6 +108,11 @@ def check_space(space: Space, model_name: str, base: Recipe) -> None:
             "A search needs validation images; expected a recipe with data_split "
             f"holdout. Received: {base.data_split}"
         )
+    if base.test_each_epoch:
+        raise UserError(
+            "A search reads no test images; expected a recipe without test_each_epoch. "
+            "Received: test_each_epoch true"
+        )
     before: dict[str, Hyperparameter] = {}
     for hyperparameter in space.hyperparameters:
         name = hyperparameter.name
@@ -128,8 +134,24 @@ def check_space(space: Space, model_name: str, base: Recipe) -> None:
                 )
             context[parent] = allowed[0]
         for value in hyperparameter.samples():
-            apply_values(base, model_name, context | {name: value})
+            _check_value(base, model_name, context | {name: value}, before)
         before[name] = hyperparameter
+
+
+def _check_value(
+    base: Recipe, model_name: str, values: dict, before: dict[str, Hyperparameter]
+) -> None:
+    """Raise `UserError` where values go neither alone nor with one chosen before."""
+    try:
+        apply_values(base, model_name, values)
+    except UserError:
+        for name, other in before.items():
+            for value in other.samples():
+                # A schedule may need another optimizer than the recipe's.
+                with contextlib.suppress(UserError):
+                    apply_values(base, model_name, {name: value} | values)
+                    return
+        raise
 
 
 def apply_values(

@@ -8,7 +8,9 @@ from pathlib import Path
 import keras
 
 from fmkeras.datasets import Dataset
+from fmkeras.errors import CannotWrite
 from fmkeras.files import replacing, write_json
+from fmkeras.files.locks import Locked
 from fmkeras.recipes.recipe import Recipe
 from fmkeras.training.fit import fit
 from fmkeras.training.progress import TimeEstimate
@@ -30,14 +32,16 @@ def run_trial(
     A trial that ended before is not repeated. What goes wrong within it (a loss that
     is no number, no memory) is its outcome, state failed; a file that cannot be
     written ends the search. With `trials_left`, this one included, it says after its
-    first batches how long all of them will take.
+    first batches how long all of them will take. Raises `Locked` while another process
+    trains it.
     """
     outcome = trial_files.read_outcome(search, trial_id)
     if outcome is not None:
         return outcome
     try:
         outcome = _train(settings, dataset, search, trial_id, trials_left)
-    except OSError:
+    except (OSError, CannotWrite, Locked):
+        # Of the place, not of the trial.
         raise
     except Exception as error:  # A backend's own errors have no common type.
         outcome = {"state": trial_files.FAILED, "reason": describe_error(error)}
@@ -108,7 +112,10 @@ def _go_on_from(earlier: Path, folder: Path, recipe: Recipe) -> None:
         return
     if (folder / CONFIG).exists() or not (earlier / CHECKPOINT).exists():
         return
-    with replacing(folder / CHECKPOINT) as temporary:
-        shutil.copyfile(earlier / CHECKPOINT, temporary)
+    # Its rows too: where early stopping is over already, no epoch writes them.
+    for name in (CHECKPOINT, "history.csv", "per_class.csv"):
+        if (earlier / name).exists():
+            with replacing(folder / name) as temporary:
+                shutil.copyfile(earlier / name, temporary)
     config = read_config(earlier)
     write_json(folder / CONFIG, config | {"recipe": recipe.to_dict()})

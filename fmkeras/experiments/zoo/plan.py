@@ -218,6 +218,7 @@ def is_same_training(
             learns_alike(told["recipe"], net.recipe, free)
             and (told["model"], told["seed"]) == (net.name, zoo.seed)
             and not told["options"]
+            and not told.get("start")
             and told["dataset"]["checksum"] == zoo.dataset.checksum
         )
     except (KeyError, TypeError, ValueError):

@@ -20,6 +20,7 @@ from fmkeras.experiments.zoo.plan import (
     write_down,
 )
 from fmkeras.files import make_folder, write_json
+from fmkeras.files.locks import wait_until_free
 from fmkeras.process.signals import SIGNALS, Interrupted, run_child
 from fmkeras.text.durations import clock
 from fmkeras.training.replace import CURRENT
@@ -125,6 +126,7 @@ def _train(net: Net, zoo: Zoo, end: float | None) -> int:
     if zoo.epochs is not None:
         command += ["--epochs", str(zoo.epochs)]
     if begun := run_to_resume(net, zoo):
+        wait_until_free(begun)
         command += ["--resume", str(begun)]
     seconds = None if end is None else max(end - time.monotonic(), 0.0)
     with open(folder / LOG, "ab") as out, _bar(net, folder):

@@ -23,7 +23,7 @@ def tuning_table(record: dict) -> str:
                 *(value_text(row["values"].get(name)) for name in names),
                 percent(row["val_accuracy"]),
                 str(row["epochs"]),
-                f"{row['examples_per_second']:,.0f}",
+                f"{row['examples_per_second'] or 0:,.0f}",
             ]
         )
     return f"{_caption(record)}\n\n{markdown_table(heads, rows, 'r' * len(heads))}"
