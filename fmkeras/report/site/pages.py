@@ -99,10 +99,10 @@ class Site:
         self._write_template("search.js")
         self._write("plotly.min.js", plotly_script())
         for search in searches:
-            picture = (
-                search.heat_map and f"search-{search.name}{search.heat_map.suffix}"
-            )
-            if picture:
+            picture = None
+            if search.heat_map:
+                page = search_page_name(search.name)
+                picture = page.removesuffix(".html") + search.heat_map.suffix
                 with replacing(self.folder / picture) as temporary:
                     shutil.copyfile(search.heat_map, temporary)
             self._page(
