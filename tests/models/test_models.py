@@ -18,6 +18,7 @@ from fmkeras.models import (
     models_table,
     show_model,
 )
+from fmkeras.models.registry import build_graph
 
 pytestmark = pytest.mark.every_backend
 
@@ -219,6 +220,23 @@ def test_options_change_the_network():
     assert wide(np.zeros((1, 32, 40, 3))).shape == (1, 10)
 
 
+SMALLEST = {
+    "depth": 8,
+    "dropout": 0.0,
+    "hidden_units": (1,),
+    "layers_per_block": (1,) * 5,
+    "widths": (1, 1, 1),
+}
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in list_models() if model_info(name).options]
+)
+def test_the_smallest_options_build(name):
+    options = {key: SMALLEST.get(key, 1) for key in model_info(name).options}
+    assert build_graph(name, **options).output_shape == (None, 10)
+
+
 @pytest.mark.parametrize(
     "name", [name for name in list_models() if model_info(name).smallest_input > 1]
 )
@@ -240,6 +258,7 @@ def test_smallest_input_is_the_smallest_that_builds(name):
         ({"name": "mlp", "hidden_units": ()}, "from 1 to"),
         ({"name": "mlp", "hidden_units": 64}, "from 1 to"),
         ({"name": "mlp", "hidden_units": (64, 0)}, "from 1 to"),
+        ({"name": "densenet", "layers_per_block": (1,) * 6}, "1 to 5 whole numbers"),
         ({"name": "lenet", "num_classes": 1}, "at least 2"),
         ({"name": "lenet", "input_shape": (28, 28)}, "height, width"),
         ({"name": "lenet", "preprocessing": "none"}, "scale, standardise, symmetric"),
