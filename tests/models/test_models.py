@@ -295,6 +295,40 @@ def test_multiply_adds_are_those_counted_by_hand():
     }
 
 
+def test_multiply_adds_of_other_layers_are_those_counted_by_hand():
+    pixels = keras.Input((28, 28, 1))
+    x = keras.layers.SeparableConv2D(4, 3, strides=2, padding="same")(pixels)
+    assert count_multiply_adds(keras.Model(pixels, x)) == 14 * 14 * (9 + 4)
+    y = keras.layers.Conv2DTranspose(3, 5, strides=2)(x)
+    assert count_multiply_adds(keras.Model(x, y)) == 14 * 14 * 25 * 4 * 3
+    z = keras.layers.Dense(7)(x)
+    assert count_multiply_adds(keras.Model(x, z)) == 14 * 14 * 4 * 7
+    unknown = keras.layers.EinsumDense("abcd,de->abce", (14, 14, 2))(x)
+    assert count_multiply_adds(keras.Model(x, unknown)) is None
+
+
+def test_multiply_adds_of_inner_models_of_any_size_are_those_of_our_images():
+    layers = keras.layers
+    body = keras.Sequential(
+        [keras.Input((None, None, 1)), layers.Conv2D(2, 3), layers.BatchNormalization()]
+    )
+    pixels = keras.Input((None, None, 1))
+    x = layers.GlobalAveragePooling2D()(body(pixels))
+    model = keras.Model(pixels, layers.Dense(10)(x))
+    convolution = 26 * 26 * 9 * 2
+    assert count_multiply_adds(model) == convolution + 20
+    outer = keras.Sequential([keras.Input((None, None, 1)), model])
+    assert count_multiply_adds(outer) == convolution + 20
+    rows = layer_rows(model)
+    assert rows[1]["output"] == [26, 26, 2]
+    assert rows[1]["multiply_adds"] == convolution
+    # A layer of two calls computes twice, and the model itself stays as it was.
+    twice = body.layers[0](layers.Conv2D(1, 3)(body.layers[0](pixels)[..., :1]))
+    counted = count_multiply_adds(keras.Model(pixels, twice))
+    assert counted == convolution + 24 * 24 * 9 + 22 * 22 * 9 * 2
+    assert model.get_layer(index=2).output is x
+
+
 def test_show_prints_layers_and_sums():
     lines = show_model("lenet").splitlines()
     assert len(lines) == 2 + len(build_model("lenet").layers)

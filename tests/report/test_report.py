@@ -1,6 +1,7 @@
 """The report over two small models: whole pages, true figures, nothing done twice."""
 
 import base64
+import csv
 import dataclasses
 import html.parser
 import io
@@ -9,6 +10,7 @@ import re
 import shutil
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -126,6 +128,30 @@ def test_the_leaderboard_says_what_the_cards_say(made):
         assert f"{100 * low:.2f}&ndash;{100 * high:.2f}" in text
         assert f"{run.record['parameters']:,}</td>" in text
         assert f'href="{page_name(run.artifact.stem)}"' in text
+
+
+def test_a_model_of_any_size_and_one_that_cannot_be_counted_have_their_rows(
+    made, dataset, tmp_path
+):
+    pixels = keras.Input((None, None, 1))
+    x = keras.layers.Conv2D(10, 3)(pixels)
+    counted = keras.Model(pixels, keras.layers.GlobalAveragePooling2D()(x))
+    counted.save(tmp_path / "any.keras")
+    pixels = keras.Input((28, 28, 1))
+    x = keras.layers.EinsumDense("ab,bc->ac", 10)(keras.layers.Flatten()(pixels))
+    keras.Model(pixels, x).save(tmp_path / "einsum.keras")
+    page = report(tmp_path, dataset, ["any", "einsum"], pixels="0..255")
+    table = (page.parent / "leaderboard.csv").read_text()
+    rows = {row["model"]: row for row in csv.DictReader(table.splitlines())}
+    assert rows["any"]["multiply_adds"] == str(26 * 26 * 9 * 10)
+    assert rows["einsum"]["multiply_adds"] == ""
+
+
+def report(folder, dataset, names, **more):
+    """Report on models of a folder that has neither runs nor an audit."""
+    absent = {"runs": [], "audit": folder / "absent.json"}
+    out = {"models_dir": folder, "out": folder / "site"}
+    return build.report_on_saved(names, dataset, **absent, **out, **more)
 
 
 def test_a_net_whose_epoch_the_test_images_chose_is_marked(made, dataset):
