@@ -23,12 +23,16 @@ from support.report_models import (
 )
 
 from fmkeras.__main__ import main
+from fmkeras.datasets import load_dataset
+from fmkeras.datasets.splits import limit_training
 from fmkeras.errors import UserError
+from fmkeras.recipes import find_recipe
 from fmkeras.report.plots.charts import inline_svg, scatter_figure
 from fmkeras.report.site import build, entries, images, pages
 from fmkeras.report.site.entries import page_name
 from fmkeras.report.site.leaderboard import leaderboard
 from fmkeras.report.site.page_info import gallery
+from fmkeras.training.run import train
 
 NETS = {"net-linear-garments", "net-lenet_relu-garments"}
 PAGES = {"index", "compare", "searches", "search-first", "audit", *NETS}
@@ -291,6 +295,41 @@ def test_a_report_on_one_run(made, capsys):
     text = page.read_text()
     Checker(text)
     assert f"{100 * run.evaluation.accuracy:.2f} %" in text and "<h2" in text
+
+
+def test_a_run_of_other_data_is_refused(made, tmp_path, dataset):
+    folder = made[1][0].folder
+    others = load_dataset("garments", train_size=420, test_size=200)
+    names = (*dataset.class_names, "Hat")
+    for other in (others, dataclasses.replace(dataset, class_names=names)):
+        with pytest.raises(UserError, match="other data; expected garments") as caught:
+            entries.run_entry(folder, other, tmp_path)
+        assert "Received: garments of 4" in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_run_of_a_part_of_the_data_has_its_validation_images(made, tmp_path, dataset):
+    part = limit_training(dataset, 100, seed=0)
+    record = made[1][0].record
+    told = {"checksum": part.checksum, "train": 90, "validation": 10}
+    record = record | {"dataset": record["dataset"] | told}
+    (tmp_path / "record.json").write_text(json.dumps(record))
+    shutil.copy(made[1][0].folder / "checkpoint.npz", tmp_path)
+    entry = entries.run_entry(tmp_path, dataset, tmp_path / "cache")
+    assert entry.temperature.fitted_on == 10
+
+
+def test_a_run_of_an_own_network_is_that_of_its_file(made, tmp_path, dataset):
+    file = Path(shutil.copy(made[1][0].artifact, tmp_path / "own.keras"))
+    recipe = find_recipe("default", "linear").replace(epochs=1)
+    run = train(str(file), recipe, dataset, out=tmp_path, runs=tmp_path / "runs")
+    file.unlink()
+    entry = entries.run_entry(run.folder, dataset, tmp_path / "cache")
+    assert entry.evaluation.accuracy == run.evaluation.accuracy
+    for path in run.folder.glob("*.keras"):
+        path.unlink()
+    with pytest.raises(UserError, match="no finished run.*it holds no .keras file"):
+        entries.run_entry(run.folder, dataset, tmp_path / "cache")
 
 
 def test_a_run_without_its_weights_is_refused(made, tmp_path, dataset):
