@@ -163,9 +163,23 @@ def test_a_net_whose_epoch_the_test_images_chose_is_marked(made, dataset):
         [made[1][0].artifact], "", dataset, [], made[0] / "site/cache"
     )
     entry.card["recipe"]["data_split"] = "fashionnet"
-    [row] = leaderboard([entry], made[0] / "records", dataset.name)
-    assert row["note"].endswith("these images chose its epoch, as in its source")
-    assert row["published"] == 0.7089 and row["seeds"] is None
+    [row] = leaderboard([entry], made[0] / "records", dataset)
+    assert row["note"] == "120 of these images chose its epoch, as in its source"
+    assert row["seeds"] is None
+    entry.card["dataset"]["checksum"] = "of other images"
+    [row] = leaderboard([entry], made[0] / "records", dataset)
+    assert row["note"] == ""
+
+
+def test_published_figures_stand_beside_fashion_mnist_alone(made, dataset, tmp_path):
+    [entry] = entries.saved_entries(
+        [made[1][0].artifact], "", dataset, [], made[0] / "site/cache"
+    )
+    [row] = leaderboard([entry], tmp_path, dataset)
+    assert row["published"] is None and row["note"] == ""
+    own = dataclasses.replace(dataset, name="fashion-mnist")
+    [row] = leaderboard([entry], tmp_path, own)
+    assert row["published"] == 0.7089 and "10 epochs" in row["note"]
 
 
 def test_seeds_are_those_of_the_same_recipe_and_backend(made, dataset, tmp_path):
@@ -178,11 +192,32 @@ def test_seeds_are_those_of_the_same_recipe_and_backend(made, dataset, tmp_path)
     [entry] = entries.saved_entries(
         [made[1][0].artifact], "", dataset, [], made[0] / "site/cache"
     )
-    [row] = leaderboard([entry], tmp_path, dataset.name)
+    [row] = leaderboard([entry], tmp_path, dataset)
     assert row["seeds"]["mean"] == pytest.approx(0.55)
-    assert leaderboard([entry], tmp_path, "fashion-mnist")[0]["seeds"] is None
-    entry.card["recipe"]["epochs"] = 7
-    assert leaderboard([entry], tmp_path, dataset.name)[0]["seeds"] is None
+    other = dataclasses.replace(dataset, name="fashion-mnist")
+    assert leaderboard([entry], tmp_path, other)[0]["seeds"] is None
+    for card in (
+        entry.card | {"options": {"width": 3}},
+        entry.card | {"precision": "bfloat16"},
+        entry.card | {"recipe": entry.card["recipe"] | {"epochs": 7}},
+        entry.card | {"recipe": entry.card["recipe"] | {"learning_rate": 7.0}},
+        {"model": "linear"},
+    ):
+        one = dataclasses.replace(entry, card=card)
+        assert leaderboard([one], tmp_path, dataset)[0]["seeds"] is None
+
+
+def test_seeds_of_a_study_in_bfloat16_are_found(made, dataset, tmp_path):
+    record = made[1][0].record | {"precision": "bfloat16"}
+    (tmp_path / "study").mkdir()
+    for seed in (0, 1):
+        path = tmp_path / f"study/{seed}.json"
+        path.write_text(json.dumps(record | {"seed": seed}))
+    [entry] = entries.saved_entries(
+        [made[1][0].artifact], "", dataset, [], made[0] / "site/cache"
+    )
+    entry = dataclasses.replace(entry, card=record)
+    assert leaderboard([entry], tmp_path, dataset)[0]["seeds"]["seeds"] == [0, 1]
 
 
 def test_the_page_of_a_net(made):

@@ -6,7 +6,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from fmkeras.datasets import Dataset
-from fmkeras.evaluation.compare import compare, over_seeds
+from fmkeras.evaluation.compare import compare
+from fmkeras.experiments.summary import over_seeds
 from fmkeras.files import replacing_folder
 from fmkeras.records import RECORDS
 from fmkeras.report.site.audit_file import read_audit
@@ -57,7 +58,7 @@ def report_on_saved(
     )
     site.navigation += copy_try_pages(entries, Path(try_pages), out / "try")
     site.write_assets()
-    rows = leaderboard(entries, records, dataset.name)
+    rows = leaderboard(entries, records, dataset)
     site.write_index(rows, device)
     for entry in entries:
         site.write_model(collect_page_info(entry, dataset, image))
@@ -66,9 +67,9 @@ def report_on_saved(
         comparison = compare(
             predictions, dataset.y_test, class_names=dataset.class_names
         )
-        networks = {s.name: s.card.get("model", s.name) for s in entries}
+        cards = {s.name: s.card for s in entries}
         accuracies = {s.name: s.evaluation.accuracy for s in entries}
-        site.write_comparison(comparison, over_seeds(networks, accuracies))
+        site.write_comparison(comparison, over_seeds(cards, accuracies))
     if searches:
         site.write_searches(searches)
     if findings is not None:
