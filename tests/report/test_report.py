@@ -31,7 +31,7 @@ from fmkeras.report.plots.charts import inline_svg, scatter_figure
 from fmkeras.report.site import build, entries, images, pages
 from fmkeras.report.site.entries import page_name
 from fmkeras.report.site.leaderboard import leaderboard
-from fmkeras.report.site.page_info import gallery
+from fmkeras.report.site.page_info import collect_page_info, gallery
 from fmkeras.training.run import train
 
 NETS = {"net-linear-garments", "net-lenet_relu-garments"}
@@ -232,6 +232,28 @@ def test_the_page_of_a_net(made):
         assert there == (count > 0)
     assert "python" in text and "<dd>adamw</dd>" in text
     assert "saliency" in read(made, "net-linear-garments")
+
+
+@pytest.mark.parametrize(
+    ("card", "words"),
+    [
+        ({"imported": {"file": "x.pth"}, "command": "fmkeras import"}, "were imported"),
+        ({"recipe": {"epochs": 7}}, "<dt>epochs</dt><dd>7</dd>"),
+        ({"model": "linear"}, "Its card names no recipe"),
+        ({}, "The file has no card"),
+    ],
+)
+def test_a_page_says_what_the_card_knows(card, words, made, dataset, tmp_path):
+    [entry] = entries.saved_entries(
+        [made[1][0].artifact], "", dataset, [], made[0] / "site/cache"
+    )
+    site = pages.Site(tmp_path, dataset)
+    entry = dataclasses.replace(entry, card=card)
+    site.write_model(collect_page_info(entry, dataset, 0), "net.html")
+    text = (tmp_path / "net.html").read_text()
+    Checker(text)
+    assert words in text and ("has no card" in text) == (not card)
+    assert ("fmkeras import" in text) == ("command" in card)
 
 
 def test_searches_are_listed_and_show_their_trials_the_best_first(made):
