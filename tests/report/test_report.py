@@ -3,6 +3,7 @@
 import base64
 import csv
 import dataclasses
+import hashlib
 import html.parser
 import io
 import json
@@ -412,6 +413,21 @@ def test_mistakes_are_one_line(more, message, made, tmp_path, monkeypatch, capsy
     assert main(arguments(made[0], *more)) == 2
     error = capsys.readouterr().err
     assert re.search(message, error) and error.count("\n") == 1, error
+
+
+def test_a_try_page_of_another_file_is_left_out(made, tmp_path, dataset, capsys):
+    artifact = made[1][0].artifact
+    [entry] = entries.saved_entries([artifact], "", dataset, [], made[0] / "site/cache")
+    page = tmp_path / "try" / entry.name
+    page.mkdir(parents=True)
+    for content, links in ((artifact.read_bytes(), 1), (b"older", 0)):
+        about = {"source_sha256": hashlib.sha256(content).hexdigest()}
+        script = f"window.FILES ??= {{}};\nFILES.about = {json.dumps(about)};\n"
+        (page / "model.js").write_text(script)
+        found = build.copy_try_pages([entry], tmp_path / "try", tmp_path / "out")
+        assert len(found) == links
+    error = capsys.readouterr().err
+    assert "runs another file" in error and error.count("\n") == 1
 
 
 def test_two_models_of_one_name_are_refused(made, tmp_path, dataset):

@@ -1,6 +1,7 @@
 """From saved models, or from one run, to a finished report."""
 
 import shutil
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from urllib.parse import quote
@@ -8,6 +9,7 @@ from urllib.parse import quote
 from fmkeras.datasets import Dataset
 from fmkeras.evaluation.compare import compare
 from fmkeras.experiments.summary import over_seeds
+from fmkeras.export.try_page.build import MODEL, source_of_page
 from fmkeras.files import replacing_folder
 from fmkeras.records import RECORDS
 from fmkeras.report.site.audit_file import read_audit
@@ -80,11 +82,22 @@ def report_on_saved(
 def copy_try_pages(
     entries: Iterable[ReportEntry], source: Path, target: Path
 ) -> list[dict]:
-    """Copy the page to try each model, where there is one; return links to them."""
+    """Copy the page to try each model, where there is one; return links to them.
+
+    A page that runs another file than the entry's is left out.
+    """
     links = []
     for entry in entries:
         page = source / entry.name
-        if not (page / "model.js").is_file():
+        if not (page / MODEL).is_file():
+            continue
+        if source_of_page(page) != entry.sha256:
+            print(
+                f"fmkeras: Left out of the report: '{page}' runs another file than the "
+                f"model {entry.name}; make it again: fmkeras try --model {entry.name} "
+                f"(make: make try MODEL={entry.name})",
+                file=sys.stderr,
+            )
             continue
         with replacing_folder(target / entry.name) as folder:
             shutil.copytree(page, folder, dirs_exist_ok=True)

@@ -59,6 +59,7 @@ class ReportEntry:
         temperature: None where it has no validation images.
         history: a row per epoch, as in history.csv; empty where none is kept.
         per_class: a row per epoch and class, as in per_class.csv; likewise.
+        sha256: of its file; None for a run.
     """
 
     name: str
@@ -69,6 +70,7 @@ class ReportEntry:
     temperature: Temperature | None
     history: list[dict]
     per_class: list[dict]
+    sha256: str | None = None
 
 
 def saved_entries(
@@ -92,17 +94,18 @@ def saved_entries(
     def entry_of(path: Path) -> ReportEntry:
         card = card_or_empty(path)
         run = folders.get(_identity(card))
-        content = path.read_bytes() + (pixels or "").encode()
+        content = path.read_bytes()
         entry = _entry(
             name=path.stem,
             card=card,
             model=load_for_dataset(path, models_dir, dataset, pixels),
-            digest=hashlib.sha256(content).hexdigest(),
+            digest=hashlib.sha256(content + (pixels or "").encode()).hexdigest(),
             size=path.stat().st_size,
             dataset=dataset,
             cache=cache,
         )
-        return _with_history(entry, run)
+        entry = _with_history(entry, run)
+        return dataclasses.replace(entry, sha256=hashlib.sha256(content).hexdigest())
 
     entries, refused = [], []
     for name in names:
