@@ -173,15 +173,16 @@ def _follow(graph, tensors, calls: list[dict]):
 
     def replace(operation):
         def call(*arguments, **options):
+            given = arguments[0] if arguments else options.get("inputs")
             inner = None
             if isinstance(operation, keras.Model):
                 inner = functional_graph(operation)
             if inner is None:
                 output = operation.compute_output_spec(*arguments, **options)
-                cost = _multiply_adds(operation, arguments, output)
+                cost = _multiply_adds(operation, given, output)
             else:
                 inside = []
-                output = _follow(inner, arguments[0], inside)
+                output = _follow(inner, given, inside)
                 cost = _sum(one["multiply_adds"] for one in inside)
             shape = keras.tree.flatten(output)[0].shape[1:]
             calls.append(
@@ -206,7 +207,7 @@ def _one_image(tensor):
     return keras.KerasTensor((1, *shape[1:]), tensor.dtype)
 
 
-def _multiply_adds(operation, arguments, output) -> int | None:
+def _multiply_adds(operation, given, output) -> int | None:
     kind = type(operation).__name__
     if kind in ("Conv1D", "Conv2D", "Conv3D", "Dense"):
         kernel = operation.kernel.shape
@@ -221,7 +222,7 @@ def _multiply_adds(operation, arguments, output) -> int | None:
     if kind in ("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose"):
         # Each place of the input is spread over as many as the kernel has.
         kernel = operation.kernel.shape
-        return _positions(arguments[0], kernel[-1]) * math.prod(kernel)
+        return _positions(given, kernel[-1]) * math.prod(kernel)
     costs = kind in _PRODUCTS or getattr(operation, "weights", [])
     return None if costs and kind not in _CHEAP else 0
 

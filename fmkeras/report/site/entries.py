@@ -180,7 +180,7 @@ def _data_of_run(record: dict, dataset: Dataset) -> Dataset:
             count += told.get("validation", 0)
         if 2 * dataset.num_classes <= count < len(dataset.y_train):
             # Some counts leave too few images of a class: no run had them.
-            with contextlib.suppress(UserError):
+            with contextlib.suppress(UserError, ValueError):
                 part = limit_training(dataset, count, record.get("seed", 0))
                 if part.checksum == checksum:
                     return part
