@@ -121,9 +121,17 @@ def first_calls(model: keras.Model) -> dict[keras.Operation, LayerCall]:
     return found
 
 
-def call_again(functional: Functional, tensor):
-    """Return the outputs of a model's layers, called one by one on another input."""
-    return functional._run_through_graph([tensor], operation_fn=lambda layer: layer)
+def call_again(
+    functional: Functional,
+    tensors,
+    replace: Callable[[keras.Operation], Callable] = lambda layer: layer,
+):
+    """Return the outputs of a model's layers, called one by one on another input.
+
+    `tensors` is one input, or several in a structure; `replace` maps each operation to
+    what is called in its place.
+    """
+    return functional._run_through_graph(tensors, operation_fn=replace)
 
 
 def input_structure(functional: Functional):

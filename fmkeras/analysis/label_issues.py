@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fmkeras.analysis.near_duplicates import find_duplicates
+from fmkeras.analysis.near_duplicates import divided_pairs, find_duplicates, images_of
 from fmkeras.datasets import Dataset
 from fmkeras.engines import predict
 from fmkeras.errors import UserError
@@ -126,11 +126,10 @@ def audit_text(result: dict, shown: int = 10) -> str:
                 f"looks like {names[one['guess']]} "
                 f"({one['guess_probability']:.4f})"
             )
-    pairs = result["duplicates"]
-    exact = sum(pair["distance"] == 0 for pair in pairs)
+    exact, near = (images_of(part) for part in divided_pairs(result["duplicates"]))
     lines.append(
-        f"Test images that are in the training set too: {exact} exact duplicates, "
-        f"{len(pairs) - exact} near duplicates"
+        f"Test images that are in the training set too: exact duplicates {exact}, "
+        f"near duplicates {near}"
     )
     return "\n".join(lines)
 
@@ -149,6 +148,7 @@ def _duplicates(dataset: Dataset) -> list[dict]:
             "test": pair.first,
             "train": pair.second,
             "distance": round(pair.distance, 6),
+            "exact": pair.exact,
             "test_label": int(dataset.y_test[pair.first]),
             "train_label": int(dataset.y_train[pair.second]),
         }

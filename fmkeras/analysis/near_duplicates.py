@@ -14,12 +14,14 @@ _ROWS, _COLUMNS = 1_000, 10_000
 class Duplicate:
     """Image `first` of one set is image `second` of the other.
 
-    `distance` is 0 for the same pixels; otherwise as in `find_duplicates`.
+    `distance` is as in `find_duplicates`; 0 for the same pixels, `exact`, but for
+    another brightness too.
     """
 
     first: int
     second: int
     distance: float
+    exact: bool = False
 
 
 def find_duplicates(
@@ -33,7 +35,7 @@ def find_duplicates(
     they are found where they are the same. Pairs below `bar` are returned.
     """
     exact = _same(first, second)
-    pairs = [Duplicate(i, j, 0.0) for i, j in exact]
+    pairs = [Duplicate(i, j, 0.0, exact=True) for i, j in exact]
     known = set(exact)
     vectors, others = _unit_vectors(first), _unit_vectors(second)
     # The distance's square is 2 - 2 * the vectors' product.
@@ -47,6 +49,24 @@ def find_duplicates(
                     distance = float(np.linalg.norm(rows[i] - columns[j]))
                     pairs.append(Duplicate(top + i, left + j, distance))
     return sorted(pairs, key=lambda pair: pair.distance)
+
+
+def divided_pairs(pairs: list[dict]) -> tuple[list[dict], list[dict]]:
+    """Return the pairs of an audit's `duplicates` that are exact, and the others.
+
+    An older audit has no `exact`: its distances, rounded, say which are.
+    """
+    is_exact = [pair.get("exact", pair["distance"] == 0) for pair in pairs]
+    return tuple(
+        [pair for pair, one in zip(pairs, is_exact, strict=True) if one == wanted]
+        for wanted in (True, False)
+    )
+
+
+def images_of(pairs: list[dict]) -> str:
+    """Return how many test images pairs have, and how many pairs where they differ."""
+    images = len({pair["test"] for pair in pairs})
+    return f"{images} (in {len(pairs)} pairs)" if len(pairs) > images else f"{images}"
 
 
 def _same(first: np.ndarray, second: np.ndarray) -> list[tuple[int, int]]:

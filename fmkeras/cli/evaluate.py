@@ -239,9 +239,9 @@ def compare(args) -> None:
     from fmkeras.artifacts.lookup import card_or_empty, load_for_dataset
     from fmkeras.engines import predict
     from fmkeras.evaluation.compare import compare as compare_predictions
-    from fmkeras.evaluation.compare import over_seeds
     from fmkeras.evaluation.evaluate import check_finite
     from fmkeras.evaluation.text import comparison_text
+    from fmkeras.experiments.summary import over_seeds
 
     predictions = {
         name: check_finite(
@@ -256,11 +256,8 @@ def compare(args) -> None:
         predictions, dataset.y_test, class_names=dataset.class_names
     )
     accuracies = dict(zip(comparison.names, comparison.accuracies, strict=True))
-    networks = {
-        name: card_or_empty(name, args.models_dir).get("model", name)
-        for name in accuracies
-    }
-    seeds = over_seeds(networks, accuracies)
+    cards = {name: card_or_empty(name, args.models_dir) for name in accuracies}
+    seeds = over_seeds(cards, accuracies)
     print(
         f"{len(names)} models on {len(dataset.y_test):,} test images of {dataset.name}"
     )

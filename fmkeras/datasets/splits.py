@@ -60,7 +60,7 @@ def split_dataset(
             f"images, and as many to test. Received: {count}"
         )
     if data_split == "fashionnet":
-        size = count * 6 // 10
+        size = fashionnet_size(count)
         validation, test = _divide(test, size, seed, streams, stratified=False)
     elif data_split == "random":
         size = min(RANDOM_VALIDATION_SIZE, max(count // 6, 1))
@@ -69,6 +69,11 @@ def split_dataset(
         size = min(VALIDATION_SIZE, max(count // 10, 1))
         validation, train = _divide(train, size, seed, streams)
     return DataSplits(train, validation, test)
+
+
+def fashionnet_size(count: int) -> int:
+    """Return how many of `count` test images choose the epoch by split fashionnet."""
+    return count * 6 // 10
 
 
 def limit_training(dataset: Dataset, count: int, seed: int) -> Dataset:

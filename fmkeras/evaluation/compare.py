@@ -6,7 +6,6 @@ would hide.
 """
 
 import math
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -161,29 +160,6 @@ def bootstrap_interval(
     drawn = random_generator("bootstrap", seed).multinomial(total, shares, RESAMPLES)
     low, high = np.quantile((drawn[:, 0] - drawn[:, 1]) / total, (0.025, 0.975))
     return float(low), float(high)
-
-
-def over_seeds(
-    networks: Mapping[str, str], accuracies: Mapping[str, float]
-) -> list[dict]:
-    """Return mean and spread of each network that has several models.
-
-    `networks` maps models to the network they are of. `spread` is the sample
-    standard deviation.
-    """
-    groups: dict[str, list[float]] = {}
-    for name, network in networks.items():
-        groups.setdefault(network, []).append(accuracies[name])
-    return [
-        {
-            "network": network,
-            "models": len(values),
-            "mean": statistics.mean(values),
-            "spread": statistics.stdev(values),
-        }
-        for network, values in groups.items()
-        if len(values) > 1
-    ]
 
 
 def _discordant(first: np.ndarray, second: np.ndarray) -> tuple[int, int]:

@@ -93,7 +93,8 @@ def comparison_text(comparison: Comparison, seeds: list[dict]) -> str:
     for row in seeds:
         lines.append(
             f"  {row['network']}: {row['mean']:.4f} ± {row['spread']:.4f} (mean and "
-            f"sample standard deviation of {row['models']} models)"
+            f"sample standard deviation of {row['models']} seeds: {row['recipe']}, "
+            f"{row['epochs']} epochs, {row['backend']})"
         )
     lines += ["", "Pairs: difference, its 95 % bootstrap interval; images that only"]
     lines += [

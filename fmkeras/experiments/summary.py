@@ -2,7 +2,7 @@
 
 import json
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from fmkeras.recipes import learned_fields
 from fmkeras.records import commits_of
@@ -37,6 +37,47 @@ def summarise(records: Iterable[dict]) -> list[dict]:
 def largest_kind(records: Iterable[dict]) -> list[dict]:
     """Return the runs of the kind (see `kinds_of_runs`) that has most; [] for none."""
     return max(kinds_of_runs(records).values(), key=len, default=[])
+
+
+def kind_of(card: dict) -> tuple | None:
+    """Return the kind of a card (see `kinds_of_runs`); None where it tells too little.
+
+    Cards of models made elsewhere need not have a recipe or a seed.
+    """
+    try:
+        return next(iter(kinds_of_runs([card])), None)
+    except KeyError:
+        return None
+
+
+def over_seeds(
+    cards: Mapping[str, dict], accuracies: Mapping[str, float]
+) -> list[dict]:
+    """Return mean and spread of the models that differ by their seeds alone.
+
+    `cards` and `accuracies`, 0 to 1, are by the name of the model. A row has the
+    `network`, its `recipe`, `epochs` and `backend`, how many `models` of different
+    seeds there are, `mean`, and `spread`, the sample standard deviation.
+    """
+    groups: dict[tuple, dict[int, float]] = {}
+    for name, card in cards.items():
+        kind = kind_of(card)
+        if kind is not None and "seed" in card:
+            # A second file of one seed is no second draw.
+            groups.setdefault(kind, {}).setdefault(card["seed"], accuracies[name])
+    return [
+        {
+            "network": network,
+            "recipe": recipe,
+            "epochs": epochs,
+            "backend": backend,
+            "models": len(seeds),
+            "mean": statistics.mean(seeds.values()),
+            "spread": statistics.stdev(seeds.values()),
+        }
+        for (network, recipe, epochs, backend, *_), seeds in groups.items()
+        if len(seeds) > 1
+    ]
 
 
 def kinds_of_runs(records: Iterable[dict]) -> dict[tuple, list[dict]]:

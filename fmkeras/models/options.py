@@ -10,6 +10,8 @@ from fmkeras.models.initializers import INITIALIZERS
 
 # Far beyond any of use on images of this size.
 LARGEST_COUNT, MOST_LAYERS, HIGHEST_RATE = 65_536, 100, 0.99
+# Of densenet, which halves its 24 pixels before each block but the first.
+MOST_BLOCKS = 5
 HEADS = ("logits", "probabilities")
 PREPROCESSINGS = ("scale", "standardise", "symmetric")
 
@@ -95,9 +97,14 @@ def _are_three_widths(value) -> bool:
     return _are_counts(value) and len(value) == 3
 
 
+def _are_blocks(value) -> bool:
+    return _are_counts(value) and len(value) <= MOST_BLOCKS
+
+
 _COUNT = f"a whole number from 1 to {LARGEST_COUNT:,}"
 _DEPTH = f"a whole number from 1 to {MOST_LAYERS}"
-_COUNTS = f"1 to {MOST_LAYERS} whole numbers from 1 to {LARGEST_COUNT:,}, such as"
+_COUNTS = f"whole numbers from 1 to {LARGEST_COUNT:,}, such as"
+_BLOCKS = f"1 to {MOST_BLOCKS} {_COUNTS} (4, 4, 4, 4)"
 _OPTIONS = {
     "blocks_per_stage": (_DEPTH, _is_depth),
     "convs_per_stage": (_DEPTH, _is_depth),
@@ -108,8 +115,8 @@ _OPTIONS = {
     "widths": ("three whole numbers above zero", _are_three_widths),
     "dropout": (f"a rate from 0 to {HIGHEST_RATE}", _is_rate),
     "growth": (_COUNT, _is_count),
-    "layers_per_block": (f"{_COUNTS} (4, 4, 4, 4)", _are_counts),
-    "hidden_units": (f"{_COUNTS} (256, 128, 64)", _are_counts),
+    "layers_per_block": (_BLOCKS, _are_blocks),
+    "hidden_units": (f"1 to {MOST_LAYERS} {_COUNTS} (256, 128, 64)", _are_counts),
 }
 
 

@@ -42,7 +42,8 @@ def _block(x, filters, stride, expansion, *, name):
     y = depthwise_conv(y, 3, stride=stride, padding=1, name=f"{name}-depthwise")
     y = batch_norm(y, name=f"{name}-depthwise-norm")
     y = _swish(y, name=f"{name}-depthwise-swish")
-    y = _squeeze_excite(y, filters // _SQUEEZE, name=f"{name}-excite")
+    units = max(filters // _SQUEEZE, 1)
+    y = _squeeze_excite(y, units, name=f"{name}-excite")
     y = bias_free_conv(y, filters, 1, name=f"{name}-project")
     y = batch_norm(y, name=f"{name}-project-norm")
     if stride > 1 or x.shape[-1] != filters:

@@ -56,7 +56,7 @@ def test_wrong_labels_are_found(result):
     text = audit_text(content)
     assert (
         "image     5: labelled" in text
-        and "1 exact duplicates, 1 near duplicates" in text
+        and "exact duplicates 1, near duplicates 1" in text
     )
     weak = {"count": 10, "accuracy": 0.79, "suspects": []}
     parts = {"train": weak, "test": weak | {"accuracy": 0.8}}
@@ -130,6 +130,7 @@ def test_duplicates_by_hand():
     found = [(pair.first, pair.second) for pair in pairs]
     assert sorted(found[:2]) == [(6, 6), (1_050, 2_200)] and pairs[1].distance == 0
     assert sorted(found[2:]) == [(3, 7), (5, 9)]
+    assert [pair.exact for pair in pairs] == [True, True, False, False]
     a, b = (x.astype(float).ravel() for x in (first[5], second[9]))
     expected = np.sqrt(2 - 2 * np.corrcoef(a, b)[0, 1])
     [distance] = [pair.distance for pair in pairs if pair.first == 5]
@@ -157,12 +158,22 @@ def test_the_table_of_a_record():
         "looked_at": {
             "images": [{"verdict": v} for v in ("wrong", "right", "wrong", "arguable")]
         },
-        "duplicates": [{"distance": 0.05}, {"distance": 0.07}],
+        "duplicates": [
+            {"test": 4, "distance": 0.05},
+            {"test": 4, "distance": 0.07},
+            {"test": 5, "distance": 0.07},
+        ],
     }
     text = audit_table(record)
     assert "| train | 60,000 | 1,500 (2.50 %) | 90.00 % |" in text
     assert "first 4 issues" in text and "2 labels are wrong, 1 arguable" in text
-    assert "1 right. No test images" in text and "2 are near duplicates" in text
+    assert "1 right. No test images" in text
+    assert "2 (in 3 pairs) are near duplicates" in text
+    twice = {"test": 4, "distance": 0.0, "exact": True}
+    near = {"test": 5, "distance": 0.0, "exact": False}
+    text = audit_table(record | {"duplicates": [twice, twice, near]})
+    assert "1 (in 2 pairs) test images are exact duplicates" in text
+    assert "; 1 are near duplicates" in text
 
 
 def test_more_folds_than_images_of_a_class_are_refused_before_training(dataset):

@@ -28,7 +28,16 @@ def save_linear(name, seed, dataset, folder="saved_models", scale=0.1):
     kernel = np.random.default_rng(seed).normal(size=(784, 10)) * scale
     model.set_weights([kernel, np.zeros(10)])
     told = {"name": dataset.name, "checksum": dataset.checksum, "validation": 30}
-    save_artifact(model, name, {"model": "linear", "seed": 1, "dataset": told}, folder)
+    card = {
+        "model": "linear",
+        "recipe": {"name": "default", "epochs": 3},
+        "seed": seed,
+        "backend": "torch",
+        "precision": "float32",
+        "dataset": told,
+        "test": {"accuracy": 0.1},
+    }
+    save_artifact(model, name, card, folder)
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +136,7 @@ def test_compare(capsys):
     [seeds] = content["over_seeds"]
     assert (seeds["network"], seeds["models"]) == ("linear", 2)
     assert f"linear: {seeds['mean']:.4f} ± {seeds['spread']:.4f}" in output
+    assert "of 2 seeds: default" in output
     assert max(map(len, output.splitlines())) <= 120
 
 

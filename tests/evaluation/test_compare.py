@@ -13,7 +13,6 @@ from fmkeras.evaluation.compare import (
     compare,
     holm,
     mcnemar,
-    over_seeds,
 )
 
 GENERATOR = np.random.default_rng(0)
@@ -105,11 +104,3 @@ def test_as_json():
 def test_one_model_is_not_compared(names):
     with pytest.raises(UserError, match="at least two.*Received"):
         compare({name: PREDICTIONS[name] for name in names}, LABELS)
-
-
-def test_several_seeds_have_mean_and_spread():
-    networks = {"a": "cnn", "b": "cnn", "c": "lenet"}
-    [row] = over_seeds(networks, {"a": 0.90, "b": 0.92, "c": 0.5})
-    assert (row["network"], row["models"]) == ("cnn", 2)
-    assert row["mean"] == pytest.approx(0.91)
-    assert row["spread"] == pytest.approx(0.0141421, rel=1e-4)

@@ -22,7 +22,7 @@ def exported(tmp_path, monkeypatch):
     folder = tmp_path / "onnx"
     folder.mkdir()
     (folder / "cnn.onnx").write_bytes(b"the model")
-    facts = {"model": "cnn", "file": "cnn.onnx"}
+    facts = {"model": "cnn", "file": "cnn.onnx", "source_sha256": "of the file"}
     (folder / "export.json").write_text(json.dumps(facts))
     (folder / "card.json").write_text(json.dumps(CARD))
     return folder
@@ -42,6 +42,15 @@ def test_the_folder_holds_all_that_the_page_needs(exported, tmp_path):
     assert "</script" not in script
     packed = re.search(r'FILES.onnx = "(.*)";', script)[1]
     assert gzip.decompress(base64.b64decode(packed)) == b"the model"
+
+
+def test_a_page_tells_which_file_it_runs(exported, tmp_path):
+    folder = build.write_try_page(exported, tmp_path / "page").parent
+    assert build.source_of_page(folder) == "of the file"
+    assert build.source_of_page(tmp_path) is None
+    for text in ("", "\nFILES.about = 3;", '\nFILES.about = {"name": "cnn"};'):
+        (folder / "model.js").write_text(text)
+        assert build.source_of_page(folder) is None
 
 
 def test_the_notices_of_others_go_with_the_page(exported, tmp_path):

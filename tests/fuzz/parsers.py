@@ -126,7 +126,8 @@ def read_card(path: Path):
     reason_to_stay(path.with_suffix(".keras"), path.with_suffix(".keras"), "current")
     filled = dataclasses.replace(entry(), card=card, history=_rows(card.get("history")))
     _facts(filled)
-    leaderboard([filled], path.parent / "records", "fashion-mnist")
+    data = dataclasses.replace(dataset(), name="fashion-mnist")
+    leaderboard([filled], path.parent / "records", data)
 
 
 def recipe_inputs():

@@ -18,6 +18,7 @@ from fmkeras.models import (
     models_table,
     show_model,
 )
+from fmkeras.models.registry import build_graph
 
 pytestmark = pytest.mark.every_backend
 
@@ -219,6 +220,23 @@ def test_options_change_the_network():
     assert wide(np.zeros((1, 32, 40, 3))).shape == (1, 10)
 
 
+SMALLEST = {
+    "depth": 8,
+    "dropout": 0.0,
+    "hidden_units": (1,),
+    "layers_per_block": (1,) * 5,
+    "widths": (1, 1, 1),
+}
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in list_models() if model_info(name).options]
+)
+def test_the_smallest_options_build(name):
+    options = {key: SMALLEST.get(key, 1) for key in model_info(name).options}
+    assert build_graph(name, **options).output_shape == (None, 10)
+
+
 @pytest.mark.parametrize(
     "name", [name for name in list_models() if model_info(name).smallest_input > 1]
 )
@@ -240,6 +258,7 @@ def test_smallest_input_is_the_smallest_that_builds(name):
         ({"name": "mlp", "hidden_units": ()}, "from 1 to"),
         ({"name": "mlp", "hidden_units": 64}, "from 1 to"),
         ({"name": "mlp", "hidden_units": (64, 0)}, "from 1 to"),
+        ({"name": "densenet", "layers_per_block": (1,) * 6}, "1 to 5 whole numbers"),
         ({"name": "lenet", "num_classes": 1}, "at least 2"),
         ({"name": "lenet", "input_shape": (28, 28)}, "height, width"),
         ({"name": "lenet", "preprocessing": "none"}, "scale, standardise, symmetric"),
@@ -274,6 +293,40 @@ def test_multiply_adds_are_those_counted_by_hand():
         "parameters": 2_416,
         "multiply_adds": 240_000,
     }
+
+
+def test_multiply_adds_of_other_layers_are_those_counted_by_hand():
+    pixels = keras.Input((28, 28, 1))
+    x = keras.layers.SeparableConv2D(4, 3, strides=2, padding="same")(pixels)
+    assert count_multiply_adds(keras.Model(pixels, x)) == 14 * 14 * (9 + 4)
+    y = keras.layers.Conv2DTranspose(3, 5, strides=2)(x)
+    assert count_multiply_adds(keras.Model(x, y)) == 14 * 14 * 25 * 4 * 3
+    z = keras.layers.Dense(7)(x)
+    assert count_multiply_adds(keras.Model(x, z)) == 14 * 14 * 4 * 7
+    unknown = keras.layers.EinsumDense("abcd,de->abce", (14, 14, 2))(x)
+    assert count_multiply_adds(keras.Model(x, unknown)) is None
+
+
+def test_multiply_adds_of_inner_models_of_any_size_are_those_of_our_images():
+    layers = keras.layers
+    body = keras.Sequential(
+        [keras.Input((None, None, 1)), layers.Conv2D(2, 3), layers.BatchNormalization()]
+    )
+    pixels = keras.Input((None, None, 1))
+    x = layers.GlobalAveragePooling2D()(body(pixels))
+    model = keras.Model(pixels, layers.Dense(10)(x))
+    convolution = 26 * 26 * 9 * 2
+    assert count_multiply_adds(model) == convolution + 20
+    outer = keras.Sequential([keras.Input((None, None, 1)), model])
+    assert count_multiply_adds(outer) == convolution + 20
+    rows = layer_rows(model)
+    assert rows[1]["output"] == [26, 26, 2]
+    assert rows[1]["multiply_adds"] == convolution
+    # A layer of two calls computes twice, and the model itself stays as it was.
+    twice = body.layers[0](layers.Conv2D(1, 3)(body.layers[0](pixels)[..., :1]))
+    counted = count_multiply_adds(keras.Model(pixels, twice))
+    assert counted == convolution + 24 * 24 * 9 + 22 * 22 * 9 * 2
+    assert model.get_layer(index=2).output is x
 
 
 def test_show_prints_layers_and_sums():

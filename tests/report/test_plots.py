@@ -10,7 +10,7 @@ import pytest
 
 from fmkeras.errors import UserError
 from fmkeras.labels import CLASS_NAMES
-from fmkeras.report.plots import curves, figures
+from fmkeras.report.plots import charts, curves, figures, label_issues
 
 GENERATOR = np.random.default_rng(0)
 LABELS = np.repeat(np.arange(10), 15)
@@ -169,3 +169,49 @@ def test_importing_the_module_does_not_import_matplotlib():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert re.fullmatch(r"set\(\)\s*", done.stdout), done.stdout + done.stderr
+
+
+SIGNS = ("$b^$", "US$ 5", "$7_a")
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda path: figures.plot_samples(IMAGES, LABELS % 3, path, class_names=SIGNS),
+        lambda path: figures.plot_class_counts(
+            LABELS % 3, LABELS % 3, path, class_names=SIGNS
+        ),
+        lambda path: figures.plot_confusion_matrix(
+            CONFUSION[:3, :3], path, "$b^$ US$ 5", class_names=SIGNS
+        ),
+        lambda path: label_issues.plot_label_issues(
+            IMAGES,
+            [{"image": 0, "label": 0, "guess": 1, "verdict": "wrong"}],
+            SIGNS,
+            path,
+        ),
+        lambda path: curves.plot_runs(dict.fromkeys(SIGNS, {"history": COLUMNS}), path),
+        lambda path: path.write_text(charts.inline_svg(scatter_of(SIGNS), "")),
+        lambda path: path.write_text(
+            charts.inline_svg(charts.classes_figure(rows_of(SIGNS)), "")
+        ),
+    ],
+    ids=["samples", "counts", "confusion", "issues", "runs", "scatter", "classes"],
+)
+def test_signs_of_dollars_are_drawn_as_they_are(draw, tmp_path):
+    draw(tmp_path / "a.svg")
+    # Beside the paths of a text, SVG has the text.
+    drawn = (tmp_path / "a.svg").read_text()
+    assert "$b^$" in drawn and "US$ 5" in drawn
+
+
+def scatter_of(names):
+    high = [0.9, 0.8, 0.7]
+    return charts.scatter_figure(
+        names, [10, 100, 1_000], high, [(one, one) for one in high], "Size"
+    )
+
+
+def rows_of(names):
+    figures_of_all = {"f1": 1, "precision": 1, "recall": 1}
+    return [{"class": name, "epoch": 1} | figures_of_all for name in names]

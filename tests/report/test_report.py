@@ -1,7 +1,9 @@
 """The report over two small models: whole pages, true figures, nothing done twice."""
 
 import base64
+import csv
 import dataclasses
+import hashlib
 import html.parser
 import io
 import json
@@ -9,6 +11,7 @@ import re
 import shutil
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -21,12 +24,16 @@ from support.report_models import (
 )
 
 from fmkeras.__main__ import main
+from fmkeras.datasets import load_dataset
+from fmkeras.datasets.splits import limit_training
 from fmkeras.errors import UserError
+from fmkeras.recipes import find_recipe
 from fmkeras.report.plots.charts import inline_svg, scatter_figure
 from fmkeras.report.site import build, entries, images, pages
 from fmkeras.report.site.entries import page_name
 from fmkeras.report.site.leaderboard import leaderboard
-from fmkeras.report.site.page_info import gallery
+from fmkeras.report.site.page_info import collect_page_info, gallery
+from fmkeras.training.run import train
 
 NETS = {"net-linear-garments", "net-lenet_relu-garments"}
 PAGES = {"index", "compare", "searches", "search-first", "audit", *NETS}
@@ -128,14 +135,52 @@ def test_the_leaderboard_says_what_the_cards_say(made):
         assert f'href="{page_name(run.artifact.stem)}"' in text
 
 
+def test_a_model_of_any_size_and_one_that_cannot_be_counted_have_their_rows(
+    made, dataset, tmp_path
+):
+    pixels = keras.Input((None, None, 1))
+    x = keras.layers.Conv2D(10, 3)(pixels)
+    counted = keras.Model(pixels, keras.layers.GlobalAveragePooling2D()(x))
+    counted.save(tmp_path / "any.keras")
+    pixels = keras.Input((28, 28, 1))
+    x = keras.layers.EinsumDense("ab,bc->ac", 10)(keras.layers.Flatten()(pixels))
+    keras.Model(pixels, x).save(tmp_path / "einsum.keras")
+    page = report(tmp_path, dataset, ["any", "einsum"], pixels="0..255")
+    table = (page.parent / "leaderboard.csv").read_text()
+    rows = {row["model"]: row for row in csv.DictReader(table.splitlines())}
+    assert rows["any"]["multiply_adds"] == str(26 * 26 * 9 * 10)
+    assert rows["einsum"]["multiply_adds"] == ""
+
+
+def report(folder, dataset, names, **more):
+    """Report on models of a folder that has neither runs nor an audit."""
+    absent = {"runs": [], "audit": folder / "absent.json"}
+    out = {"models_dir": folder, "out": folder / "site"}
+    return build.report_on_saved(names, dataset, **absent, **out, **more)
+
+
 def test_a_net_whose_epoch_the_test_images_chose_is_marked(made, dataset):
     [entry] = entries.saved_entries(
         [made[1][0].artifact], "", dataset, [], made[0] / "site/cache"
     )
     entry.card["recipe"]["data_split"] = "fashionnet"
-    [row] = leaderboard([entry], made[0] / "records", dataset.name)
-    assert row["note"].endswith("these images chose its epoch, as in its source")
-    assert row["published"] == 0.7089 and row["seeds"] is None
+    [row] = leaderboard([entry], made[0] / "records", dataset)
+    assert row["note"] == "120 of these images chose its epoch, as in its source"
+    assert row["seeds"] is None
+    entry.card["dataset"]["checksum"] = "of other images"
+    [row] = leaderboard([entry], made[0] / "records", dataset)
+    assert row["note"] == ""
+
+
+def test_published_figures_stand_beside_fashion_mnist_alone(made, dataset, tmp_path):
+    [entry] = entries.saved_entries(
+        [made[1][0].artifact], "", dataset, [], made[0] / "site/cache"
+    )
+    [row] = leaderboard([entry], tmp_path, dataset)
+    assert row["published"] is None and row["note"] == ""
+    own = dataclasses.replace(dataset, name="fashion-mnist")
+    [row] = leaderboard([entry], tmp_path, own)
+    assert row["published"] == 0.7089 and "10 epochs" in row["note"]
 
 
 def test_seeds_are_those_of_the_same_recipe_and_backend(made, dataset, tmp_path):
@@ -148,11 +193,32 @@ def test_seeds_are_those_of_the_same_recipe_and_backend(made, dataset, tmp_path)
     [entry] = entries.saved_entries(
         [made[1][0].artifact], "", dataset, [], made[0] / "site/cache"
     )
-    [row] = leaderboard([entry], tmp_path, dataset.name)
+    [row] = leaderboard([entry], tmp_path, dataset)
     assert row["seeds"]["mean"] == pytest.approx(0.55)
-    assert leaderboard([entry], tmp_path, "fashion-mnist")[0]["seeds"] is None
-    entry.card["recipe"]["epochs"] = 7
-    assert leaderboard([entry], tmp_path, dataset.name)[0]["seeds"] is None
+    other = dataclasses.replace(dataset, name="fashion-mnist")
+    assert leaderboard([entry], tmp_path, other)[0]["seeds"] is None
+    for card in (
+        entry.card | {"options": {"width": 3}},
+        entry.card | {"precision": "bfloat16"},
+        entry.card | {"recipe": entry.card["recipe"] | {"epochs": 7}},
+        entry.card | {"recipe": entry.card["recipe"] | {"learning_rate": 7.0}},
+        {"model": "linear"},
+    ):
+        one = dataclasses.replace(entry, card=card)
+        assert leaderboard([one], tmp_path, dataset)[0]["seeds"] is None
+
+
+def test_seeds_of_a_study_in_bfloat16_are_found(made, dataset, tmp_path):
+    record = made[1][0].record | {"precision": "bfloat16"}
+    (tmp_path / "study").mkdir()
+    for seed in (0, 1):
+        path = tmp_path / f"study/{seed}.json"
+        path.write_text(json.dumps(record | {"seed": seed}))
+    [entry] = entries.saved_entries(
+        [made[1][0].artifact], "", dataset, [], made[0] / "site/cache"
+    )
+    entry = dataclasses.replace(entry, card=record)
+    assert leaderboard([entry], tmp_path, dataset)[0]["seeds"]["seeds"] == [0, 1]
 
 
 def test_the_page_of_a_net(made):
@@ -167,6 +233,28 @@ def test_the_page_of_a_net(made):
         assert there == (count > 0)
     assert "python" in text and "<dd>adamw</dd>" in text
     assert "saliency" in read(made, "net-linear-garments")
+
+
+@pytest.mark.parametrize(
+    ("card", "words"),
+    [
+        ({"imported": {"file": "x.pth"}, "command": "fmkeras import"}, "were imported"),
+        ({"recipe": {"epochs": 7}}, "<dt>epochs</dt><dd>7</dd>"),
+        ({"model": "linear"}, "Its card names no recipe"),
+        ({}, "The file has no card"),
+    ],
+)
+def test_a_page_says_what_the_card_knows(card, words, made, dataset, tmp_path):
+    [entry] = entries.saved_entries(
+        [made[1][0].artifact], "", dataset, [], made[0] / "site/cache"
+    )
+    site = pages.Site(tmp_path, dataset)
+    entry = dataclasses.replace(entry, card=card)
+    site.write_model(collect_page_info(entry, dataset, 0), "net.html")
+    text = (tmp_path / "net.html").read_text()
+    Checker(text)
+    assert words in text and ("has no card" in text) == (not card)
+    assert ("fmkeras import" in text) == ("command" in card)
 
 
 def test_searches_are_listed_and_show_their_trials_the_best_first(made):
@@ -267,6 +355,41 @@ def test_a_report_on_one_run(made, capsys):
     assert f"{100 * run.evaluation.accuracy:.2f} %" in text and "<h2" in text
 
 
+def test_a_run_of_other_data_is_refused(made, tmp_path, dataset):
+    folder = made[1][0].folder
+    others = load_dataset("garments", train_size=420, test_size=200)
+    names = (*dataset.class_names, "Hat")
+    for other in (others, dataclasses.replace(dataset, class_names=names)):
+        with pytest.raises(UserError, match="other data; expected garments") as caught:
+            entries.run_entry(folder, other, tmp_path)
+        assert "Received: garments of 4" in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_run_of_a_part_of_the_data_has_its_validation_images(made, tmp_path, dataset):
+    part = limit_training(dataset, 100, seed=0)
+    record = made[1][0].record
+    told = {"checksum": part.checksum, "train": 90, "validation": 10}
+    record = record | {"dataset": record["dataset"] | told}
+    (tmp_path / "record.json").write_text(json.dumps(record))
+    shutil.copy(made[1][0].folder / "checkpoint.npz", tmp_path)
+    entry = entries.run_entry(tmp_path, dataset, tmp_path / "cache")
+    assert entry.temperature.fitted_on == 10
+
+
+def test_a_run_of_an_own_network_is_that_of_its_file(made, tmp_path, dataset):
+    file = Path(shutil.copy(made[1][0].artifact, tmp_path / "own.keras"))
+    recipe = find_recipe("default", "linear").replace(epochs=1)
+    run = train(str(file), recipe, dataset, out=tmp_path, runs=tmp_path / "runs")
+    file.unlink()
+    entry = entries.run_entry(run.folder, dataset, tmp_path / "cache")
+    assert entry.evaluation.accuracy == run.evaluation.accuracy
+    for path in run.folder.glob("*.keras"):
+        path.unlink()
+    with pytest.raises(UserError, match="no finished run.*it holds no .keras file"):
+        entries.run_entry(run.folder, dataset, tmp_path / "cache")
+
+
 def test_a_run_without_its_weights_is_refused(made, tmp_path, dataset):
     run = made[1][0]
     shutil.copy(run.folder / "record.json", tmp_path)
@@ -290,6 +413,21 @@ def test_mistakes_are_one_line(more, message, made, tmp_path, monkeypatch, capsy
     assert main(arguments(made[0], *more)) == 2
     error = capsys.readouterr().err
     assert re.search(message, error) and error.count("\n") == 1, error
+
+
+def test_a_try_page_of_another_file_is_left_out(made, tmp_path, dataset, capsys):
+    artifact = made[1][0].artifact
+    [entry] = entries.saved_entries([artifact], "", dataset, [], made[0] / "site/cache")
+    page = tmp_path / "try" / entry.name
+    page.mkdir(parents=True)
+    for content, links in ((artifact.read_bytes(), 1), (b"older", 0)):
+        about = {"source_sha256": hashlib.sha256(content).hexdigest()}
+        script = f"window.FILES ??= {{}};\nFILES.about = {json.dumps(about)};\n"
+        (page / "model.js").write_text(script)
+        found = build.copy_try_pages([entry], tmp_path / "try", tmp_path / "out")
+        assert len(found) == links
+    error = capsys.readouterr().err
+    assert "runs another file" in error and error.count("\n") == 1
 
 
 def test_two_models_of_one_name_are_refused(made, tmp_path, dataset):

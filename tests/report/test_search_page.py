@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from support.report_models import search_record
+from support.report_models import search_record, small_dataset
 
 from fmkeras.report.plots.search import (
     coordinates_figure,
@@ -11,6 +11,7 @@ from fmkeras.report.plots.search import (
     history_figure,
     importances_figure,
 )
+from fmkeras.report.site.pages import Site
 from fmkeras.report.site.search_info import importances, read_search, read_searches
 from fmkeras.report.site.search_page import draw_search, search_page_name
 
@@ -99,3 +100,26 @@ def test_searches_of_runs_stand_beside_those_on_record(tmp_path, capsys):
 
 def test_a_page_name_is_one_of_a_file():
     assert search_page_name("a b/c") == "search-a~20~b~2f~c.html"
+
+
+def test_coordinates_hold_more_values_than_finished_trials(tmp_path):
+    record = search_record(4)
+    names = [f"optimizer {number}" for number in range(4)]
+    record["space"]["hyperparameters"] = {"optimizer": names}
+    for name, trial in zip(names, record["trials"], strict=True):
+        trial["values"] = {"optimizer": name}
+    found = read_search("few", write(tmp_path / "tune-few.json", record))
+    assert len(found.finished) == 2
+    [lines] = coordinates_figure(found)["data"]
+    axis = lines["dimensions"][0]
+    assert axis["ticktext"] == names and axis["values"] == [0, 1]
+
+
+def test_the_heat_map_of_any_name_is_found_by_its_page(tmp_path):
+    record = write(tmp_path / "tune-50% #1?.json", search_record())
+    record.with_suffix(".png").write_bytes(b"picture")
+    site = Site(tmp_path / "site", small_dataset())
+    site.write_searches([read_search("50% #1?", record)])
+    page = tmp_path / "site" / search_page_name("50% #1?")
+    assert page.with_suffix(".png").read_bytes() == b"picture"
+    assert f'src="{page.stem}.png"' in page.read_text()

@@ -8,7 +8,7 @@ import pytest
 from fmkeras.errors import UserError
 from fmkeras.experiments import repeat as studies
 from fmkeras.experiments.repeat import repeat
-from fmkeras.experiments.summary import summarise
+from fmkeras.experiments.summary import over_seeds, summarise
 from fmkeras.recipes import find_recipe
 from fmkeras.report.tables.update import networks_table, study_table, update_tables
 
@@ -50,6 +50,25 @@ def test_two_recipes_of_one_name_are_two_rows():
     other["recipe"]["learning_rate"] = 0.05
     rows = summarise([make_record(0, 0.90), other])
     assert sorted(row["mean"] for row in rows) == [0.90, 0.92]
+
+
+def test_a_mean_over_seeds_is_of_models_that_differ_by_them_alone():
+    cards = {"a": make_record(0, 0.90), "b": make_record(1, 0.92)}
+    others = {
+        "the same seed": make_record(1, 0.5),
+        "more epochs": make_record(2, 0.5, epochs=9),
+        "other options": make_record(3, 0.5) | {"options": {"width": 3}},
+        "half": make_record(4, 0.5) | {"precision": "bfloat16"},
+        "made elsewhere": {"model": "lenet"},
+        "without a card": {},
+    }
+    cards |= others
+    accuracies = {name: 0.5 for name in cards} | {"a": 0.90, "b": 0.92}
+    [row] = over_seeds(cards, accuracies)
+    assert (row["network"], row["epochs"], row["models"]) == ("lenet", 3, 2)
+    assert row["mean"] == pytest.approx(0.91)
+    assert row["spread"] == pytest.approx(0.0141421, rel=1e-4)
+    assert over_seeds(others, accuracies) == []
 
 
 def test_a_table_is_replaced_and_the_text_around_it_is_not(tmp_path):

@@ -18,6 +18,9 @@ from fmkeras.export.try_page.runtime import VERSION, runtime_files
 from fmkeras.files import replacing_folder
 from fmkeras.labels import CLASS_NAMES
 
+MODEL = "model.js"
+_ABOUT = "FILES.about = "
+_LONGEST_ABOUT = 1 << 20
 PARTS = ("index.html", "try.css", "prepare.js", "try.js", "licences.txt")
 
 
@@ -32,7 +35,7 @@ def write_try_page(
     where `out` holds something else than such a page, and where the runtime is not
     to be had.
     """
-    if out.exists() and not (out / "model.js").is_file():
+    if out.exists() and not (out / MODEL).is_file():
         raise UserError(
             f"'{out}' is there already and is no page of this kind; expected a folder "
             "to make: move it away, or give another --out (make: OUT=)."
@@ -46,6 +49,7 @@ def write_try_page(
         "accuracy": card.get("test", {}).get("accuracy"),
         "dataset": card.get("dataset", {}).get("name"),
         "runtime": f"onnxruntime-web {VERSION}",
+        "source_sha256": facts.get("source_sha256"),
     }
     with replacing_folder(out) as folder:
         for name in PARTS:
@@ -56,12 +60,27 @@ def write_try_page(
         if typical is not None and tuple(card["classes"]) == CLASS_NAMES:
             means, limit = typical
             values["typical"] = {"means": _packed(means.tobytes()), "limit": limit}
-        _write_script(folder / "model.js", values)
+        _write_script(folder / MODEL, values)
         _write_script(
             folder / "runtime.js",
             {"module": _packed(module.encode()), "wasm": _packed(binary)},
         )
     return out / "index.html"
+
+
+def source_of_page(folder: Path) -> str | None:
+    """Return the checksum of the `.keras` file that a page runs.
+
+    None where there is no page in `folder`, or an older one that does not tell.
+    """
+    try:
+        with (folder / MODEL).open(encoding="utf-8") as file:
+            # The model itself, which is long, is a later line.
+            _, line = file.readline(), file.readline(_LONGEST_ABOUT)
+        about = json.loads(line.removeprefix(_ABOUT).strip().removesuffix(";"))
+        return about["source_sha256"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _packed(content: bytes) -> str:

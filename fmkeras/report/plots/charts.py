@@ -9,7 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from fmkeras.evaluation.calibration import Calibration
-from fmkeras.report.plots.figures import new_figure, write_figure
+from fmkeras.report.plots.figures import (
+    new_figure,
+    texts_as_they_are,
+    write_figure,
+)
 
 # Where a point's name may stand, in points from it: beside, above, below it.
 _PLACES = [
@@ -163,6 +167,8 @@ def _name_points(axes, names, values, heights, intervals) -> None:
                 fontsize=8,
                 ha=side,
                 va=line,
+                # It is measured before the figure is drawn.
+                parse_math=False,
             )
             box = text.get_window_extent(renderer)
             inside = axes.bbox.x0 < box.x0 and box.x1 < axes.bbox.x1
@@ -184,7 +190,8 @@ def inline_svg(figure, description: str) -> str:
     import matplotlib
 
     file = io.StringIO()
-    with matplotlib.rc_context({"svg.hashsalt": "0"}):
+    hashsalt = matplotlib.rc_context({"svg.hashsalt": "0"})
+    with hashsalt, texts_as_they_are(figure):
         figure.savefig(
             file,
             format="svg",

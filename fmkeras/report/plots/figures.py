@@ -1,7 +1,8 @@
 """Plots of data, confusion matrices and training, as PNG or SVG files."""
 
+import contextlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -191,6 +192,23 @@ def new_figure(width: float, height: float):
     return Figure(figsize=(width, height), layout="constrained")
 
 
+@contextlib.contextmanager
+def texts_as_they_are(figure) -> Iterator[None]:
+    """Draw a figure within this: signs of dollars in its texts begin no formula.
+
+    Names of classes and models may hold any, and a pair of them would be drawn as
+    mathematics, or not at all.
+    """
+    import matplotlib
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)
+    # Some labels are made when the figure is drawn.
+    with matplotlib.rc_context({"text.parse_math": False}):
+        yield
+
+
 def write_figure(figure, path: str | os.PathLike) -> None:
     import matplotlib
 
@@ -202,7 +220,8 @@ def write_figure(figure, path: str | os.PathLike) -> None:
         )
     # Without a date and with fixed names inside, equal figures make equal files.
     metadata = {"Date": None} if suffix == ".svg" else None
-    with replacing(path) as temporary, matplotlib.rc_context({"svg.hashsalt": "0"}):
+    hashsalt = matplotlib.rc_context({"svg.hashsalt": "0"})
+    with replacing(path) as temporary, hashsalt, texts_as_they_are(figure):
         # 'tight' measures the finished drawing, so that no label is cut at an edge.
         figure.savefig(
             temporary,

@@ -154,7 +154,7 @@ def _dimension(choice: Choice, trials: Sequence[SearchTrial]) -> dict:
         marks = _spread(choice.values)
     else:
         # By its text: a list of units is no key.
-        places = dict(zip(choice.texts, map(float, range(len(told))), strict=False))
+        places = {text: float(place) for place, text in enumerate(choice.texts)}
         told = [None if value is None else value_text(value) for value in told]
         marks = choice.texts
     low, high = min(places.values()), max(places.values())

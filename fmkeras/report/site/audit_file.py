@@ -24,6 +24,7 @@ AUDIT = {
     "duplicates": [
         {
             "distance": NUMBER,
+            "exact?": bool,
             "test": int,
             "train": int,
             "test_label": int,

@@ -1,12 +1,15 @@
 """From saved models, or from one run, to a finished report."""
 
 import shutil
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
 from fmkeras.datasets import Dataset
-from fmkeras.evaluation.compare import compare, over_seeds
+from fmkeras.evaluation.compare import compare
+from fmkeras.experiments.summary import over_seeds
+from fmkeras.export.try_page.build import MODEL, source_of_page
 from fmkeras.files import replacing_folder
 from fmkeras.records import RECORDS
 from fmkeras.report.site.audit_file import read_audit
@@ -57,7 +60,7 @@ def report_on_saved(
     )
     site.navigation += copy_try_pages(entries, Path(try_pages), out / "try")
     site.write_assets()
-    rows = leaderboard(entries, records, dataset.name)
+    rows = leaderboard(entries, records, dataset)
     site.write_index(rows, device)
     for entry in entries:
         site.write_model(collect_page_info(entry, dataset, image))
@@ -66,9 +69,9 @@ def report_on_saved(
         comparison = compare(
             predictions, dataset.y_test, class_names=dataset.class_names
         )
-        networks = {s.name: s.card.get("model", s.name) for s in entries}
+        cards = {s.name: s.card for s in entries}
         accuracies = {s.name: s.evaluation.accuracy for s in entries}
-        site.write_comparison(comparison, over_seeds(networks, accuracies))
+        site.write_comparison(comparison, over_seeds(cards, accuracies))
     if searches:
         site.write_searches(searches)
     if findings is not None:
@@ -79,11 +82,22 @@ def report_on_saved(
 def copy_try_pages(
     entries: Iterable[ReportEntry], source: Path, target: Path
 ) -> list[dict]:
-    """Copy the page to try each model, where there is one; return links to them."""
+    """Copy the page to try each model, where there is one; return links to them.
+
+    A page that runs another file than the entry's is left out.
+    """
     links = []
     for entry in entries:
         page = source / entry.name
-        if not (page / "model.js").is_file():
+        if not (page / MODEL).is_file():
+            continue
+        if source_of_page(page) != entry.sha256:
+            print(
+                f"fmkeras: Left out of the report: '{page}' runs another file than the "
+                f"model {entry.name}; make it again: fmkeras try --model {entry.name} "
+                f"(make: make try MODEL={entry.name})",
+                file=sys.stderr,
+            )
             continue
         with replacing_folder(target / entry.name) as folder:
             shutil.copytree(page, folder, dirs_exist_ok=True)

@@ -1,5 +1,6 @@
 """The models of a report: cards, outputs and learning curves."""
 
+import contextlib
 import csv
 import dataclasses
 import hashlib
@@ -13,13 +14,14 @@ import keras
 import numpy as np
 
 from fmkeras.artifacts import keras_file
-from fmkeras.artifacts.card import TRAINING
+from fmkeras.artifacts.card import DATASET, TRAINING
 from fmkeras.artifacts.lookup import (
     card_or_empty,
     load_for_dataset,
     validation_subset,
 )
 from fmkeras.datasets import Dataset
+from fmkeras.datasets.splits import limit_training
 from fmkeras.engines import predict
 from fmkeras.engines.device import describe_device
 from fmkeras.errors import UserError
@@ -33,12 +35,14 @@ from fmkeras.evaluation.rate import BatchRate
 from fmkeras.files import plain_name, replacing
 from fmkeras.files.npz import read_npz
 from fmkeras.files.reading import read_json, read_text, reason_of
+from fmkeras.labels import CLASS_NAMES
 from fmkeras.training.checkpoint_file import DamagedCheckpoint, kept_weights
 
 RUN = TRAINING | {
     "model": str,
     "options": dict,
-    "recipe": {"preprocessing": str, "init": str},
+    "recipe": {"preprocessing": str, "init": str, "data_split?": str},
+    "dataset": DATASET,
 }
 
 
@@ -55,6 +59,7 @@ class ReportEntry:
         temperature: None where it has no validation images.
         history: a row per epoch, as in history.csv; empty where none is kept.
         per_class: a row per epoch and class, as in per_class.csv; likewise.
+        sha256: of its file; None for a run.
     """
 
     name: str
@@ -65,6 +70,7 @@ class ReportEntry:
     temperature: Temperature | None
     history: list[dict]
     per_class: list[dict]
+    sha256: str | None = None
 
 
 def saved_entries(
@@ -88,17 +94,18 @@ def saved_entries(
     def entry_of(path: Path) -> ReportEntry:
         card = card_or_empty(path)
         run = folders.get(_identity(card))
-        content = path.read_bytes() + (pixels or "").encode()
+        content = path.read_bytes()
         entry = _entry(
             name=path.stem,
             card=card,
             model=load_for_dataset(path, models_dir, dataset, pixels),
-            digest=hashlib.sha256(content).hexdigest(),
+            digest=hashlib.sha256(content + (pixels or "").encode()).hexdigest(),
             size=path.stat().st_size,
             dataset=dataset,
             cache=cache,
         )
-        return _with_history(entry, run)
+        entry = _with_history(entry, run)
+        return dataclasses.replace(entry, sha256=hashlib.sha256(content).hexdigest())
 
     entries, refused = [], []
     for name in names:
@@ -124,42 +131,95 @@ def saved_entries(
 def run_entry(folder: str | Path, dataset: Dataset, cache: str | Path) -> ReportEntry:
     """Return the model of one run, with the weights that the run kept.
 
-    Raises `UserError` where the folder holds no finished run.
+    `dataset` is what it was trained on, or what that is a part of (`--limit`). Raises
+    `UserError` for other data, and where the folder holds no finished run.
     """
-    from fmkeras.models import build_model
-
     folder = Path(folder)
     try:
         record = read_json(folder / "record.json", RUN)
-        weights = kept_weights(folder / "checkpoint.npz")
-        recipe = record["recipe"]
-        model = build_model(
-            record["model"],
-            dataset.num_classes,
-            preprocessing=recipe["preprocessing"],
-            init=recipe["init"],
-            **record["options"],
-        )
-        model.set_weights(weights)
+    except (OSError, ValueError) as error:
+        raise _no_run(folder, error) from error
+    dataset = _data_of_run(record, dataset)
+    try:
+        model, digest, size = _model_of_run(folder, record, dataset)
     except (OSError, ValueError, DamagedCheckpoint) as error:
-        raise UserError(
-            "There is no finished run to report on; expected a folder with record.json "
-            "and the checkpoint.npz of its network, as runs/ has. "
-            f"Received: {str(folder)!r} ({reason_of(error)})"
-        ) from error
-    digest = hashlib.sha256()
-    for weight in weights:
-        digest.update(weight.tobytes())
+        raise _no_run(folder, error) from error
     entry = _entry(
         name=folder.name,
         card=record,
-        model=keras_file.to_inference_model(model),
-        digest=digest.hexdigest(),
-        size=4 * model.count_params(),
+        model=model,
+        digest=digest,
+        size=size,
         dataset=dataset,
         cache=cache,
     )
     return _with_history(entry, folder)
+
+
+def _no_run(folder: Path, error: Exception) -> UserError:
+    return UserError(
+        "There is no finished run to report on; expected a folder with record.json "
+        "and the checkpoint.npz of its network, as runs/ has. "
+        f"Received: {str(folder)!r} ({reason_of(error)})"
+    )
+
+
+def _data_of_run(record: dict, dataset: Dataset) -> Dataset:
+    """Return the data that a run was trained on, of `dataset` where it took a part.
+
+    Raises `UserError` where it was trained on other data.
+    """
+    told = record["dataset"]
+    classes = tuple(told.get("classes", CLASS_NAMES))
+    checksum = told.get("checksum", dataset.checksum)
+    if classes == dataset.class_names:
+        if checksum == dataset.checksum:
+            return dataset
+        count = told.get("train", 0)
+        if record["recipe"].get("data_split") != "fashionnet":
+            count += told.get("validation", 0)
+        if 2 * dataset.num_classes <= count < len(dataset.y_train):
+            # Some counts leave too few images of a class: no run had them.
+            with contextlib.suppress(UserError, ValueError):
+                part = limit_training(dataset, count, record.get("seed", 0))
+                if part.checksum == checksum:
+                    return part
+    name = told.get("name", "unknown")
+    source = told.get("source", name)
+    raise UserError(
+        f"The run was trained on other data; expected {name} ({source}): give it by "
+        "--data and the flags it had then (make: DATA=). "
+        f"Received: {dataset.name} of {len(dataset.y_train):,} training images"
+    )
+
+
+def _model_of_run(folder: Path, record: dict, dataset: Dataset):
+    """Return the inference model of a run, the checksum of its content and its size."""
+    from fmkeras.models import build_model
+
+    if Path(record["model"]).suffix == ".keras":
+        # The file it was made from may be another by now, or be gone.
+        path = next(iter(sorted(folder.glob("[!.]*.keras"))), None)
+        if path is None:
+            raise FileNotFoundError("it holds no .keras file")
+        model = load_for_dataset(path, folder, dataset)
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        return model, digest, path.stat().st_size
+    weights = kept_weights(folder / "checkpoint.npz")
+    recipe = record["recipe"]
+    model = build_model(
+        record["model"],
+        dataset.num_classes,
+        preprocessing=recipe["preprocessing"],
+        init=recipe["init"],
+        **record["options"],
+    )
+    model.set_weights(weights)
+    digest = hashlib.sha256()
+    for weight in weights:
+        digest.update(weight.tobytes())
+    model = keras_file.to_inference_model(model)
+    return model, digest.hexdigest(), 4 * model.count_params()
 
 
 def count_trainable(model) -> int:

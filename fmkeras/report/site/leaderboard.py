@@ -4,8 +4,10 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from fmkeras.datasets import Dataset
+from fmkeras.datasets.splits import fashionnet_size
 from fmkeras.errors import UserError
-from fmkeras.experiments.summary import summarise
+from fmkeras.experiments.summary import kind_of, kinds_of_runs, summarise
 from fmkeras.models import model_info
 from fmkeras.models.summary import count_multiply_adds
 from fmkeras.records import read_records, study_names
@@ -15,23 +17,24 @@ LEADERBOARD = "leaderboard.csv"
 
 
 def leaderboard(
-    entries: Iterable[ReportEntry], records: str | Path, data: str
+    entries: Iterable[ReportEntry], records: str | Path, dataset: Dataset
 ) -> list[dict]:
-    """Return one row per model.
+    """Return one row per model, measured on the test images of `dataset`.
 
-    `records` is the folder of studies; those with the model's recipe, epochs and
-    backend on the data set `data` give the spread over seeds.
+    `records` is the folder of studies; those of the model's kind (see `kinds_of_runs`)
+    on data of that name give the spread over seeds. Published figures are those of
+    Fashion-MNIST, so they stand beside no other data. `multiply_adds` is None where
+    they cannot be told.
     """
-    studies = _studies(records, data)
+    studies = _studies(records, dataset.name)
     rows = []
     for entry in entries:
         card, evaluation = entry.card, entry.evaluation
-        published, note = _published(card.get("model", ""))
-        recipe = card.get("recipe", {})
-        if recipe.get("data_split") == "fashionnet":
-            chose = "6,000 of these images chose its epoch, as in its source"
-            note = f"{note}; {chose}" if note else chose
-        key = (card.get("model"), recipe.get("name"), recipe.get("epochs"))
+        published, note = None, ""
+        if dataset.name == "fashion-mnist":
+            published, note = _published(card.get("model", ""))
+        chose = _chosen_by(card, dataset)
+        note = "; ".join(filter(None, (note, chose)))
         rows.append(
             {
                 "name": entry.name,
@@ -46,7 +49,7 @@ def leaderboard(
                 "multiply_adds": count_multiply_adds(entry.model),
                 "speed": evaluation.examples_per_second,
                 "bytes": entry.bytes,
-                "seeds": studies.get((*key, card.get("backend"))),
+                "seeds": studies.get(kind_of(card)),
             }
         )
     return rows
@@ -75,6 +78,15 @@ def leaderboard_csv_rows(rows: Iterable[dict]) -> list[dict]:
     ]
 
 
+def _chosen_by(card: dict, dataset: Dataset) -> str:
+    """Return which of the test images chose a model's epoch; empty for none."""
+    own = card.get("dataset", {}).get("checksum") == dataset.checksum
+    if not own or card.get("recipe", {}).get("data_split") != "fashionnet":
+        return ""
+    count = fashionnet_size(len(dataset.y_test))
+    return f"{count:,} of these images chose its epoch, as in its source"
+
+
 def _studies(records: str | Path, data: str) -> dict[tuple, dict]:
     folder = Path(records)
     found = {}
@@ -84,11 +96,11 @@ def _studies(records: str | Path, data: str) -> dict[tuple, dict]:
         except UserError as error:
             print(f"fmkeras: Left out of the report: {error}", file=sys.stderr)
             continue
-        kept = [r for r in records if r["dataset"]["name"] == data and "test" in r]
-        for row in summarise(kept):
+        kinds = kinds_of_runs(r for r in records if r["dataset"]["name"] == data)
+        for kind, runs in kinds.items():
+            [row] = summarise(runs)
             if row["spread"] is not None:
-                key = (row["model"], row["recipe"], row["epochs"], row["backend"])
-                found[key] = {**row, "study": name}
+                found[kind] = row
     return found
 
 

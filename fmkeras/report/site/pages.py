@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fmkeras.analysis.label_issues import AGREEMENT, WEAK_MODELS
+from fmkeras.analysis.near_duplicates import divided_pairs, images_of
 from fmkeras.datasets import Dataset
 from fmkeras.evaluation.compare import Comparison
 from fmkeras.files import make_folder, replacing, write_csv, write_text
@@ -99,10 +100,10 @@ class Site:
         self._write_template("search.js")
         self._write("plotly.min.js", plotly_script())
         for search in searches:
-            picture = (
-                search.heat_map and f"search-{search.name}{search.heat_map.suffix}"
-            )
-            if picture:
+            picture = None
+            if search.heat_map:
+                page = search_page_name(search.name)
+                picture = page.removesuffix(".html") + search.heat_map.suffix
                 with replacing(self.folder / picture) as temporary:
                     shutil.copyfile(search.heat_map, temporary)
             self._page(
@@ -121,7 +122,7 @@ class Site:
 
     def write_audit(self, audit: dict) -> None:
         """Write the page of an audit's result."""
-        pairs = audit["duplicates"]
+        exact, near = map(images_of, divided_pairs(audit["duplicates"]))
         self._page(
             "audit.html",
             "Label audit",
@@ -130,8 +131,9 @@ class Site:
             agreement=AGREEMENT,
             weak_models=WEAK_MODELS,
             parts=[self._audit_part(name, audit["parts"][name]) for name in TITLES],
-            exact=sum(pair["distance"] == 0 for pair in pairs),
-            twins=[self._twins(pair) for pair in pairs],
+            exact=exact,
+            near=near,
+            twins=[self._twins(pair) for pair in audit["duplicates"]],
         )
 
     def _audit_part(self, name: str, part: dict) -> dict:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from fmkeras.analysis.near_duplicates import divided_pairs, images_of
 from fmkeras.report.tables.markdown import markdown_table, percent
 
 
@@ -25,12 +26,12 @@ def audit_table(record: dict) -> str:
     heads = ("images", "labels", "label issues", "the models agree with")
     images = record["looked_at"]["images"]
     found = Counter(image["verdict"] for image in images)
-    pairs = record["duplicates"]
-    exact = sum(pair["distance"] == 0 for pair in pairs)
+    exact, near = divided_pairs(record["duplicates"])
     said = (
         f"Of the first {len(images)} issues among the training images, inspected one "
         f"by one, {found['wrong']} labels are wrong, {found['arguable']} arguable and "
-        f"{found['right']} right. {exact or 'No'} test images are exact duplicates of "
-        f"training images; {len(pairs) - exact} are near duplicates."
+        f"{found['right']} right. {images_of(exact) if exact else 'No'} test images "
+        "are exact duplicates of training images; "
+        f"{images_of(near)} are near duplicates."
     )
     return markdown_table(heads, rows, "lrrr") + f"\n\n{said}"
