@@ -116,10 +116,14 @@ def _evaluate_all(args, dataset, folder: Path) -> None:
             f"Received: {len(names)} models"
         )
     print_device()
-    contents = []
-    for name in names:
-        label = labels.get(name, name)
-        contents.append(_evaluate_one(name, label, dataset, args))
+    from fmkeras.evaluation.names import shown_names
+
+    labels = {name: labels.get(name, name) for name in names}
+    shown = shown_names(labels.values())
+    contents = [
+        {"model": label} | _evaluate_one(name, shown[label], dataset, args)
+        for name, label in labels.items()
+    ]
     if len(names) > 1:
         from fmkeras.evaluation.text import summary_text
 
@@ -151,8 +155,8 @@ def _as_keras(path: str, name: str, folder: Path) -> str:
     return str(bring_in(path, name, {}, out=str(folder))[0])
 
 
-def _evaluate_one(name: str, label: str, dataset, args) -> dict:
-    """Print and return the figures of a model, which `label` names."""
+def _evaluate_one(name: str, shown: str, dataset, args) -> dict:
+    """Print and return the figures of a model, which is called `shown` there."""
     from fmkeras.artifacts.lookup import load_for_dataset
     from fmkeras.engines import predict
     from fmkeras.evaluation.evaluate import evaluate_model
@@ -170,7 +174,7 @@ def _evaluate_one(name: str, label: str, dataset, args) -> dict:
         partial(predict, batch_size=args.batch_size),
         dataset.class_names,
     )
-    title = f"{Path(label).stem} on {len(dataset.y_test):,} test images"
+    title = f"{shown} on {len(dataset.y_test):,} test images"
     print(f"{title} of {dataset.name}")
     print(evaluation_text(evaluation))
     temperature = _fit_temperature(evaluation, model, name, dataset, args.models_dir)
@@ -191,9 +195,8 @@ def _evaluate_one(name: str, label: str, dataset, args) -> dict:
 
         plot_reliability(evaluation.calibration, args.reliability, title)
         print(f"Figure: {args.reliability}")
-    source = {"model": label, "dataset": dataset.name}
     figures = evaluation.to_dict() | details_content(evaluation, temperature)
-    return source | figures | _with_views(model, dataset, args)
+    return {"dataset": dataset.name} | figures | _with_views(model, dataset, args)
 
 
 def _with_views(model, dataset, args) -> dict:
