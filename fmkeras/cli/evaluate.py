@@ -96,6 +96,9 @@ def _add_compare(add) -> None:
 
 def evaluate(args) -> None:
     """Evaluate one model or several on the test images."""
+    from fmkeras.report.plots.figures import check_figures
+
+    check_figures(args.figure, args.reliability)
     dataset = load_data(args)
     with tempfile.TemporaryDirectory() as folder:
         _evaluate_all(args, dataset, Path(folder))
@@ -167,17 +170,14 @@ def _evaluate_one(name: str, shown: str, dataset, args) -> dict:
     )
 
     model = load_for_dataset(name, args.models_dir, dataset, args.pixels)
+    run = partial(predict, batch_size=args.batch_size)
     evaluation = evaluate_model(
-        model,
-        dataset.x_test,
-        dataset.y_test,
-        partial(predict, batch_size=args.batch_size),
-        dataset.class_names,
+        model, dataset.x_test, dataset.y_test, run, dataset.class_names
     )
     title = f"{shown} on {len(dataset.y_test):,} test images"
     print(f"{title} of {dataset.name}")
     print(evaluation_text(evaluation))
-    temperature = _fit_temperature(evaluation, model, name, dataset, args.models_dir)
+    temperature = _fit_temperature(evaluation, model, name, dataset, args)
     print(details_text(evaluation, temperature))
     if args.figure:
         from fmkeras.report.plots.figures import plot_confusion_matrix
@@ -222,15 +222,16 @@ def _with_views(model, dataset, args) -> dict:
     return {"views": {"kind": args.views, **figures, "loss": seen.loss}}
 
 
-def _fit_temperature(evaluation, model, name: str, dataset, models_dir: str):
+def _fit_temperature(evaluation, model, name: str, dataset, args):
     from fmkeras.artifacts.lookup import card_or_empty, validation_subset
     from fmkeras.engines import predict
     from fmkeras.evaluation.evaluate import evaluate_model, fit_on_validation
 
-    part = validation_subset(card_or_empty(name, models_dir), dataset)
+    part = validation_subset(card_or_empty(name, args.models_dir), dataset)
     if part is None:
         return None
-    seen = evaluate_model(model, part.images, part.labels, predict, dataset.class_names)
+    run = partial(predict, batch_size=args.batch_size)
+    seen = evaluate_model(model, part.images, part.labels, run, dataset.class_names)
     return fit_on_validation(evaluation, seen.probabilities, part.labels)
 
 
