@@ -21,7 +21,7 @@ from fmkeras.errors import UserError
 from fmkeras.evaluation.evaluate import as_probabilities
 from fmkeras.export.bundle import write_bundle
 from fmkeras.export.formats import ExportFormat, check_packages, find_format
-from fmkeras.files import replacing_folder
+from fmkeras.files import may_be_replaced, replacing_folder
 from fmkeras.process.failure import error_line
 
 COMPARED = 1_000
@@ -102,14 +102,11 @@ def export_model(
 
 def check_target(target: Path) -> None:
     """Raise `UserError` where `target` holds what no export wrote."""
-    if not target.exists() or (target / "export.json").is_file():
-        return
-    if target.is_dir() and not any(target.iterdir()):
-        return
-    raise UserError(
-        f"'{target}' is there already and is no export; expected a folder to make: "
-        "move it away, or give another --out (make: OUT=)."
-    )
+    if not may_be_replaced(target, "export.json"):
+        raise UserError(
+            f"'{target}' is there already and is no export; expected a folder to make: "
+            "move it away, or give another --out (make: OUT=)."
+        )
 
 
 def reference_outputs(model, dataset: Dataset) -> np.ndarray:

@@ -61,6 +61,27 @@ def test_a_page_is_replaced_and_other_folders_are_not(exported, tmp_path):
         build.write_try_page(exported, out)
 
 
+def test_an_empty_folder_becomes_a_page(exported, tmp_path):
+    (tmp_path / "mine").mkdir()
+    assert build.write_try_page(exported, tmp_path / "mine").is_file()
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(UserError, match="is no page of this kind"):
+        build.write_try_page(exported, tmp_path / "file")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("card.json", "{"), ("card.json", "{}"), ("export.json", "[]"), ("cnn.onnx", "")],
+)
+def test_a_damaged_export_is_one_line(name, content, exported, tmp_path):
+    (exported / name).unlink()
+    if content:
+        (exported / name).write_text(content)
+    with pytest.raises(UserError, match="is damaged.*remove the folder.*Received"):
+        build.write_try_page(exported, tmp_path / "page")
+    assert not (tmp_path / "page").exists()
+
+
 def package(module=b"export {}", binary=b"\0asm"):
     file = io.BytesIO()
     with tarfile.open(fileobj=file, mode="w:gz") as archive:
