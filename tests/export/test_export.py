@@ -227,6 +227,8 @@ def test_the_record_keeps_other_exports(tmp_path):
         ("mlp", 1),
     ]
     assert new["exports"][0]["versions"]["keras"]
+    drawn = {"model": "cnn", "format": "onnx", "dataset": {"name": "garments"}}
+    assert len(record_exports([drawn], path)["exports"]) == 3
     path.write_text("[]")
     with pytest.raises(UserError, match="is damaged"):
         record_exports([], path)
