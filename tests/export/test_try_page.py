@@ -82,6 +82,38 @@ def test_a_damaged_export_is_one_line(name, content, exported, tmp_path):
     assert not (tmp_path / "page").exists()
 
 
+def test_a_page_of_another_range_of_pixels_is_exported_anew(
+    exported, tmp_path, monkeypatch
+):
+    keras = pytest.importorskip("keras")
+    from fmkeras.__main__ import main
+    from fmkeras.cli import try_page
+    from fmkeras.export import export
+
+    path, made = tmp_path / "cnn.keras", []
+    pixels = keras.Input((28, 28, 1))
+    flat = keras.layers.Flatten()(pixels)
+    keras.Model(pixels, keras.layers.Dense(10)(flat)).save(path)
+    (tmp_path / "cnn").mkdir()
+    folder = exported.rename(tmp_path / "cnn" / "onnx")
+    monkeypatch.setattr(try_page, "check_packages", lambda format: None)
+
+    def export_model(path, *words, pixels, **flags):
+        made.append(pixels)
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        facts = json.loads((folder / "export.json").read_text())
+        facts |= {"source_sha256": digest, "pixels": pixels or "0..255"}
+        (folder / "export.json").write_text(json.dumps(facts))
+
+    monkeypatch.setattr(export, "export_model", export_model)
+    words = ["try", "--model", str(path), "--exports", str(tmp_path)]
+    words += ["--out", str(tmp_path / "try"), "--data", "garments"]
+    words += ["--train-size", "20", "--test-size", "10"]
+    for flags in ([], [], ["--pixels", "0..1"], ["--pixels", "0..1"]):
+        assert main([*words, *flags]) == 0
+    assert made == [None, "0..1"]
+
+
 def package(module=b"export {}", binary=b"\0asm"):
     file = io.BytesIO()
     with tarfile.open(fileobj=file, mode="w:gz") as archive:
