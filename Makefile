@@ -156,14 +156,15 @@ predict: $(READY) ## classify your own IMAGES, or those in a folder
 
 export: $(READY_TO_EXPORT) ## write MODEL in FORMAT, and check it in its own runtime
 	@$(FMKERAS) export $(MODEL_FLAG) $(call flag,FORMAT,--format) $(DATA_FLAGS) \
-	$(call path,OUT,--out) $(ARGS)
+	$(PIXELS_FLAG) $(call path,OUT,--out) $(ARGS)
 
 import-torch: $(READY) ## bring a PyTorch project's weights, FILE, into a .keras of MODEL
 	@$(FMKERAS) import-torch $(call path,FILE,) $(MODEL_FLAG) $(call path,DATA_DIR,--data-dir) \
 	$(call path,OUT,--out) $(ARGS)
 
 try: $(READY_TO_EXPORT) ## write a page that runs MODEL in the browser, from the disk
-	@$(FMKERAS) try $(MODEL_FLAG) $(DATA_FLAGS) $(call path,OUT,--out) $(ARGS)
+	@$(FMKERAS) try $(MODEL_FLAG) $(DATA_FLAGS) $(PIXELS_FLAG) \
+	$(call path,OUT,--out) $(ARGS)
 
 publish: $(READY) ## lay MODEL out for a hub and a release; nothing is uploaded
 	@$(FMKERAS) publish $(MODEL_FLAG) $(call path,TO,--to) $(ARGS)

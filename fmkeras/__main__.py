@@ -28,6 +28,10 @@ def _run(arguments: list[str]) -> int:
             re.sub("^--[^=]+", lambda flag: flag[0].replace("_", "-"), word)
             for word in arguments
         ]
+        # To argparse the range -1..1 looks like a flag.
+        if "--pixels" in words[:-1]:
+            place = words.index("--pixels")
+            words[place : place + 2] = ["=".join(words[place : place + 2])]
         parser = build_parser()
     if words[:1] == ["tune"]:
         from fmkeras.cli.tune import tune

@@ -77,6 +77,14 @@ def test_variables_become_flags():
     assert "--models-dir '/tmp/m'" in commands_of("zoo-check", "OUT=/tmp/m")
 
 
+@pytest.mark.parametrize(
+    "target", ["evaluate", "compare", "predict", "report", "export", "try"]
+)
+def test_whatever_opens_a_model_takes_its_range_of_pixels(target):
+    command = commands_of(target, "PIXELS=-1..1", "--old-file=.venv/.ready-to-export")
+    assert f"fmkeras {target}" in command and "--pixels '-1..1'" in command
+
+
 def test_a_switch_may_be_set_to_no():
     assert "--quick" in commands_of("benchmark", "QUICK=1")
     assert "--quick" not in commands_of("benchmark", "QUICK=0", "GROWTH=no")

@@ -112,11 +112,11 @@ def load_with_classes(
     model = keras_file.load_artifact(path_or_name, folder)
     card = card_or_empty(path_or_name, folder)
     names = class_names_of(card, model)
-    told = _told_pixels(card, pixels) or RAW
+    told = told_pixels(card, pixels) or RAW
     return take_raw_pixels(model, told), names
 
 
-def _told_pixels(card: dict, pixels: str | None) -> str | None:
+def told_pixels(card: dict, pixels: str | None) -> str | None:
     """Return the range a model takes: by its card, raw unless it says otherwise.
 
     Without a card it is `pixels`.
@@ -146,7 +146,7 @@ def load_for_dataset(
             f"give the data it was trained on. Received: {_shortened(names)}"
         )
     model = keras_file.load_artifact(path_or_name, folder, dataset.num_classes)
-    told = _told_pixels(card, pixels)
+    told = told_pixels(card, pixels)
     if told is None:
         # Of all classes: those of picture folders come one after another.
         count = len(dataset.y_train)

@@ -96,6 +96,9 @@ def _add_compare(add) -> None:
 
 def evaluate(args) -> None:
     """Evaluate one model or several on the test images."""
+    from fmkeras.report.plots.figures import check_figures
+
+    check_figures(args.figure, args.reliability)
     dataset = load_data(args)
     with tempfile.TemporaryDirectory() as folder:
         _evaluate_all(args, dataset, Path(folder))
@@ -116,10 +119,14 @@ def _evaluate_all(args, dataset, folder: Path) -> None:
             f"Received: {len(names)} models"
         )
     print_device()
-    contents = []
-    for name in names:
-        label = labels.get(name, name)
-        contents.append(_evaluate_one(name, label, dataset, args))
+    from fmkeras.evaluation.names import shown_names
+
+    labels = {name: labels.get(name, name) for name in names}
+    shown = shown_names(labels.values())
+    contents = [
+        {"model": label} | _evaluate_one(name, shown[label], dataset, args)
+        for name, label in labels.items()
+    ]
     if len(names) > 1:
         from fmkeras.evaluation.text import summary_text
 
@@ -151,8 +158,8 @@ def _as_keras(path: str, name: str, folder: Path) -> str:
     return str(bring_in(path, name, {}, out=str(folder))[0])
 
 
-def _evaluate_one(name: str, label: str, dataset, args) -> dict:
-    """Print and return the figures of a model, which `label` names."""
+def _evaluate_one(name: str, shown: str, dataset, args) -> dict:
+    """Print and return the figures of a model, which is called `shown` there."""
     from fmkeras.artifacts.lookup import load_for_dataset
     from fmkeras.engines import predict
     from fmkeras.evaluation.evaluate import evaluate_model
@@ -163,17 +170,14 @@ def _evaluate_one(name: str, label: str, dataset, args) -> dict:
     )
 
     model = load_for_dataset(name, args.models_dir, dataset, args.pixels)
+    run = partial(predict, batch_size=args.batch_size)
     evaluation = evaluate_model(
-        model,
-        dataset.x_test,
-        dataset.y_test,
-        partial(predict, batch_size=args.batch_size),
-        dataset.class_names,
+        model, dataset.x_test, dataset.y_test, run, dataset.class_names
     )
-    title = f"{Path(label).stem} on {len(dataset.y_test):,} test images"
+    title = f"{shown} on {len(dataset.y_test):,} test images"
     print(f"{title} of {dataset.name}")
     print(evaluation_text(evaluation))
-    temperature = _fit_temperature(evaluation, model, name, dataset, args.models_dir)
+    temperature = _fit_temperature(evaluation, model, name, dataset, args)
     print(details_text(evaluation, temperature))
     if args.figure:
         from fmkeras.report.plots.figures import plot_confusion_matrix
@@ -191,9 +195,8 @@ def _evaluate_one(name: str, label: str, dataset, args) -> dict:
 
         plot_reliability(evaluation.calibration, args.reliability, title)
         print(f"Figure: {args.reliability}")
-    source = {"model": label, "dataset": dataset.name}
     figures = evaluation.to_dict() | details_content(evaluation, temperature)
-    return source | figures | _with_views(model, dataset, args)
+    return {"dataset": dataset.name} | figures | _with_views(model, dataset, args)
 
 
 def _with_views(model, dataset, args) -> dict:
@@ -219,15 +222,16 @@ def _with_views(model, dataset, args) -> dict:
     return {"views": {"kind": args.views, **figures, "loss": seen.loss}}
 
 
-def _fit_temperature(evaluation, model, name: str, dataset, models_dir: str):
+def _fit_temperature(evaluation, model, name: str, dataset, args):
     from fmkeras.artifacts.lookup import card_or_empty, validation_subset
     from fmkeras.engines import predict
     from fmkeras.evaluation.evaluate import evaluate_model, fit_on_validation
 
-    part = validation_subset(card_or_empty(name, models_dir), dataset)
+    part = validation_subset(card_or_empty(name, args.models_dir), dataset)
     if part is None:
         return None
-    seen = evaluate_model(model, part.images, part.labels, predict, dataset.class_names)
+    run = partial(predict, batch_size=args.batch_size)
+    seen = evaluate_model(model, part.images, part.labels, run, dataset.class_names)
     return fit_on_validation(evaluation, seen.probabilities, part.labels)
 
 

@@ -51,6 +51,7 @@ def add_commands(add) -> None:
         help=f"keep what was found in {EXPORTS}, for the table of make results",
     )
     flags.add_models_dir(parser)
+    flags.add_pixels(parser)
     flags.add_backend(parser)
     flags.add_data(parser)
 
@@ -62,8 +63,8 @@ def export(args) -> int:
     formats = [find_format(word) for word in (FORMATS if everything else words)]
     dataset = load_data(args)
     import_keras()
-    from fmkeras.artifacts.lookup import find_models, load_for_dataset
-    from fmkeras.export.export import REPEATS, export_model, reference_outputs
+    from fmkeras.artifacts.lookup import find_models
+    from fmkeras.export.export import REPEATS, export_model, open_source
     from fmkeras.export.table import export_rows, record_exports
 
     names = find_models(split_words(args.model), args.models_dir, dataset.name)
@@ -78,8 +79,7 @@ def export(args) -> int:
             print(f"left out: {error}", file=sys.stderr)
             failed.append(export_format)
     for name in names:
-        model = load_for_dataset(name, args.models_dir, dataset)
-        expected = reference_outputs(model, dataset)
+        source = open_source(name, dataset, args.models_dir, args.pixels)
         for export_format in formats:
             if export_format in failed:
                 continue
@@ -90,7 +90,7 @@ def export(args) -> int:
                     dataset,
                     args.out,
                     folder=args.models_dir,
-                    expected=expected,
+                    source=source,
                     repeats=0 if args.no_timing else REPEATS,
                     log=lambda text: print(text, flush=True),
                 )

@@ -72,7 +72,7 @@ def add_views(parser) -> None:
         default="none",
         metavar="none|mirror|mirror-shift",
         help="look at each image flipped, or flipped and moved by a pixel, too, and "
-        "average the outputs (default: none)",
+        "average the probabilities (default: none)",
     )
 
 

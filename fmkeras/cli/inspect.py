@@ -61,7 +61,9 @@ def data(args) -> int:
     """Print which data files were found, where, and whether they are intact."""
     from fmkeras.datasets import describe_data, load_dataset
     from fmkeras.datasets.data_report import class_counts, counts_text
+    from fmkeras.report.plots.figures import check_figures
 
+    check_figures(args.figure, args.classes, args.augmented)
     dataset = None
     if args.data == "fashion-mnist" and args.resize == "stretch" and not args.skip_bad:
         report = describe_data(args.data_dir)

@@ -1,12 +1,12 @@
 """The command try: a page that runs a model in the browser."""
 
 import hashlib
-import json
 from pathlib import Path
 
 from fmkeras.cli import flags
 from fmkeras.cli.session import import_keras, load_data
 from fmkeras.export.formats import FORMATS, check_packages
+from fmkeras.files.reading import read_json
 
 
 def add_commands(add) -> None:
@@ -36,6 +36,7 @@ def add_commands(add) -> None:
         help="where the ONNX file is, or is written to (default: exports)",
     )
     flags.add_models_dir(parser)
+    flags.add_pixels(parser)
     flags.add_backend(parser)
     flags.add_data(parser)
 
@@ -44,19 +45,24 @@ def try_page(args) -> None:
     """Write a page that runs a model in the browser."""
     import_keras()
     from fmkeras.artifacts.keras_file import find_artifact
+    from fmkeras.artifacts.lookup import card_or_empty, told_pixels
+    from fmkeras.artifacts.pixels import RAW
     from fmkeras.export.export import export_model
     from fmkeras.export.try_page.build import write_try_page
     from fmkeras.prediction.typical import shipped_reference
 
     path = find_artifact(args.model, args.models_dir)
     exported = Path(args.exports) / path.stem / "onnx"
-    if _source_of(exported) != hashlib.sha256(path.read_bytes()).hexdigest():
+    pixels = told_pixels(card_or_empty(path), args.pixels) or RAW
+    source = hashlib.sha256(path.read_bytes()).hexdigest(), pixels
+    if _source_of(exported) != source:
         check_packages(FORMATS["onnx"])
         export_model(
             path,
             "onnx",
             load_data(args),
             args.exports,
+            pixels=args.pixels,
             repeats=0,
             log=lambda text: print(text, flush=True),
         )
@@ -64,10 +70,13 @@ def try_page(args) -> None:
     print(f"Page: {page} (open it in a browser; make report links it)")
 
 
-def _source_of(exported: Path) -> str | None:
-    """Return the checksum of the `.keras` file that an export was made from."""
+def _source_of(exported: Path) -> tuple[str, str] | None:
+    """Return the checksum and the range of pixels of an export's `.keras` file."""
+    from fmkeras.artifacts.pixels import RAW
+
     try:
-        facts = json.loads((exported / "export.json").read_text(encoding="utf-8"))
-        return facts["source_sha256"]
-    except (OSError, ValueError, KeyError, TypeError):
+        facts = read_json(exported / "export.json", {"source_sha256": str})
+    except (OSError, ValueError):
         return None
+    # Those that do not tell took the file as it is.
+    return facts["source_sha256"], facts.get("pixels", RAW)

@@ -9,7 +9,7 @@ import numpy as np
 from fmkeras.engines.allocator import keep_freed_memory
 from fmkeras.engines.engine import Engine
 from fmkeras.engines.totals import MetricTotals
-from fmkeras.evaluation.views import average_over_views
+from fmkeras.evaluation.views import probabilities_over_views
 
 __all__ = ["Engine", "MetricTotals", "create_engine", "keep_compiled_steps", "predict"]
 
@@ -45,11 +45,12 @@ def predict(
 ) -> np.ndarray:
     """Return the outputs of a model of grey images, float32 (n, classes).
 
-    With `views` of `evaluation.views` they are the mean over several of each image.
+    With `views` of `evaluation.views` they are the mean of the probabilities of
+    several of each image, whatever the model gives.
     """
     engine = create_engine(model)
     if views == "none":
         return engine.predict(images, batch_size, on_batch)
-    return average_over_views(
+    return probabilities_over_views(
         lambda seen: engine.predict(seen, batch_size, on_batch), images, views
     )

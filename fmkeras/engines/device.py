@@ -12,13 +12,19 @@ CPUINFO = Path("/proc/cpuinfo")
 # The flags of x86 and ARM processors in /proc/cpuinfo.
 BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
 
+# The environment of a process that is to see no GPU.
+PROCESSOR_ALONE = {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
+
 
 def describe_device() -> str:
     """Return the name of the device in use, such as 'CPU (Intel Xeon, 2 cores)'."""
     name = _DEVICES[keras.backend.backend()]()
-    return (
-        f"GPU ({name})" if name else f"CPU ({processor_name()}, {os.cpu_count()} cores)"
-    )
+    return f"GPU ({name})" if name else describe_processor()
+
+
+def describe_processor() -> str:
+    """Return the name of the processor, in use or not, as `describe_device` does."""
+    return f"CPU ({processor_name()}, {os.cpu_count()} cores)"
 
 
 def processor_name() -> str:

@@ -75,18 +75,22 @@ def fit_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
     """
     from scipy.optimize import minimize_scalar
 
-    scores = np.log(np.maximum(probabilities, LEAST))
-
     def loss(log_temperature: float) -> float:
-        return cross_entropy(_scaled(scores, np.exp(log_temperature)), labels)
+        scaled = log_with_temperature(probabilities, np.exp(log_temperature))
+        return cross_entropy(scaled, labels)
 
     bounds = tuple(np.log(TEMPERATURES))
     return float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x))
 
 
-def with_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
-    """Return softmax(logits / temperature), given the softmax of the logits."""
-    return np.exp(_scaled(np.log(np.maximum(probabilities, LEAST)), temperature))
+def log_with_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
+    """Return the logarithms of softmax(logits / temperature), float64 (n, classes).
+
+    `probabilities` (n, classes) are the softmax of the logits. At a low temperature
+    those of the result would underflow; its logarithms are finite.
+    """
+    # Logarithms of probabilities are logits, but for a number that softmax ignores.
+    return log_softmax(np.log(np.maximum(probabilities, LEAST)) / temperature)
 
 
 def log_softmax(scores: np.ndarray) -> np.ndarray:
@@ -98,8 +102,3 @@ def log_softmax(scores: np.ndarray) -> np.ndarray:
 def cross_entropy(log_probabilities: np.ndarray, labels: np.ndarray) -> float:
     """Return the mean over the images of -log of the true class's probability."""
     return float(-log_probabilities[np.arange(len(labels)), labels].mean())
-
-
-def _scaled(scores: np.ndarray, temperature: float) -> np.ndarray:
-    # Logarithms of probabilities are logits, but for a number that softmax ignores.
-    return log_softmax(scores / temperature)

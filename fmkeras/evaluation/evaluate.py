@@ -12,7 +12,7 @@ from fmkeras.evaluation.calibration import (
     cross_entropy,
     fit_temperature,
     log_softmax,
-    with_temperature,
+    log_with_temperature,
 )
 from fmkeras.evaluation.metrics import (
     PerClass,
@@ -161,12 +161,12 @@ def fit_on_validation(
     `probabilities` (n, classes) and `labels` (n,) are of the validation images.
     """
     value = fit_temperature(probabilities, labels)
-    scaled = with_temperature(evaluation.probabilities, value)
+    logarithms = log_with_temperature(evaluation.probabilities, value)
     return Temperature(
         value=value,
         fitted_on=len(labels),
-        error=calibrate(scaled, evaluation.labels).error,
-        loss=cross_entropy(np.log(scaled), evaluation.labels),
+        error=calibrate(np.exp(logarithms), evaluation.labels).error,
+        loss=cross_entropy(logarithms, evaluation.labels),
     )
 
 

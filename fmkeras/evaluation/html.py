@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 from html import escape
-from pathlib import Path
 
 import numpy as np
 
 from fmkeras.evaluation.metrics import accuracy, mean_rates, per_class
+from fmkeras.evaluation.names import shown_names
 
 
 def html_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -48,16 +48,15 @@ def evaluation_html(evaluation) -> str:
 
 def comparison_html(comparison) -> str:
     """Return a `Comparison`: the accuracies, and every pair with its test."""
-    accuracies = zip(comparison.names, comparison.accuracies, strict=True)
-    first = html_table(
-        ("model", "accuracy"), ((Path(name).stem, value) for name, value in accuracies)
-    )
+    shown = shown_names(comparison.names)
+    accuracies = zip(shown.values(), comparison.accuracies, strict=True)
+    first = html_table(("model", "accuracy"), accuracies)
     rows = []
     for pair in comparison.pairs:
         low, high = pair.interval
         rows.append(
             (
-                f"{Path(pair.first).stem} - {Path(pair.second).stem}",
+                f"{shown[pair.first]} - {shown[pair.second]}",
                 f"{pair.difference:+.4f}",
                 f"{low:+.4f} to {high:+.4f}",
                 f"{pair.only_first} : {pair.only_second}",

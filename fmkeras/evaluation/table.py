@@ -1,9 +1,9 @@
 """The figures of evaluations and comparisons as rows of a CSV file."""
 
 from collections.abc import Iterable
-from pathlib import Path
 
 from fmkeras.evaluation.compare import Comparison
+from fmkeras.evaluation.names import shown_names
 
 ALL = "all"
 
@@ -14,9 +14,10 @@ def evaluation_rows(contents: Iterable[dict]) -> list[dict]:
     `contents` are those of the JSON file. Precision, recall and F1 of all are the
     plain means of the classes'.
     """
-    rows = []
+    contents, rows = list(contents), []
+    shown = shown_names(content["model"] for content in contents)
     for content in contents:
-        head = {"model": Path(content["model"]).stem, "dataset": content["dataset"]}
+        head = {"model": shown[content["model"]], "dataset": content["dataset"]}
         low, high = content["accuracy_interval_95"]
         rates = ("precision", "recall", "f1")
         classes = content["per_class"]
@@ -41,10 +42,11 @@ def evaluation_rows(contents: Iterable[dict]) -> list[dict]:
 def comparison_rows(comparison: Comparison) -> list[dict]:
     """Return a row a pair of models: their accuracies, the difference, its tests."""
     accuracies = dict(zip(comparison.names, comparison.accuracies, strict=True))
+    shown = shown_names(comparison.names)
     return [
         {
-            "first": Path(pair.first).stem,
-            "second": Path(pair.second).stem,
+            "first": shown[pair.first],
+            "second": shown[pair.second],
             "accuracy_first": accuracies[pair.first],
             "accuracy_second": accuracies[pair.second],
             "difference": pair.difference,

@@ -1,7 +1,5 @@
 """The printed and JSON forms of evaluations and comparisons."""
 
-from pathlib import Path
-
 from fmkeras.evaluation.compare import Comparison
 from fmkeras.evaluation.evaluate import Evaluation, Temperature
 from fmkeras.evaluation.metrics import (
@@ -9,6 +7,7 @@ from fmkeras.evaluation.metrics import (
     most_confused,
     taken_for_shirts,
 )
+from fmkeras.evaluation.names import shown_names
 from fmkeras.labels import CLASS_NAMES
 
 SHOWN_ERRORS = 5
@@ -85,7 +84,8 @@ def comparison_text(comparison: Comparison, seeds: list[dict]) -> str:
 
     `seeds` are the rows of `over_seeds`.
     """
-    names = [Path(name).stem for name in comparison.names]
+    shown = shown_names(comparison.names)
+    names = list(shown.values())
     width = max(map(len, names))
     lines = ["", "Accuracy"]
     for name, accuracy in zip(names, comparison.accuracies, strict=True):
@@ -100,11 +100,11 @@ def comparison_text(comparison: Comparison, seeds: list[dict]) -> str:
     lines += [
         "one classifies correctly; McNemar's exact p, and after Holm's correction"
     ]
-    for pair in comparison.pairs:
+    heads = [f"{shown[p.first]} - {shown[p.second]}" for p in comparison.pairs]
+    for head, pair in zip(heads, comparison.pairs, strict=True):
         low, high = pair.interval
-        both = f"{Path(pair.first).stem} - {Path(pair.second).stem}"
         lines.append(
-            f"  {both:<{2 * width + 3}}  {pair.difference:+.4f} ({low:+.4f} to "
+            f"  {head:<{2 * width + 3}}  {pair.difference:+.4f} ({low:+.4f} to "
             f"{high:+.4f})  {pair.only_first:>5} : {pair.only_second:<5}  "
             f"p {pair.p_value:.2g}, {pair.adjusted:.2g}"
         )
@@ -115,10 +115,6 @@ def comparison_text(comparison: Comparison, seeds: list[dict]) -> str:
         shares = "  ".join(f"{v:>{max(len(n), 5)}.3f}" for n, v in cells)
         lines.append(f"  {name:<{width}}  {shares}")
     lines += ["", "Recall, class by class: the first minus the second"]
-    heads = [
-        f"{Path(pair.first).stem} - {Path(pair.second).stem}"
-        for pair in comparison.pairs
-    ]
     classes = comparison.pairs[0].class_names
     width = max(map(len, classes))
     lines.append(f"  {'':<{width}}  " + "  ".join(f"{head:>6}" for head in heads))
@@ -131,7 +127,8 @@ def comparison_text(comparison: Comparison, seeds: list[dict]) -> str:
 
 def summary_text(contents: list[dict]) -> str:
     """Return a line per model: accuracy, interval, loss and calibration error."""
-    width = max(len("model"), *(len(Path(c["model"]).stem) for c in contents))
+    shown = shown_names(content["model"] for content in contents)
+    width = max(map(len, ("model", *shown.values())))
     lines = [
         f"{'model':<{width}}  accuracy  {'95 % interval':<16}  {'loss':<6}  "
         "calibration error"
@@ -140,7 +137,7 @@ def summary_text(contents: list[dict]) -> str:
         low, high = content["accuracy_interval_95"]
         error = content["calibration"]["expected_calibration_error"]
         lines.append(
-            f"{Path(content['model']).stem:<{width}}  {content['accuracy']:>8.4f}  "
+            f"{shown[content['model']]:<{width}}  {content['accuracy']:>8.4f}  "
             f"{low:.4f} to {high:.4f}  {content['loss']:.4f}  {error:>17.4f}"
         )
     return "\n".join(lines) + "\n"

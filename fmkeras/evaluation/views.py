@@ -1,4 +1,4 @@
-"""Test-time views: an image seen flipped and moved too, the outputs averaged.
+"""Test-time views: an image seen flipped and moved too, what is said averaged.
 
 What is reported with views is a figure of its own: the model computes several times as
 long for it.
@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+
+from fmkeras.evaluation.evaluate import as_probabilities
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,21 @@ def average_over_views(
         np.float32(view.weight) * predict(seen(images, view)) for view in VIEWS[views]
     ]
     return np.sum(outputs, axis=0)
+
+
+def probabilities_over_views(
+    predict: Callable[[np.ndarray], np.ndarray], images: np.ndarray, views: str
+) -> np.ndarray:
+    """Return the weighted mean of each view's probabilities, float32 (n, classes).
+
+    As `average_over_views`, but outputs that are logits or sigmoids become
+    probabilities first. Raises `UserError` where some are no finite numbers.
+    """
+    outputs = [predict(seen(images, view)) for view in VIEWS[views]]
+    # Of all views at once: what outputs are is told from their values.
+    shares = as_probabilities(np.concatenate(outputs))
+    weights = np.array([view.weight for view in VIEWS[views]], np.float32)
+    return np.tensordot(weights, shares.reshape(len(weights), *outputs[0].shape), 1)
 
 
 def _slices(size: int, step: int) -> tuple[slice, slice]:

@@ -1,7 +1,8 @@
 """Convert one `.keras` file, in a process whose backend can do it.
 
 Run as `python -m fmkeras.export.convert MODEL FORMAT TARGET CALIBRATION` with
-`KERAS_BACKEND` set; CALIBRATION is a `.npy` file of images that int8 is fitted on.
+`KERAS_BACKEND` set; MODEL is what `standard_model` makes, CALIBRATION a `.npy` file of
+images that int8 is fitted on.
 """
 
 import sys
@@ -11,22 +12,23 @@ import numpy as np
 
 from fmkeras.export.formats import FORMATS, ExportFormat
 from fmkeras.export.onnx_operators import register_operators
+from fmkeras.labels import IMAGE_SHAPE
 
 
 def convert(model, export_format: ExportFormat, target: str, calibration) -> None:
-    """Write `model` to `target`; `calibration` is float32 (n, 28, 28, 1).
+    """Write a model that `standard_model` made to `target`.
 
-    The input stays float32 of raw pixels and the output probabilities, int8 or not.
+    `calibration` is float32 (n, 28, 28, 1). The input stays float32 of raw pixels and
+    the output probabilities, int8 or not.
     """
     if export_format.keras_format is None:
         _quantize(model).save(target)
         return
     kind, flags = export_format.keras_format, {}
-    shape = tuple(model.inputs[0].shape)
     if kind == "onnx":
         register_operators()
         # Keras exports to ONNX only what was called before.
-        model(np.zeros((1, *shape[1:]), np.float32))
+        model(np.zeros((1, *IMAGE_SHAPE), np.float32))
     if kind == "torch":
         import torch
 
@@ -38,9 +40,8 @@ def convert(model, export_format: ExportFormat, target: str, calibration) -> Non
     if export_format.quantized:
         import tensorflow
 
-        images = calibration.reshape(-1, *shape[1:])
         flags["optimizations"] = [tensorflow.lite.Optimize.DEFAULT]
-        flags["representative_dataset"] = lambda: ([one[None]] for one in images)
+        flags["representative_dataset"] = lambda: ([one[None]] for one in calibration)
     model.export(target, format=kind, verbose=False, **flags)
 
 

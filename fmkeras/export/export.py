@@ -8,26 +8,49 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
+import keras
 import numpy as np
 
 from fmkeras.artifacts.keras_file import FOLDER, find_artifact
-from fmkeras.artifacts.lookup import card_or_empty, class_names_of, load_for_dataset
+from fmkeras.artifacts.lookup import card_or_empty, load_for_dataset, told_pixels
+from fmkeras.artifacts.pixels import RAW
+from fmkeras.backends import block_imports
 from fmkeras.datasets import Dataset
 from fmkeras.engines import predict
-from fmkeras.engines.device import describe_device
+from fmkeras.engines.device import PROCESSOR_ALONE, describe_processor
 from fmkeras.errors import UserError
-from fmkeras.evaluation.evaluate import as_probabilities
+from fmkeras.evaluation.evaluate import as_probabilities, output_kind
 from fmkeras.export.bundle import write_bundle
 from fmkeras.export.formats import ExportFormat, check_packages, find_format
-from fmkeras.files import replacing_folder
+from fmkeras.export.standard import standard_model
+from fmkeras.files import may_be_replaced, replacing_folder
 from fmkeras.process.failure import error_line
 
 COMPARED = 1_000
 CALIBRATION = 500
 TOLERANCE = 1e-4
 REPEATS = 200
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A model to export.
+
+    Attributes:
+        path: of its `.keras` file.
+        model: takes raw pixels.
+        pixels: the range that it was trained on, a key of `RANGES`.
+        outputs: what it gives of all test images, float64 (n, classes): probabilities,
+            logits or sigmoids.
+    """
+
+    path: Path
+    model: keras.Model
+    pixels: str
+    outputs: np.ndarray
 
 
 class ExportFailed(UserError):
@@ -41,7 +64,8 @@ def export_model(
     out: str | os.PathLike,
     *,
     folder: str | os.PathLike = FOLDER,
-    expected: np.ndarray | None = None,
+    pixels: str | None = None,
+    source: Source | None = None,
     repeats: int = REPEATS,
     log: Callable[[str], None] = lambda text: None,
 ) -> dict:
@@ -50,9 +74,11 @@ def export_model(
     The file is opened by its own runtime and compared with the `.keras` file on the
     first 1,000 test images: probabilities to 1e-4, and the same classes; a file that
     differs is not kept. int8 is fitted on 500 training images, and its accuracy on
-    all test images stands beside that of the `.keras` file. `expected` are the outputs
-    of the `.keras` file for all test images, where they are known; `repeats` single
-    images are timed on one thread, 0 times none. Raises `UserError` where packages are
+    all test images stands beside that of the `.keras` file. The exported model takes
+    raw pixels and gives probabilities: logits and sigmoids are made such. `pixels` is
+    the range that a model without a card was trained on; `source` is what
+    `open_source` returns, where the model is open already. `repeats` single images
+    are timed on one thread, 0 times none. Raises `UserError` where packages are
     missing or OUT/NAME/FORMAT holds something else, `ExportFailed` where the
     conversion fails or the outputs differ.
     """
@@ -61,23 +87,25 @@ def export_model(
     target = Path(out) / path.stem / export_format.name
     check_packages(export_format)
     check_target(target)
-    model = load_for_dataset(path, folder, dataset)
-    card = card_or_empty(path)
-    card = {**card, "classes": list(class_names_of(card, model))}
+    if source is None:
+        source = open_source(path, dataset, pixels=pixels)
+    kind, expected = output_kind(source.outputs), as_probabilities(source.outputs)
+    card = {**card_or_empty(path), "classes": list(dataset.class_names)}
     images = _pixels(dataset.x_test)
     with tempfile.TemporaryDirectory() as scratch:
         work = Path(scratch)
+        ready = work / "model.keras"
+        with block_imports("tensorflow"):
+            standard_model(source.model, kind).save(ready)
         np.save(work / "calibration.npy", _calibration(dataset))
         np.save(work / "images.npy", images)
         with replacing_folder(target) as staging:
             file = staging / export_format.filename(path.stem)
             log(f"{path.stem} to {export_format.name}: converting")
             start = time.perf_counter()
-            _run_module("convert", export_format, path, file, work / "calibration.npy")
+            _run_convert(export_format, path, ready, file, work / "calibration.npy")
             seconds = time.perf_counter() - start
             log(f"{path.stem} to {export_format.name}: comparing with the .keras file")
-            if expected is None:
-                expected = reference_outputs(model, dataset)
             received = _run_runtime(
                 export_format.name, export_format.backend, file, work, repeats
             )
@@ -90,8 +118,10 @@ def export_model(
                 "source_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
                 "convert_seconds": round(seconds, 1),
                 "backend": export_format.backend or os.environ.get("KERAS_BACKEND"),
-                "device": describe_device(),
+                "device": describe_processor(),
                 "runtime": {export_format.runtime: _version(export_format.runtime)},
+                "pixels": source.pixels,
+                "outputs": kind,
                 "dataset": {"name": dataset.name, "checksum": dataset.checksum},
                 **compare(expected, received, dataset.y_test),
             }
@@ -102,19 +132,31 @@ def export_model(
 
 def check_target(target: Path) -> None:
     """Raise `UserError` where `target` holds what no export wrote."""
-    if not target.exists() or (target / "export.json").is_file():
-        return
-    if target.is_dir() and not any(target.iterdir()):
-        return
-    raise UserError(
-        f"'{target}' is there already and is no export; expected a folder to make: "
-        "move it away, or give another --out (make: OUT=)."
+    if not may_be_replaced(target, "export.json"):
+        raise UserError(
+            f"'{target}' is there already and is no export; expected a folder to make: "
+            "move it away, or give another --out (make: OUT=)."
+        )
+
+
+def open_source(
+    path_or_name: str | os.PathLike,
+    dataset: Dataset,
+    folder: str | os.PathLike = FOLDER,
+    pixels: str | None = None,
+) -> Source:
+    """Open a model to export, and run it on the test images.
+
+    `pixels` is the range that a model without a card was trained on. Raises
+    `UserError` as `load_for_dataset` does.
+    """
+    model = load_for_dataset(path_or_name, folder, dataset, pixels)
+    return Source(
+        path=find_artifact(path_or_name, folder),
+        model=model,
+        pixels=told_pixels(card_or_empty(path_or_name, folder), pixels) or RAW,
+        outputs=predict(model, dataset.x_test).astype(np.float64),
     )
-
-
-def reference_outputs(model, dataset: Dataset) -> np.ndarray:
-    """Return the probabilities of a `.keras` file, float64 (n, classes)."""
-    return as_probabilities(predict(model, dataset.x_test).astype(np.float64))
 
 
 def compare(expected: np.ndarray, received: dict, labels: np.ndarray) -> dict:
@@ -172,18 +214,23 @@ def _run_runtime(
         return dict(result)
 
 
-def _run_module(name: str, export_format: ExportFormat, path, file, images) -> None:
+def _run_convert(
+    export_format: ExportFormat, path: Path, ready: Path, file: Path, images: Path
+) -> None:
     _run_process(
-        f"fmkeras.export.{name}",
-        [path, export_format.name, file, images],
+        "fmkeras.export.convert",
+        [ready, export_format.name, file, images],
         export_format.backend,
         f"convert {path} to {export_format.name}",
     )
 
 
 def _run_process(module: str, words: list, backend: str | None, task: str) -> None:
-    """Run a module in a process of `backend`; raise `ExportFailed` with its reason."""
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    """Run a module in a process of `backend`; raise `ExportFailed` with its reason.
+
+    It sees no GPU: exports are made for processors, and timed on this machine's.
+    """
+    environment = {**os.environ, **PROCESSOR_ALONE, "TF_CPP_MIN_LOG_LEVEL": "3"}
     if backend is not None:
         environment["KERAS_BACKEND"] = backend
     package = str(Path(__file__).resolve().parents[2])

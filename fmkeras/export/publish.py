@@ -13,7 +13,7 @@ from pathlib import Path
 
 from fmkeras.artifacts.keras_file import find_artifact, load_artifact, read_card
 from fmkeras.errors import UserError
-from fmkeras.files import json_text, replacing_folder
+from fmkeras.files import json_text, may_be_replaced, replacing_folder
 from fmkeras.records import SAVED_MODELS
 
 HUB, RELEASE = "huggingface", "github-release"
@@ -52,7 +52,7 @@ def publish_model(
     load_artifact(path)
     targets = tuple(Path(out) / path.stem / name for name in (HUB, RELEASE))
     for target in targets:
-        if target.exists() and any(target.iterdir()) and not (target / MARK).exists():
+        if not may_be_replaced(target, MARK):
             raise UserError(
                 f"'{target}' is there already and holds something else; expected a "
                 "folder to make: move it away, or give another --to (make: TO=)."
@@ -86,7 +86,7 @@ def hub_card(name: str, card: dict) -> str:
     head = [
         "---",
         "library_name: keras",
-        "license: mit",
+        *([] if _is_from_elsewhere(card) else ["license: mit"]),
         "pipeline_tag: image-classification",
         f"tags: {json.dumps(['keras', *([data] if data else [])])}",
         *([f"datasets: [{hub_name}]"] if hub_name else []),
@@ -142,14 +142,14 @@ it is one of its classes.
 
 ## Licence
 
-The weights are under the MIT licence. {_data_licence(data)}
+{_licences(card)}
 """
     return "\n".join(head) + "\n" + body
 
 
 def release_notes(name: str, card: dict) -> str:
     """Return the notes of a GitHub release with the model's file."""
-    test, data = card["test"], card.get("dataset", {}).get("name", "")
+    test = card["test"]
     return f"""# {name}
 
 `{name}.keras`: `{card.get("model", name)}`, {card["parameters"]:,} parameters, test
@@ -158,7 +158,7 @@ accuracy {test["accuracy"]:.2%} on {test["count"]:,} images. {_how(card)}
     python -c 'import keras; print(keras.models.load_model("{name}.keras").summary())'
 
 `card.json` says how the file came about; `sha256sum -c SHA256SUMS` checks the files.
-The weights are under the MIT licence. {_data_licence(data)}
+{_licences(card)}
 """
 
 
@@ -176,10 +176,21 @@ def _how(card: dict) -> str:
     )
 
 
-def _data_licence(name: str) -> str:
+def _is_from_elsewhere(card: dict) -> bool:
+    return "imported" in card
+
+
+def _licences(card: dict) -> str:
+    weights = "The weights are under the MIT licence."
+    if _is_from_elsewhere(card):
+        weights = (
+            "The weights were trained elsewhere: their licence is that of where they "
+            "come from, which this project does not know."
+        )
+    name = card.get("dataset", {}).get("name", "")
     if name in DATA:
-        return f"The data is under its own: {DATA[name][1]}."
-    return "The data has a licence of its own, which this project does not know."
+        return f"{weights} The data is under its own: {DATA[name][1]}."
+    return f"{weights} The data has a licence of its own, unknown here too."
 
 
 def _write(path: Path, text: str) -> None:

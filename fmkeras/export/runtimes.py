@@ -90,8 +90,7 @@ def open_keras(path: str) -> Callable:
 
         torch.set_num_threads(1)
     model = keras.models.load_model(path, compile=False, safe_mode=True)
-    shape = tuple(model.inputs[0].shape[1:])
-    return lambda pixels: model.predict_on_batch(pixels.reshape(-1, *shape))
+    return model.predict_on_batch
 
 
 RUNTIMES = {

@@ -6,6 +6,9 @@ from pathlib import Path
 from fmkeras.errors import UserError
 from fmkeras.provenance import provenance
 
+# Of exports that do not tell, and of those in the tables of the docs.
+DATA = "fashion-mnist"
+
 
 def export_rows(found: list[dict]) -> str:
     """Return one line an export, of the facts that `export_model` returns."""
@@ -26,8 +29,15 @@ def export_rows(found: list[dict]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def data_of(export: dict) -> str:
+    """Return the name of the data that an export was compared on."""
+    return export.get("dataset", {}).get("name", DATA)
+
+
 def record_exports(found: list[dict], path: Path) -> dict:
     """Return the record at `path` with `found` in place of older exports alike.
+
+    Alike are those of one model and format, compared on the same data.
 
     Raises `UserError` where the file there is no record.
     """
@@ -35,12 +45,16 @@ def record_exports(found: list[dict], path: Path) -> dict:
     if path.exists():
         try:
             before = json.loads(path.read_text(encoding="utf-8"))["exports"]
-            exports = {(one["model"], one["format"]): one for one in before}
+            exports = {_key(one): one for one in before}
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(
                 f"The record '{path}' is damaged; expected what --record wrote: "
                 "restore it, or move it away."
             ) from error
     made = provenance()
-    exports |= {(one["model"], one["format"]): one | made for one in found}
+    exports |= {_key(one): one | made for one in found}
     return {"exports": [exports[key] for key in sorted(exports)]}
+
+
+def _key(export: dict) -> tuple[str, str, str]:
+    return export["model"], export["format"], data_of(export)

@@ -130,6 +130,17 @@ def replacing_folder(path: str | os.PathLike) -> Iterator[Path]:
         flush_to_disk(path.parent)
 
 
+def may_be_replaced(folder: str | os.PathLike, mark: str) -> bool:
+    """Say whether nothing of the user's is lost where `folder` is made anew.
+
+    It is absent, empty, or holds the file `mark`, as what was written before does.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        return not os.path.lexists(folder)
+    return (folder / mark).is_file() or not any(folder.iterdir())
+
+
 def make_folder(folder: str | os.PathLike) -> Path:
     """Make `folder` where it is missing and check that files can be made in it."""
     folder = Path(folder)

@@ -13,7 +13,7 @@ from fmkeras.datasets.picture_decoder import PICTURE_SUFFIXES, SUFFIXES
 from fmkeras.errors import UserError
 from fmkeras.evaluation.evaluate import as_probabilities
 from fmkeras.evaluation.html import html_table
-from fmkeras.files import printable, replacing
+from fmkeras.files import ESCAPED, printable, replacing
 from fmkeras.labels import CLASS_NAMES
 from fmkeras.prediction.typical import are_far
 
@@ -38,10 +38,14 @@ class Prediction:
         """The likeliest class."""
         return self.class_names[int(self.probabilities.argmax())]
 
+    def likeliest(self) -> list[str]:
+        """Return the likeliest classes, three at most, each with its probability."""
+        order = np.argsort(-self.probabilities, kind="stable")[:SHOWN]
+        return [f"{self.class_names[i]} {self.probabilities[i]:.1%}" for i in order]
+
     def to_text(self) -> str:
         """Return the file name, the likeliest classes and the preparation steps."""
-        order = np.argsort(-self.probabilities, kind="stable")[:SHOWN]
-        classes = [f"{self.class_names[i]} {self.probabilities[i]:.1%}" for i in order]
+        classes = self.likeliest()
         notes = ", ".join(self.picture.notes)
         text = f"{printable(self.picture.path)}: {', '.join(classes)} ({notes})"
         if self.doubts:
@@ -60,9 +64,9 @@ class Predictions(list):
     def _repr_html_(self) -> str:
         rows = []
         for one in self:
-            order = np.argsort(-one.probabilities, kind="stable")[:SHOWN]
-            shown = [f"{one.class_names[i]} {one.probabilities[i]:.1%}" for i in order]
-            path = one.picture.path
+            path, shown = printable(one.picture.path), one.likeliest()
+            # A model of two classes has no third.
+            shown += [""] * (SHOWN - len(shown))
             notes, doubts = ", ".join(one.picture.notes), ", ".join(one.doubts)
             rows.append((path, *shown, notes, doubts))
         heads = ("file", "likeliest", "then", "then", "notes", "doubts")
@@ -152,7 +156,7 @@ def write_predictions(
     names = predictions[0].class_names if predictions else CLASS_NAMES
     with (
         replacing(path) as temporary,
-        open(temporary, "w", newline="", encoding="utf-8", errors="replace") as file,
+        open(temporary, "w", newline="", encoding="utf-8", errors=ESCAPED) as file,
     ):
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["file", "class", "probability", *names, "notes", "doubts"])

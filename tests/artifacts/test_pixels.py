@@ -42,7 +42,7 @@ def test_raw_pixels_are_brought_to_the_range_of_training(name, shape, garments):
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-2)
 
 
-@pytest.mark.parametrize("name", ["0..1", "standardised"])
+@pytest.mark.parametrize("name", ["0..1", "-1..1", "standardised"])
 def test_a_model_on_the_wrong_range_is_pointed_out(name, garments, tmp_path, capsys):
     model = template_model(garments.x_train, garments.y_train, name)
     model.save(tmp_path / "other.keras")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fmkeras import engines
 from fmkeras.__main__ import main
 from fmkeras.artifacts.keras_file import save_artifact
 from fmkeras.artifacts.lookup import card_or_empty, validation_subset
@@ -112,6 +113,26 @@ def test_a_path_with_a_space(capsys, dataset):
     paths = ["my models/one.keras", "saved_models/seed1-garments.keras"]
     assert run(["evaluate", *SMALL, "--model", *paths]) == 0
     assert "one on 100 test images" in capsys.readouterr().out
+
+
+def test_every_pass_takes_the_batch_size(monkeypatch, capsys):
+    sizes = []
+
+    def predict(model, images, batch_size=None, **flags):
+        sizes.append((len(images), batch_size))
+        return engines.predict_as_it_is(model, images, batch_size, **flags)
+
+    monkeypatch.setattr(engines, "predict_as_it_is", engines.predict, raising=False)
+    monkeypatch.setattr(engines, "predict", predict)
+    flags = ["--model", "seed0-garments", "--batch-size", "7"]
+    assert run(["evaluate", *SMALL, *flags]) == 0
+    assert sizes == [(100, 7), (30, 7)]
+
+
+@pytest.mark.parametrize("flag", ["--figure", "--reliability"])
+def test_a_figure_of_another_kind_is_refused_before_any_work(flag, capsys):
+    flags = ["--model", "absent", flag, "a.pdf"]
+    assert_refused(["evaluate", *SMALL, *flags], "as .png or .svg.*a.pdf", capsys)
 
 
 def test_images_that_were_trained_on_are_not_held_back(dataset):

@@ -10,7 +10,7 @@ from fmkeras.evaluation.calibration import (
     cross_entropy,
     fit_temperature,
     log_softmax,
-    with_temperature,
+    log_with_temperature,
 )
 
 GENERATOR = np.random.default_rng(0)
@@ -76,17 +76,18 @@ def test_the_temperature_that_made_the_labels_is_found(temperature):
     given = softmax(logits * temperature)
     found = fit_temperature(given, labels)
     assert found == pytest.approx(temperature, rel=0.03)
-    scaled = with_temperature(given, found)
+    scaled = np.exp(log_with_temperature(given, found))
     assert calibrate(scaled, labels).error < 0.02
     for other in (0.9 * found, 1.1 * found):
-        worse = cross_entropy(np.log(with_temperature(given, other)), labels)
+        worse = cross_entropy(log_with_temperature(given, other), labels)
         assert worse > cross_entropy(np.log(scaled), labels)
 
 
 def test_a_temperature_leaves_the_predictions():
     probabilities = softmax(LOGITS)
-    np.testing.assert_allclose(with_temperature(probabilities, 1.0), probabilities)
-    scaled = with_temperature(probabilities, 2.5)
+    same = np.exp(log_with_temperature(probabilities, 1.0))
+    np.testing.assert_allclose(same, probabilities)
+    scaled = np.exp(log_with_temperature(probabilities, 2.5))
     np.testing.assert_allclose(scaled, softmax(LOGITS / 2.5))
     assert (scaled.argmax(axis=1) == probabilities.argmax(axis=1)).all()
 
@@ -95,7 +96,7 @@ def test_probabilities_of_zero_have_a_temperature():
     probabilities = np.eye(10)[(LABELS + (np.arange(2_000) % 4 == 0)) % 10]
     temperature = fit_temperature(probabilities, LABELS)
     assert temperature > 10
-    assert np.isfinite(with_temperature(probabilities, temperature)).all()
+    assert np.isfinite(log_with_temperature(probabilities, temperature)).all()
 
 
 def test_nothing_to_calibrate_on_is_refused():

@@ -176,6 +176,18 @@ def test_a_temperature_is_fitted_on_other_images():
     assert fitted.loss == pytest.approx(expected) and fitted.loss < evaluation.loss
 
 
+def test_a_temperature_far_below_one_has_a_finite_loss():
+    """Its probabilities underflow: the validation images say that the model is right,
+    and a test image that it is not."""
+    sure = softmax(60 * np.eye(10)[LABELS[:200]])
+    labels = np.where(np.arange(200) == 7, (LABELS[:200] + 1) % 10, LABELS[:200])
+    evaluation = evaluate(sure, IMAGES[:200], labels)
+    with np.errstate(all="raise", under="ignore"):
+        fitted = fit_on_validation(evaluation, sure[:100] ** 0.05, LABELS[:100])
+    assert fitted.value < 0.1 and 1 < fitted.loss < 100
+    assert json.dumps(vars(fitted), allow_nan=False)
+
+
 def test_a_faultless_model_has_no_confused_pairs():
     assert "confused" not in evaluation_text(evaluate(np.eye(10)[LABELS]))
 

@@ -6,6 +6,8 @@ import numpy as np
 
 from fmkeras.evaluation.compare import compare
 from fmkeras.evaluation.evaluate import evaluate_outputs
+from fmkeras.evaluation.html import comparison_html
+from fmkeras.evaluation.names import shown_names
 from fmkeras.evaluation.table import comparison_rows, evaluation_rows
 from fmkeras.evaluation.text import comparison_text, summary_text
 from fmkeras.labels import CLASS_NAMES
@@ -67,3 +69,27 @@ def test_the_lines_of_several_models_stand_under_their_headings():
     lines = summary_text([content("a_name_longer_than_any_column", 0)]).splitlines()
     assert len(lines[0]) == len(lines[1])
     assert lines[0].index("loss") == lines[1].index(lines[1].split()[-2])
+
+
+def test_names_that_differ_are_shown_different():
+    assert shown_names(["saved/cnn.keras", "w/o dropout", "lenet-lr0.01"]) == {
+        "saved/cnn.keras": "cnn",
+        "w/o dropout": "w/o dropout",
+        "lenet-lr0.01": "lenet-lr0.01",
+    }
+    same = ["a/lenet.keras", "b/lenet.keras", "lr0.01.keras", "lr0.02.keras"]
+    assert list(shown_names(same).values()) == [*same[:2], "lr0.01", "lr0.02"]
+    assert list(shown_names(["net", "a/net.keras"]).values()) == ["net", "a/net.keras"]
+
+
+def test_every_table_shows_names_whole():
+    names = ["a/net.keras", "b/net.keras", "lr0.01", "w/o dropout"]
+    predictions = {name: outputs(seed).argmax(1) for seed, name in enumerate(names)}
+    found = compare(predictions, LABELS, class_names=CLASS_NAMES)
+    for text in (comparison_text(found, []), comparison_html(found)):
+        assert all(name in text for name in names)
+    pairs = [(pair.first, pair.second) for pair in found.pairs]
+    assert [(r["first"], r["second"]) for r in comparison_rows(found)] == pairs
+    contents = [content(name, seed) for seed, name in enumerate(names)]
+    assert {row["model"] for row in evaluation_rows(contents)} == set(names)
+    assert all(name in summary_text(contents) for name in names)

@@ -9,7 +9,8 @@ from fmkeras.__main__ import main
 from fmkeras.artifacts.keras_file import load_artifact, save_artifact
 from fmkeras.datasets import load_dataset
 from fmkeras.engines import predict
-from fmkeras.evaluation.views import VIEWS, View, seen
+from fmkeras.evaluation.evaluate import as_probabilities
+from fmkeras.evaluation.views import VIEWS, View, average_over_views, seen
 from fmkeras.models import build_model
 
 IMAGES = np.random.default_rng(0).integers(1, 256, (3, 28, 28)).astype(np.uint8)
@@ -55,6 +56,27 @@ def test_the_engine_averages_the_outputs_over_the_views():
     # The mean of a flipped image is the same as that of the image itself.
     again = predict(model, IMAGES[:, :, ::-1], views="mirror")
     np.testing.assert_allclose(again, both, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("head", ["logits", "probabilities"])
+def test_views_average_probabilities_whatever_the_model_gives(head):
+    model = build_model("lenet_relu", head=head, seed=1)
+    if head == "logits":
+        # So that a mean of logits would be another.
+        kernel, bias = model.layers[-1].get_weights()
+        model.layers[-1].set_weights([20 * kernel, bias])
+    plain, mirrored = predict(model, IMAGES), predict(model, IMAGES[:, :, ::-1])
+    expected = (as_probabilities(plain) + as_probabilities(mirrored)) / 2
+    found = predict(model, IMAGES, views="mirror")
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_timed_run_averages_what_the_network_gives():
+    logits = {1: np.array([[0.0, 4.0]]), 2: np.array([[1.0, 0.0]])}
+    images = np.array([[[1, 2]]], np.uint8)
+    found = average_over_views(lambda x: logits[int(x[0, 0, 0])], images, "mirror")
+    np.testing.assert_allclose(found, [[0.5, 2.0]])
 
 
 def test_evaluate_reports_views_apart(tmp_path, monkeypatch, capsys):

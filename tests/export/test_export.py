@@ -157,7 +157,7 @@ def test_a_file_that_computes_something_else_is_not_kept(
 ):
     wrong = np.full((200, 3), 1 / 3)
     result = {"probabilities": wrong, "one": wrong[:1], "seconds": []}
-    monkeypatch.setattr(export_module, "_run_module", lambda *words: None)
+    monkeypatch.setattr(export_module, "_run_convert", lambda *words: None)
     monkeypatch.setattr(export_module, "_run_runtime", lambda *words: result)
     with pytest.raises(ExportFailed, match="computes something else"):
         export_model(saved, "torch", dataset, tmp_path)
@@ -227,6 +227,8 @@ def test_the_record_keeps_other_exports(tmp_path):
         ("mlp", 1),
     ]
     assert new["exports"][0]["versions"]["keras"]
+    drawn = {"model": "cnn", "format": "onnx", "dataset": {"name": "garments"}}
+    assert len(record_exports([drawn], path)["exports"]) == 3
     path.write_text("[]")
     with pytest.raises(UserError, match="is damaged"):
         record_exports([], path)

@@ -64,7 +64,8 @@ def test_other_data_names_no_licence_it_does_not_know():
     card = {"classes": ["a", "b"], "parameters": 3, "test": test, "input": "images"}
     card |= {"output": "probabilities", "dataset": {"name": "shoes", "train": 40}}
     text = hub_card("cnn-shoes", card)
-    assert "does not know" in text and "zalando" not in text
+    assert "unknown here" in text and "zalando" not in text
+    assert "license: mit" in text and "weights are under the MIT licence" in text
     assert 'type: "shoes"' in text
 
 
@@ -79,6 +80,11 @@ def test_weights_from_elsewhere_have_no_training_here():
     text = release_notes("mlp", card)
     assert "trained elsewhere, from the file theirs.pt" in text
     assert "None" not in text and " 0 images" not in text
+    card |= {"classes": ["a", "b"], "input": "images", "output": "probabilities"}
+    card["test"] |= {"accuracy_interval_95": [0.8, 1.0], "loss": 0.1, "per_class": {}}
+    for said in (text, hub_card("mlp", card)):
+        assert "license:" not in said and "weights are under" not in said
+        assert "weights were trained elsewhere: their licence is" in said
 
 
 def test_what_is_there_already_is_left_alone(tmp_path):

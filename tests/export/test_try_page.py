@@ -70,6 +70,59 @@ def test_a_page_is_replaced_and_other_folders_are_not(exported, tmp_path):
         build.write_try_page(exported, out)
 
 
+def test_an_empty_folder_becomes_a_page(exported, tmp_path):
+    (tmp_path / "mine").mkdir()
+    assert build.write_try_page(exported, tmp_path / "mine").is_file()
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(UserError, match="is no page of this kind"):
+        build.write_try_page(exported, tmp_path / "file")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("card.json", "{"), ("card.json", "{}"), ("export.json", "[]"), ("cnn.onnx", "")],
+)
+def test_a_damaged_export_is_one_line(name, content, exported, tmp_path):
+    (exported / name).unlink()
+    if content:
+        (exported / name).write_text(content)
+    with pytest.raises(UserError, match="is damaged.*remove the folder.*Received"):
+        build.write_try_page(exported, tmp_path / "page")
+    assert not (tmp_path / "page").exists()
+
+
+def test_a_page_of_another_range_of_pixels_is_exported_anew(
+    exported, tmp_path, monkeypatch
+):
+    keras = pytest.importorskip("keras")
+    from fmkeras.__main__ import main
+    from fmkeras.cli import try_page
+    from fmkeras.export import export
+
+    path, made = tmp_path / "cnn.keras", []
+    pixels = keras.Input((28, 28, 1))
+    flat = keras.layers.Flatten()(pixels)
+    keras.Model(pixels, keras.layers.Dense(10)(flat)).save(path)
+    (tmp_path / "cnn").mkdir()
+    folder = exported.rename(tmp_path / "cnn" / "onnx")
+    monkeypatch.setattr(try_page, "check_packages", lambda format: None)
+
+    def export_model(path, *words, pixels, **flags):
+        made.append(pixels)
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        facts = json.loads((folder / "export.json").read_text())
+        facts |= {"source_sha256": digest, "pixels": pixels or "0..255"}
+        (folder / "export.json").write_text(json.dumps(facts))
+
+    monkeypatch.setattr(export, "export_model", export_model)
+    words = ["try", "--model", str(path), "--exports", str(tmp_path)]
+    words += ["--out", str(tmp_path / "try"), "--data", "garments"]
+    words += ["--train-size", "20", "--test-size", "10"]
+    for flags in ([], [], ["--pixels", "0..1"], ["--pixels", "0..1"]):
+        assert main([*words, *flags]) == 0
+    assert made == [None, "0..1"]
+
+
 def package(module=b"export {}", binary=b"\0asm"):
     file = io.BytesIO()
     with tarfile.open(fileobj=file, mode="w:gz") as archive:

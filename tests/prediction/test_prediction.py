@@ -1,6 +1,8 @@
 """Twenty pictures drawn here, of every size, colour and background, are recognised."""
 
 import csv
+import dataclasses
+import os
 import re
 import warnings
 from pathlib import Path
@@ -282,6 +284,30 @@ def test_files_of_one_name_are_both_kept(tmp_path):
     assert [one.label for one in found] == ["T-shirt/top", "Trouser"]
     paths = prediction.keep_what_was_seen(found, tmp_path / "seen")
     assert [path.name for path in paths] == ["a-28x28.png", "a-2-28x28.png"]
+
+
+def test_a_table_of_two_classes_has_a_cell_under_each_heading(tmp_path):
+    picture = read_picture(save(tmp_path, square()))
+    found = prediction.predict_pictures(
+        None, [picture], lambda m, x: np.array([[0.9, 0.1]]), ("cat", "dog")
+    )
+    table = prediction.Predictions(found)._repr_html_()
+    head, row = re.findall("<tr>(.*)</tr>", table)
+    assert head.count("<th>") == 6 == row.count("<th>") + row.count("<td>")
+    assert row.endswith("<td></td>") and "<td>dog 10.0%</td><td></td>" in row
+
+
+def test_names_that_are_no_text_are_told_apart_in_the_table(tmp_path):
+    pixels = read_picture(save(tmp_path, square()))
+    pictures = [
+        dataclasses.replace(pixels, path=Path(os.fsdecode(name)))
+        for name in (b"\xe9.png", b"\xe8.png")
+    ]
+    found = prediction.predict_pictures(None, pictures, lambda m, x: np.eye(10)[:2])
+    prediction.write_predictions(found, tmp_path / "a.csv")
+    with open(tmp_path / "a.csv", newline="", encoding="utf-8") as file:
+        names = [row["file"] for row in csv.DictReader(file)]
+    assert names == ["\\udce9.png", "\\udce8.png"]
 
 
 def test_no_pictures_at_all_are_refused():

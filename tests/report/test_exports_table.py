@@ -61,8 +61,40 @@ def test_each_table_tells_its_part(root):
 
 def test_a_timing_beside_other_work_is_marked(root):
     text = exports_table(root, "latency")
-    assert "| `cnn` | 0.250 | 0.250 * | 0.250 |" in text
-    assert "Other processes" in text and "CPU (two cores)" in text
+    assert "| `cnn` | CPU (two cores) | 0.250 | 0.250 * | 0.250 |" in text
+    assert "Other processes" in text
+
+
+def change_record(root, change):
+    path = root / "saved_models/records/exports.json"
+    record = json.loads(path.read_text())
+    change(record["exports"])
+    path.write_text(json.dumps(record))
+
+
+def test_every_processor_has_a_row_of_its_own(root):
+    def change(exports):
+        exports[1]["device"] = "CPU (another)"
+        del exports[2]["latency_ms"]
+
+    change_record(root, change)
+    text = exports_table(root, "latency")
+    assert "| model | processor | onnx |" in text and "| --- | --- | ---: |" in text
+    assert "| `cnn` | CPU (another) |  | 0.250 * |" in text
+    assert "| `cnn` | CPU (two cores) | 0.250 |  |" in text
+
+
+def test_exports_on_other_data_are_of_no_table(root):
+    def change(exports):
+        exports[0]["dataset"] = {"name": "fashion-mnist"}
+        exports.append(export("cnn", "onnx", difference=0.5))
+        exports[-1]["dataset"] = {"name": "garments"}
+        exports.append(export("new", "onnx"))
+        exports[-1]["dataset"] = {"name": "garments"}
+
+    change_record(root, change)
+    text = exports_table(root, "difference")
+    assert "| `cnn` | 1.0e-06 | 3.0e-05 |" in text and text.endswith("`new`.")
 
 
 def test_without_a_record_the_command_is_told(tmp_path):

@@ -13,9 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
+from fmkeras.artifacts.card import CARD
 from fmkeras.errors import UserError
 from fmkeras.export.try_page.runtime import VERSION, runtime_files
-from fmkeras.files import replacing_folder
+from fmkeras.files import may_be_replaced, replacing_folder
+from fmkeras.files.reading import read_json, reason_of
 from fmkeras.labels import CLASS_NAMES
 
 MODEL = "model.js"
@@ -32,16 +34,15 @@ def write_try_page(
     `exported` is the folder that `make export FORMAT=onnx` wrote. With `typical`, means
     of training images of Fashion-MNIST and the limit of the distance to them, a page of
     its classes says which pictures are unlike them. Raises `UserError`
-    where `out` holds something else than such a page, and where the runtime is not
-    to be had.
+    where `out` holds something else than such a page, the export is damaged, or the
+    runtime is not to be had.
     """
-    if out.exists() and not (out / MODEL).is_file():
+    if not may_be_replaced(out, MODEL):
         raise UserError(
             f"'{out}' is there already and is no page of this kind; expected a folder "
             "to make: move it away, or give another --out (make: OUT=)."
         )
-    facts = json.loads((exported / "export.json").read_text(encoding="utf-8"))
-    card = json.loads((exported / "card.json").read_text(encoding="utf-8"))
+    facts, card, model = _read_export(exported)
     module, binary = runtime_files()
     about = {
         "name": facts["model"],
@@ -55,7 +56,6 @@ def write_try_page(
         for name in PARTS:
             source = importlib.resources.files("fmkeras.export.try_page") / name
             (folder / name).write_bytes(source.read_bytes())
-        model = (exported / facts["file"]).read_bytes()
         values = {"about": about, "onnx": _packed(model)}
         if typical is not None and tuple(card["classes"]) == CLASS_NAMES:
             means, limit = typical
@@ -81,6 +81,20 @@ def source_of_page(folder: Path) -> str | None:
         return about["source_sha256"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def _read_export(exported: Path) -> tuple[dict, dict, bytes]:
+    """Return export.json, card.json and the model's file of an export."""
+    try:
+        facts = read_json(exported / "export.json", {"model": str, "file": str})
+        card = read_json(exported / "card.json", CARD | {"classes": [str]})
+        return facts, card, (exported / facts["file"]).read_bytes()
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"The export '{exported}' is damaged; expected export.json, card.json and "
+            "the model's file, as make export writes them: remove the folder, and it "
+            f"is made anew. Received: {reason_of(error)}"
+        ) from error
 
 
 def _packed(content: bytes) -> str:

@@ -1,5 +1,6 @@
 // A picture of any size made into 28 x 28 as fmkeras/datasets/image_files.py makes it:
-// the same numbers for the same pixels, the same notes and doubts.
+// the same numbers for the same pixels of 8 bits, the same notes and doubts, up to the
+// 4 million pixels beyond which Python averages blocks of them first.
 // tests/browser/test_try_page.py compares them.
 "use strict";
 

@@ -154,7 +154,7 @@ async function readPicture(blob) {
   const bitmap = await createImageBitmap(blob, flags);
   const { width, height } = bitmap;
   if (width * height > MOST_PIXELS) {
-    throw new Error("The picture is too large; make it smaller.");
+    throw new Error("The picture has over 50 million pixels; make it smaller.");
   }
   const canvas = document.createElement("canvas");
   canvas.width = width;

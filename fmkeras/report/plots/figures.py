@@ -209,17 +209,22 @@ def texts_as_they_are(figure) -> Iterator[None]:
         yield
 
 
+def check_figures(*paths: str | os.PathLike | None) -> None:
+    """Raise `UserError` for a path that no figure can have; None stands for none."""
+    for path in paths:
+        if path is not None and Path(path).suffix.lower() not in SUFFIXES:
+            raise UserError(
+                f"Plots are written as {' or '.join(SUFFIXES)}; give a file name that "
+                f"ends so. Received: {path}"
+            )
+
+
 def write_figure(figure, path: str | os.PathLike) -> None:
     import matplotlib
 
-    suffix = Path(path).suffix.lower()
-    if suffix not in SUFFIXES:
-        raise UserError(
-            f"Plots are written as {' or '.join(SUFFIXES)}; give a file name that "
-            f"ends so. Received: {path}"
-        )
+    check_figures(path)
     # Without a date and with fixed names inside, equal figures make equal files.
-    metadata = {"Date": None} if suffix == ".svg" else None
+    metadata = {"Date": None} if Path(path).suffix.lower() == ".svg" else None
     hashsalt = matplotlib.rc_context({"svg.hashsalt": "0"})
     with replacing(path) as temporary, hashsalt, texts_as_they_are(figure):
         # 'tight' measures the finished drawing, so that no label is cut at an edge.

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+from fmkeras.export.table import DATA, data_of
 from fmkeras.records import EXPORTS, SAVED_MODELS
 from fmkeras.report.tables.markdown import markdown_table, percent
 
@@ -32,12 +33,16 @@ def exports_table(root: Path, part: str) -> str:
 
 
 def current_exports(root: Path) -> tuple[Exports, list[str]]:
-    """Return exports by model and format, and the saved models that have none."""
+    """Return exports by model and format, and the saved models that have none.
+
+    Those that were compared on Fashion-MNIST count alone.
+    """
     path = root / EXPORTS
     record = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     exports: Exports = {}
     for one in record.get("exports", ()):
-        exports.setdefault(one["model"], {})[one["format"]] = one
+        if data_of(one) == DATA:
+            exports.setdefault(one["model"], {})[one["format"]] = one
     found, missing = {}, []
     for file in sorted((root / SAVED_MODELS).glob("[!.]*.keras")):
         checksum = hashlib.sha256(file.read_bytes()).hexdigest()
@@ -99,9 +104,13 @@ def _latency_table(exports: Exports) -> str:
     ]
     if not timed:
         return f"No single image was timed yet: `{COMMAND}`."
-    rows = [(model, *_cells(row, formats, _latency)) for model, row in exports.items()]
-    devices = ", ".join(sorted({one["device"] for one in timed}))
-    text = f"Milliseconds an image, {devices}:\n\n{_table(formats, rows)}"
+    # A row a processor: what two of them took is not to be compared.
+    rows = [
+        (model, device, *_cells(own, formats, _latency))
+        for model, row in exports.items()
+        for device, own in _by_device(row).items()
+    ]
+    text = f"Milliseconds an image:\n\n{_table(('processor', *formats), rows, 'll')}"
     if any(_is_busy(one) for one in timed):
         text += (
             "\n\n\\* Other processes took more than "
@@ -118,6 +127,15 @@ _PARTS: dict[str, Callable[[Exports], str]] = {
 }
 
 
+def _by_device(row: dict[str, dict]) -> Exports:
+    """Return the timed exports of a model by the processor that they were timed on."""
+    devices: Exports = {}
+    for name, one in row.items():
+        if "latency_ms" in one:
+            devices.setdefault(one["device"], {})[name] = one
+    return dict(sorted(devices.items()))
+
+
 def _formats(exports: Exports) -> list[str]:
     """Return the formats of a record, those that lose nothing first."""
     names = dict.fromkeys(name for row in exports.values() for name in row)
@@ -132,9 +150,11 @@ def _cells(row: dict, formats: list[str], text: Callable[[dict], str]) -> list[s
     return [text(row[name]) if name in row else "" for name in formats]
 
 
-def _table(heads, rows) -> str:
+def _table(heads, rows, left: str = "l") -> str:
+    """Return a table of models; the columns of `left`, one letter each, are words."""
     rows = [(f"`{name}`", *cells) for name, *cells in rows]
-    return markdown_table(("model", *heads), rows, "l" + "r" * len(heads))
+    heads = ("model", *heads)
+    return markdown_table(heads, rows, left.ljust(len(heads), "r"))
 
 
 def _size(one: dict) -> str:
@@ -151,8 +171,6 @@ def _loss(one: dict) -> str:
 
 
 def _latency(one: dict) -> str:
-    if "latency_ms" not in one:
-        return ""
     return f"{one['latency_ms']['median']:.3f}{' *' if _is_busy(one) else ''}"
 
 
