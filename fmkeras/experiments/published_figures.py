@@ -127,6 +127,7 @@ FIGURES = (
     *_fashion_cnn("resnet18", 0.927, 1.000, 0.002, 16.7),
     *_fashion_cnn("densenet", 0.942, 1.000, 0.000, 13.1),
     *_fashion_net("fashionnet", None, _FROZEN_28),
+    *_fashion_net("fashionnet", "fashionnet-frozen", "the source's run: 64 x 64"),
     *_fashion_net("fashionnet_64", None, _FROZEN_64),
     *_fashion_net("fashionnet_64", "fashionnet-frozen"),
     PublishedFigure("lenet_relu", "test accuracy", 0.8923, 2),
