@@ -359,22 +359,22 @@ def test_an_optimizer_that_averages_and_accumulates_is_that_of_keras():
     for train in (fit, lambda model, *data, **how: model.fit(*data, **how)):
         keras.utils.set_random_seed(0)
         model = small_net()
-        steps = None if BACKEND == "torch" else 2
-        optimizer = keras.optimizers.SGD(
-            0.1,
-            gradient_accumulation_steps=steps,
-            use_ema=True,
-            ema_momentum=0.8,
-            ema_overwrite_frequency=3,
-        )
+        more = {"gradient_accumulation_steps": 2, "ema_overwrite_frequency": 3}
+        if BACKEND == "torch":
+            more = {}
+        optimizer = keras.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.8, **more)
         model.compile(optimizer, "sparse_categorical_crossentropy")
         data = arrays((12, 10, 3), 5)
         train(model, *data, batch_size=4, epochs=2, shuffle=False, verbose=0)
         found.append(model.get_weights())
     for one, two in zip(*found, strict=True):
         np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-6)
-    model = small_net()
-    model.compile(keras.optimizers.SGD(gradient_accumulation_steps=2), "mse")
-    if BACKEND == "torch":
-        with pytest.raises(UserError, match="gradient_accumulation_steps"):
-            fit(model, *arrays((12, 10, 3), 5, "one_hot"))
+    for name, more in (
+        ("gradient_accumulation_steps", {}),
+        ("ema_overwrite_frequency", {"use_ema": True}),
+    ):
+        model = small_net()
+        model.compile(keras.optimizers.SGD(**{name: 2}, **more), "mse")
+        if BACKEND == "torch":
+            with pytest.raises(UserError, match=name):
+                fit(model, *arrays((12, 10, 3), 5, "one_hot"))

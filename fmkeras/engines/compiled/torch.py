@@ -41,6 +41,8 @@ class TorchCompiledEngine(CompiledEngine):
             raise not_traced(self.model, ValueError("loss_scale_factor"))
         if optimizer.gradient_accumulation_steps:
             raise not_traced(self.model, ValueError("gradient_accumulation_steps"))
+        if optimizer.use_ema and optimizer.ema_overwrite_frequency:
+            raise not_traced(self.model, ValueError("ema_overwrite_frequency"))
         if is_python_rate(optimizer):
             # A graph would keep the first number.
             raise not_traced(self.model, ValueError("a rate that Python computes"))
