@@ -147,7 +147,7 @@ def test_the_leaderboard_is_sorted_by_a_click_and_by_a_key(show):
 def test_empty_cells_stay_last_whichever_way_is_sorted(show):
     page = show("index")
     heads = all_of(page, "table.sortable thead th")
-    [place] = [n for n, h in enumerate(heads, 1) if h.text.startswith("Published")]
+    [place] = [n for n, h in enumerate(heads, 1) if h.text.startswith("Loss")]
     first = all_of(page, "table.sortable tbody tr")[0]
     cell = first.find_elements("xpath", f"*[{place}]")[0]
     page.execute_script("arguments[0].dataset.value = ''", cell)
