@@ -12,6 +12,7 @@ from fmkeras.datasets import Dataset
 from fmkeras.datasets.splits import DataSplits, split_dataset
 from fmkeras.engines import parallel
 from fmkeras.errors import Diverged, OutOfMemory
+from fmkeras.files import replacing
 from fmkeras.files.locks import locked
 from fmkeras.process import signals
 from fmkeras.recipes import Recipe
@@ -129,7 +130,8 @@ def fit(
             if not processes.leads:
                 raise
             _free(setup.model)
-            (folder / FAILED).write_text(f"{error}\n", encoding="utf-8")
+            with replacing(folder / FAILED) as temporary:
+                temporary.write_text(f"{error}\n", encoding="utf-8")
             raise with_kept_model(
                 error,
                 keeper.checkpoint,

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fmkeras.errors import UserError
-from fmkeras.experiments.summary import kinds_of_runs, summarise
+from fmkeras.experiments.summary import kind_of, kinds_of_runs, summarise
 from fmkeras.experiments.zoo.plan import zoo_names
 from fmkeras.files import replacing
 from fmkeras.models import model_info
@@ -204,10 +204,9 @@ def _saved_of_kind(root: Path, records: list[dict]) -> list[dict]:
     """Return the runs of saved files, by other seeds, that make a mean with others."""
     kinds, found = kinds_of_runs(records), []
     for card in filter(None, (saved_card(root, name) for name in zoo_names())):
-        for kind in kinds_of_runs([card]):
-            seeds = {record["seed"] for record in kinds.get(kind, ())}
-            if seeds and card["seed"] not in seeds:
-                found.append(card)
+        seeds = {record["seed"] for record in kinds.get(kind_of(card), ())}
+        if seeds and card["seed"] not in seeds:
+            found.append(card)
     return found
 
 
