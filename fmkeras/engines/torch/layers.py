@@ -23,6 +23,7 @@ from fmkeras.engines.torch.depthwise import depthwise_conv2d, pad_same
 from fmkeras.engines.torch.dropout import draw_mask
 from fmkeras.engines.torch.matmul import affine
 from fmkeras.engines.torch.operations import convolve, dropout_mask
+from fmkeras.engines.torch.small_maps import convolve_small_map, is_small_map
 
 
 class Mode(NamedTuple):
@@ -74,6 +75,8 @@ def conv2d(
     bias = None if bias is None else bias.to(x.dtype)
     if mode.fusible:
         x = convolve(x, kernel, bias, layer.strides, padding)
+    elif is_small_map(x, kernel, layer.strides, padding):
+        x = convolve_small_map(x, kernel, bias)
     else:
         kernel = kernel.permute(3, 2, 0, 1)
         x = functional.conv2d(_channels_first(x), kernel, bias, layer.strides, padding)
