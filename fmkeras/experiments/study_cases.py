@@ -237,6 +237,8 @@ ADDITIONS = {
     "smoothing 0.1": {"label_smoothing": 0.1},
     "moving average": {"ema": 0.995},
     "all three": {"erasing": 0.25, "label_smoothing": 0.1, "ema": 0.995},
+    "muon": _MUON | {"weight_decay": 0.02},
+    "erasing and muon": _MUON | {"weight_decay": 0.02, "erasing": 0.25},
 }
 SMALL = (
     "logistic_regression",

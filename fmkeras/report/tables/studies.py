@@ -75,7 +75,7 @@ def additions_table(root: Path) -> str:
     if not rows:
         return "No record yet: `make study NAME=default-lenet` makes the first."
     heads = ("network", *ADDITIONS, "seeds", "epochs")
-    return markdown_table(heads, rows, "lrrrrrrr")
+    return markdown_table(heads, rows, "l" + "r" * (len(heads) - 1))
 
 
 def read_study(root: Path, name: str) -> list[dict]:
