@@ -7,7 +7,7 @@ from pathlib import Path
 from fmkeras.cli import flags
 from fmkeras.cli.session import import_keras, load_data, print_device, split_words
 from fmkeras.errors import UserError
-from fmkeras.files import write_csv, write_json
+from fmkeras.files import check_file, write_csv, write_json
 
 
 def add_commands(add) -> None:
@@ -99,6 +99,7 @@ def evaluate(args) -> None:
     from fmkeras.report.plots.figures import check_figures
 
     check_figures(args.figure, args.reliability)
+    check_file(args.json)
     dataset = load_data(args)
     with tempfile.TemporaryDirectory() as folder:
         _evaluate_all(args, dataset, Path(folder))
@@ -237,6 +238,7 @@ def _fit_temperature(evaluation, model, name: str, dataset, args):
 
 def compare(args) -> None:
     """Compare models on the same test images."""
+    check_file(args.json)
     dataset = load_data(args)
     names = _names(args.models, args, dataset)
     print_device()

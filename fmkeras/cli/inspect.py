@@ -1,5 +1,7 @@
 """The commands data, models and show."""
 
+from pathlib import Path
+
 from fmkeras.cli import flags
 from fmkeras.cli.session import import_keras
 from fmkeras.records import SAVED_MODELS
@@ -52,7 +54,11 @@ def add_commands(add) -> None:
     flags.add_backend(models_parser)
 
     show_parser = add("show", show, "print a network layer by layer")
-    show_parser.add_argument("model", metavar="NAME", help="see 'fmkeras models'")
+    show_parser.add_argument(
+        "model",
+        metavar="NAME|FILE",
+        help="see 'fmkeras models', or the path of a .keras file",
+    )
     show_parser.add_argument("--markdown", action="store_true", help="as Markdown")
     flags.add_backend(show_parser)
 
@@ -138,11 +144,18 @@ def models(args) -> None:
 
 
 def show(args) -> None:
-    """Print one network layer by layer."""
+    """Print one network, or the model of a file, layer by layer."""
     from fmkeras.models import model_info
 
-    model_info(args.model)
+    is_file = Path(args.model).suffix == ".keras"
+    if not is_file:
+        model_info(args.model)
     import_keras()
-    from fmkeras.models.summary import show_model
+    from fmkeras.models.summary import layer_rows, show_model, show_rows
 
-    print(show_model(args.model, args.markdown))
+    if not is_file:
+        print(show_model(args.model, args.markdown))
+        return
+    from fmkeras.artifacts.keras_file import load_artifact
+
+    print(show_rows(layer_rows(load_artifact(args.model)), args.markdown))

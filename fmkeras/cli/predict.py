@@ -7,6 +7,9 @@ from pathlib import Path
 from fmkeras.cli import flags
 from fmkeras.cli.session import expand_patterns, print_device, split_words
 from fmkeras.errors import UserError
+from fmkeras.files import check_file
+
+PICTURES = "runs/predictions"
 
 
 def add_commands(add) -> None:
@@ -32,9 +35,10 @@ def add_commands(add) -> None:
     flags.add_models_dir(predict_parser)
     predict_parser.add_argument(
         "--out",
-        default="runs/predictions",
-        metavar="DIR",
-        help="where the 28 x 28 images go (default: runs/predictions)",
+        default=PICTURES,
+        metavar="DIR|FILE",
+        help="folder of the 28 x 28 images, which may replace those of before, or a "
+        f".csv file for the table alone (default: {PICTURES})",
     )
     predict_parser.add_argument(
         "--csv",
@@ -56,6 +60,9 @@ def predict(args) -> None:
         write_predictions,
     )
 
+    if Path(args.out).suffix == ".csv" and args.csv is None:
+        args.out, args.csv = PICTURES, args.out
+    check_file(args.csv)
     words = expand_patterns(split_words(args.pictures))
     folders = [word for word in words if Path(word).is_dir()]
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from fmkeras.labels import CLASS_NAMES, NUM_CLASSES
 
+MEANS = ("macro", "weighted")
 TOPS = ("T-shirt/top", "Pullover", "Dress", "Coat")
 
 
@@ -76,7 +77,7 @@ def mean_rates(confusion: np.ndarray) -> dict[str, dict[str, float]]:
     """
     figures = per_class(confusion)
     total = figures.support.sum()
-    means: dict[str, dict[str, float]] = {"macro": {}, "weighted": {}}
+    means: dict[str, dict[str, float]] = {name: {} for name in MEANS}
     for name in ("precision", "recall", "f1"):
         values = getattr(figures, name)
         means["macro"][name] = float(values.mean())

@@ -270,7 +270,7 @@ STUDIES |= {
         find_recipe("default", name),
         {
             f"{rate:g}": Case(name, {}, {"learning_rate": rate})
-            for rate in (2e-3, 4e-3, 8e-3, 1.6e-2)
+            for rate in (2e-3, 4e-3, 8e-3, 1.6e-2, 3.2e-2)
         },
     )
     for name in ("lenet", "lenet_relu")

@@ -3,6 +3,7 @@
 from fmkeras.files.writing import (
     ESCAPED,
     cache_folder,
+    check_file,
     check_room,
     clear_temporary_files,
     flush_to_disk,
@@ -22,6 +23,7 @@ from fmkeras.files.writing import (
 __all__ = [
     "ESCAPED",
     "cache_folder",
+    "check_file",
     "check_room",
     "clear_temporary_files",
     "flush_to_disk",

@@ -153,6 +153,19 @@ def make_folder(folder: str | os.PathLike) -> Path:
         raise _not_writable(folder, error) from error
 
 
+def check_file(*paths: str | os.PathLike | None) -> None:
+    """Raise `CannotWrite` where a file cannot be written; None stands for none.
+
+    For what is written at the end of work: its folder is made now.
+    """
+    for path in filter(None, paths):
+        if Path(path).is_dir():
+            raise CannotWrite(
+                f"'{path}' is a folder; expected the name of a file. Received: {path}"
+            )
+        make_folder(Path(path).parent)
+
+
 def cache_folder(name: str) -> Path | None:
     """Return the folder for what can be made again, by the XDG convention.
 

@@ -43,7 +43,7 @@ class Recipe:
             its faults.
         learning_rate: at its highest.
         schedule: constant; cosine or linear, down to zero at the end; or step.
-        warmup_epochs: the learning rate rises linearly over these.
+        warmup_epochs: the learning rate rises linearly over these, at most half of all.
         step_epochs: the step schedule multiplies by `step_factor` every so often.
         step_factor: see `step_epochs`.
         weight_decay: decoupled from the gradient; for adamw, muon, ranger21 and sgd;

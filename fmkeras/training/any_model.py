@@ -40,8 +40,8 @@ def fit(
     called once an epoch, and many steps then go into one call.
 
     Args:
-        model: one input, one output; functional, sequential, or a subclass that has
-            no `train_step` of its own.
+        model: one input, one output; functional, or sequential that begins with a
+            `keras.Input`; a subclass of these that has no `train_step` of its own.
         x: images, (n, ...), of any size and number of channels, uint8 or float, in
             the range that the model takes: nothing is scaled.
         y: what the model's loss takes: integers (n,) or (n, 1), or rows (n, classes).
@@ -60,6 +60,7 @@ def fit(
             `model.fit` might take nevertheless is said there.
     """
     train = _arrays("x and y", x, y, _sample_weights(y, sample_weight, class_weight))
+    _check_shape(model, train.images, "x")
     validation = None
     if validation_data is not None:
         if len(validation_data) not in (2, 3):
@@ -68,7 +69,7 @@ def fit(
                 f"{len(validation_data)} arrays"
             )
         validation = _arrays("validation_data", *validation_data)
-        _check_shape(model, validation.images)
+        _check_shape(model, validation.images, "validation_data")
     batch_size = 32 if batch_size is None else batch_size
     for name, value, least in (
         ("epochs", epochs, 0),
@@ -104,8 +105,8 @@ def fit(
             bar.close()
 
 
-def _check_shape(model: keras.Model, images: np.ndarray) -> None:
-    """Raise `UserError` for validation images that the model does not take."""
+def _check_shape(model: keras.Model, images: np.ndarray, name: str) -> None:
+    """Raise `UserError` for images that the model does not take."""
     wanted = model.inputs[0].shape if getattr(model, "inputs", None) else ()
     if len(wanted) != images.ndim:
         # Keras adds or takes an axis of one channel, or says why it cannot.
@@ -113,7 +114,7 @@ def _check_shape(model: keras.Model, images: np.ndarray) -> None:
     sizes = zip(wanted[1:], images.shape[1:], strict=True)
     if any(size not in (None, found) for size, found in sizes):
         raise UserError(
-            f"The images of validation_data do not fit '{model.name}'; expected "
+            f"The images of {name} do not fit '{model.name}'; expected "
             f"{tuple(wanted)}. Received: {images.shape}"
         )
 
@@ -125,14 +126,21 @@ def predict(
 
     `x` are images (n, ...) of any size the model takes, uint8 or float. The engine
     predicts where it can trace the model, Keras where it cannot. `batch_size` follows
-    from the model's size by default.
+    from the model's size by default. Raises `UserError` for images that the model does
+    not take, and for none.
     """
     x = np.asarray(x)
+    if not x.ndim or not len(x):
+        raise UserError(
+            f"There is nothing to predict; expected images, (n, ...). Received: shape "
+            f"{x.shape}"
+        )
     single = all(
         len(getattr(model, side, None) or ()) == 1 for side in ("inputs", "outputs")
     )
-    if not single or not len(x):
+    if not single:
         return model.predict(x, batch_size=batch_size, verbose=0)
+    _check_shape(model, x, "x")
     return create_compiled_engine(model).predict(_on_backend(x), batch_size)
 
 

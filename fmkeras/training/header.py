@@ -31,10 +31,11 @@ def header_lines(
     name = Path(model_name).stem if model_name.endswith(".keras") else model_name
     compiled = ", compiled" if execution.compile else ""
     schedule = "" if recipe.schedule == "constant" else f", {recipe.schedule} schedule"
+    epochs = "1 epoch" if recipe.epochs == 1 else f"{recipe.epochs} epochs"
     lines = [
         f"{name} on {dataset.name} ({dataset.source})",
         f"Images {images} and {len(split.test):,} test",
-        f"Recipe {recipe.name}: {recipe.epochs} epochs, batch {recipe.batch_size}, "
+        f"Recipe {recipe.name}: {epochs}, batch {recipe.batch_size}, "
         f"{recipe.optimizer} at {value_text(recipe.learning_rate)}{schedule}",
         f"Precision {execution.precision}{compiled}, {num_threads()} threads, "
         f"seed {seed}",

@@ -6,9 +6,15 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from fmkeras.errors import UserError
 from fmkeras.evaluation.confusion import ConfusionMatrix
 from fmkeras.evaluation.html import per_class_html
-from fmkeras.evaluation.metrics import classification_report, mean_rates, per_class
+from fmkeras.evaluation.metrics import (
+    MEANS,
+    classification_report,
+    mean_rates,
+    per_class,
+)
 from fmkeras.files import write_csv
 
 COLUMNS = ("epoch", "class", "precision", "recall", "f1", "support")
@@ -59,6 +65,11 @@ class PerClassMetrics(keras.callbacks.Callback):
         names = None if class_names is None else [str(name) for name in class_names]
         if names and len(set(names)) < len(names):
             raise ValueError(f"Expected class names that differ. Received: {names}")
+        if taken := set(names or ()) & set(MEANS):
+            raise UserError(
+                f"The means over the classes have the names {' and '.join(MEANS)}; "
+                f"expected other class names. Received: {', '.join(sorted(taken))}"
+            )
         self.class_names = names
         self.csv_path = csv_path
         self.verbose = verbose

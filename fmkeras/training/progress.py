@@ -155,7 +155,7 @@ class TimeEstimate(keras.callbacks.Callback):
     def _text(self, epoch: float, left: float, whole: float) -> str:
         end = datetime.now() + timedelta(seconds=whole)
         until = f"{end:%H:%M}" if whole < 43_200 else f"{end:%A %d %B, %H:%M}"
-        text = f"This training takes {about(left)}, {about(epoch)} an epoch"
+        text = f"This training goes on for {about(left)}, {about(epoch)} an epoch"
         if self.trainings > 1:
             text += f";\nall {self.trainings} that are left take {about(whole)}"
         text += f": until {until}"

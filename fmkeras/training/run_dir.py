@@ -123,8 +123,13 @@ def resume_dir(resume: str | Path, runs: str | Path) -> Path:
     """
     if str(resume) == "last":
         begun = interrupted_runs(runs)
-        if begun:
-            return begun[-1]
+        if not begun:
+            raise UserError(
+                f"No run in '{runs}' was interrupted and kept something; expected one "
+                "that can go on: start a training, or give the folder of another run. "
+                "Received: last"
+            )
+        return begun[-1]
     elif (Path(resume) / CONFIG).exists():
         return Path(resume)
     raise UserError(

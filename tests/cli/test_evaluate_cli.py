@@ -199,6 +199,33 @@ def test_a_model_that_gives_no_numbers_is_refused(folder, dataset, capsys):
     assert not Path("seen/predictions.csv").exists()
 
 
+@pytest.mark.parametrize("command", ["evaluate", "compare"])
+def test_a_file_that_cannot_be_written_is_refused_first(command, capsys, monkeypatch):
+    def load(args):
+        raise AssertionError("the work began")
+
+    monkeypatch.setattr("fmkeras.cli.evaluate.load_data", load)
+    words = {"evaluate": ["--model"], "compare": ["--models"]}[command]
+    assert (
+        run([command, *SMALL, *words, "seed0-garments", "--json", "saved_models"]) == 2
+    )
+    assert "'saved_models' is a folder" in capsys.readouterr().err
+
+
+def test_predict_writes_a_table_where_out_is_one(dataset, capsys):
+    Image.fromarray(dataset.x_test[0]).save("a.png")
+    model = "saved_models/seed0-garments.keras"
+    assert run(["predict", "a.png", "--model", model, "--out", "table.csv"]) == 0
+    assert Path("table.csv").is_file()
+    assert list(Path("runs/predictions").glob("*.png"))
+
+
+def test_show_takes_a_file(capsys):
+    assert run(["show", "saved_models/seed0-garments.keras"]) == 0
+    out = capsys.readouterr().out
+    assert "logits" in out and "7,850" in out
+
+
 def test_words_and_patterns(folder):
     for name in ("a b.png", "c.png", "d.png"):
         Path(name).touch()

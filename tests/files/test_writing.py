@@ -9,9 +9,10 @@ import time
 import pytest
 
 import fmkeras
-from fmkeras.errors import UserError
+from fmkeras.errors import CannotWrite, UserError
 from fmkeras.files import (
     cache_folder,
+    check_file,
     clear_temporary_files,
     replacing,
     replacing_folder,
@@ -224,3 +225,13 @@ def test_waiting_for_a_folder_ends_when_it_is_let_go(tmp_path):
     assert len(lines) == 1 and "waiting for it" in lines[0]
     wait_until_free(tmp_path / "none", lines.append)
     assert len(lines) == 1
+
+
+def test_a_file_that_cannot_be_written_is_told_before_the_work(tmp_path):
+    check_file(tmp_path / "new" / "a.json", None)
+    assert (tmp_path / "new").is_dir()
+    with pytest.raises(CannotWrite, match="is a folder"):
+        check_file(tmp_path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CannotWrite, match="expected one that can be written"):
+        check_file(tmp_path / "file" / "a.json")

@@ -10,7 +10,7 @@ from fmkeras.datasets.splits import Subset, epoch_order
 from fmkeras.engines import create_engine
 from fmkeras.errors import UserError
 from fmkeras.models import build_model
-from fmkeras.recipes import Recipe
+from fmkeras.recipes import Recipe, find_recipe
 from fmkeras.training.builders import (
     build_class_weights,
     build_loss,
@@ -29,6 +29,14 @@ def part():
     images = generator.integers(0, 256, (COUNT, 28, 28)).astype(np.uint8)
     # Classes of 4, 8 and 28 images.
     return Subset(images, np.repeat([0, 1, 2], [4, 8, 28]))
+
+
+def test_the_rate_is_reached_in_a_training_of_one_epoch():
+    recipe = find_recipe("default", "lenet").replace(epochs=1)
+    schedule = build_optimizer(recipe, 100)._learning_rate
+    rates = [float(schedule(step)) for step in range(100)]
+    assert max(rates) > 0.5 * recipe.learning_rate
+    assert rates.index(max(rates)) < 50
 
 
 def test_balanced_weights_are_those_of_scikit_learn(part):

@@ -9,6 +9,7 @@ import pytest
 from keras import ops
 from sklearn import metrics as sklearn_metrics
 
+from fmkeras.errors import UserError
 from fmkeras.evaluation.confusion import ConfusionMatrix
 from fmkeras.evaluation.metrics import confusion_matrix, mean_rates, per_class
 from fmkeras.training.per_class import COLUMNS, RATES, PerClassMetrics
@@ -268,6 +269,9 @@ def test_what_is_missing_is_said(data):
     model = make_model({"metrics": [ConfusionMatrix(4)]})
     with pytest.raises(ValueError, match="Expected 4 class names.*Received: 3"):
         model.fit(images, labels, verbose=0, callbacks=[PerClassMetrics(NAMES[:3])])
+
+    with pytest.raises(UserError, match="other class names. Received: macro"):
+        PerClassMetrics(["macro", "b", "c", "d"])
 
 
 def test_counts_do_not_stop_where_float32_would():

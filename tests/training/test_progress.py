@@ -42,7 +42,9 @@ def test_the_estimate_leaves_the_first_call_out_and_says_what_to_do(clock):
     estimate.on_train_batch_end(104)
     (text,) = lines
     # 4 steps in 4 s: 430 s an epoch, 200 of these.
-    assert text.startswith("This training takes about a day, about 7 minutes an epoch")
+    assert text.startswith(
+        "This training goes on for about a day, about 7 minutes an epoch"
+    )
     assert "--epochs 8 (make: EPOCHS=8) takes about 57 minutes" in text
     assert "--limit 2000 (make: LIMIT=2000)" in text
     assert "--resume last" in text
@@ -55,7 +57,9 @@ def test_the_estimate_counts_the_trainings_that_follow(clock):
     estimate.on_train_batch_end(0)
     clock.now += 5
     estimate.on_train_batch_end(10)
-    assert "takes about 7 minutes, about 3 minutes an epoch;\nall 6 that" in lines[0]
+    assert (
+        "goes on for about 7 minutes, about 3 minutes an epoch;\nall 6 that" in lines[0]
+    )
     assert "take about 40 minutes" in lines[0]
     assert "shorter" not in lines[0]
 

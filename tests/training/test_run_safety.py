@@ -119,7 +119,7 @@ def test_resuming_names_the_differing_fields_alone(tmp_path, capsys):
 
 
 def test_last_is_the_newest_run_that_did_not_end(tmp_path):
-    with pytest.raises(UserError, match="There is no run to resume"):
+    with pytest.raises(UserError, match="No run in .* was interrupted"):
         resume_dir("last", tmp_path)
     for number, name in enumerate(("b", "a", "ended", "failed", "empty")):
         ensure_run_dir(tmp_path / name, CONFIG, {})

@@ -145,8 +145,15 @@ class CompiledEngine(ABC):
                 raise refused(model, f"a model without a {name} of its own", name)
         for side in ("inputs", "outputs"):
             tensors = getattr(model, side, None) or ()
+            if not tensors:
+                kinds = "a functional model, or a Sequential that begins with"
+                received = "a model whose layers are not known before it is called"
+                raise refused(model, f"{kinds} keras.Input(shape)", received)
             if len(tensors) != 1:
                 raise refused(model, f"one of {side}", f"{len(tensors)} {side}")
+        if model.run_eagerly:
+            received = "run_eagerly=True"
+            raise refused(model, "a model compiled without run_eagerly", received)
         if model.steps_per_execution != 1:
             received = f"steps_per_execution={model.steps_per_execution}"
             raise refused(model, "steps_per_execution=1", received)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from fmkeras.errors import UserError
-from fmkeras.files import replacing
+from fmkeras.files import check_file, replacing
 from fmkeras.labels import CLASS_NAMES
 
 # Matplotlib takes a second to import, so each function imports it when called; they
@@ -210,13 +210,14 @@ def texts_as_they_are(figure) -> Iterator[None]:
 
 
 def check_figures(*paths: str | os.PathLike | None) -> None:
-    """Raise `UserError` for a path that no figure can have; None stands for none."""
+    """Raise `UserError` for a path where no figure can be; None stands for none."""
     for path in paths:
         if path is not None and Path(path).suffix.lower() not in SUFFIXES:
             raise UserError(
                 f"Plots are written as {' or '.join(SUFFIXES)}; give a file name that "
                 f"ends so. Received: {path}"
             )
+    check_file(*paths)
 
 
 def write_figure(figure, path: str | os.PathLike) -> None:
