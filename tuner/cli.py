@@ -257,7 +257,7 @@ def _prepare(args):
 
 
 def _refuse_others(args, settings: Settings) -> None:
-    """Raise `UserError` where a flag asks for another search than goes on."""
+    """Raise `UserError` where a typed flag asks for another search than goes on."""
     told = {
         "model": settings.model,
         "space": settings.space.name,
@@ -266,20 +266,22 @@ def _refuse_others(args, settings: Settings) -> None:
         "search": settings.search,
         "objective": settings.objective,
         "seed": settings.seed,
+        "backend": settings.backend,
         "epochs": settings.recipe.epochs,
-        **{name: settings.data.get(name) for name in DATA_FLAGS},
     }
+    for name in DATA_FLAGS:
+        # As in `_prepare`, a search of before may lack some.
+        told[name] = settings.data.get(name, args.parser.get_default(name))
     for name, value in told.items():
-        usual = args.parser.get_default(name)
-        given = getattr(args, name, usual)
-        if given == usual:
+        flag = f"--{name.replace('_', '-')}"
+        if flag not in args.typed:
             continue
+        given = getattr(args, name)
         if name == "model":
             given = model_info(given).name
         if name == "space":
             given = Path(given).stem
         if given != value:
-            flag = f"--{name.replace('_', '-')}"
             raise UserError(
                 f"The search that goes on has its own {name}; expected "
                 f"{'no such flag' if value is None else value}: leave {flag} out. "

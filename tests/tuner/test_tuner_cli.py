@@ -6,7 +6,7 @@ import re
 import socket
 
 import pytest
-from support.tuning import GRID, RANGES, ROOT, search_arguments
+from support.tuning import BACKEND, GRID, RANGES, ROOT, search_arguments
 
 from fmkeras.files import locks
 from tuner.__main__ import main
@@ -116,6 +116,29 @@ def test_resume_needs_the_folder_alone(tmp_path, capsys):
     before = json.loads((tmp_path / "tune-a/settings.json").read_text())
     assert main(["search", "--resume", str(tmp_path / "tune-a")]) == 0
     assert json.loads((tmp_path / "tune-a/settings.json").read_text()) == before
+
+
+def test_a_search_that_goes_on_takes_no_other_settings(tmp_path, capsys, monkeypatch):
+    other = {"torch": "jax", "tensorflow": "torch", "jax": "torch"}[BACKEND]
+    arguments = search_arguments(tmp_path, "a", RANGES, "--search", "random")
+    assert main([*arguments, "--seed", "3"]) == 0
+    again = ["search", "--resume", str(tmp_path / "tune-a")]
+    for flag, value, name in (
+        ("--backend", other, "backend"),
+        ("--seed", "1", "seed"),
+        # Those that a search without the flag has.
+        ("--seed", "0", "seed"),
+        ("--data", "fashion-mnist", "data"),
+        ("--objective", "val_loss", "objective"),
+    ):
+        for words in ([flag, value], [f"{flag}={value}"]):
+            line = mistake(capsys, [*again, *words])
+            assert f"has its own {name}; expected" in line
+            assert line.endswith(f"leave {flag} out. Received: {value}\n")
+    # What it has may be said again; the environment has a backend for all commands.
+    assert main([*again, "--seed", "3", "--resize", "stretch", "--data-seed", "0"]) == 0
+    monkeypatch.setenv("KERAS_BACKEND", other)
+    assert main(again) == 0
 
 
 @pytest.mark.parametrize(
