@@ -53,5 +53,8 @@ def test_the_tuner_speaks_as_who_called_it(monkeypatch):
     assert in_own_words(command) == command
     monkeypatch.setenv("FMKERAS_USED_BY", "fmkeras")
     assert in_own_words(command) == "fmkeras train --model cnn --seed 3"
+    worker = "make tune-worker CHIEF=HOST:8765 'RESUME=my runs/tune-a'"
+    own = "fmkeras tune worker --chief HOST:8765 --resume 'my runs/tune-a'"
+    assert in_own_words(worker) == own
     monkeypatch.setenv("FMKERAS_USED_BY", "make")
     assert in_own_words(command) == command

@@ -142,6 +142,34 @@ def test_a_search_that_goes_on_takes_no_other_settings(tmp_path, capsys, monkeyp
 
 
 @pytest.mark.parametrize(
+    ("caller", "command"),
+    [
+        ("make", "make tune 'RESUME={}' DATA_DIR=d"),
+        ("fmkeras", "fmkeras tune --resume '{}' --data-dir d"),
+    ],
+)
+def test_an_interrupted_search_says_what_goes_on(
+    caller, command, tmp_path, capsys, monkeypatch, garments
+):
+    import tuner.cli
+    import tuner.run
+
+    def search(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tuner.run, "search_here", search)
+    # As if they had been found in that folder.
+    monkeypatch.setattr(tuner.cli, "load_data", lambda args: garments)
+    monkeypatch.setenv("FMKERAS_USED_BY", caller)
+    folder = tmp_path / "my runs"
+    folder.mkdir()
+    arguments = search_arguments(folder, "a", RANGES, "--data-dir", "d")
+    assert main(arguments) == 130
+    expected = f"Search interrupted; {command.format(folder / 'tune-a')} goes on.\n"
+    assert expected in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
     ("further", "expected"),
     [((), "127.0.0.1:8765"), (("--host", "0.0.0.0"), "0.0.0.0:8765")],
 )
@@ -197,6 +225,9 @@ def test_no_chief_answers(monkeypatch):
         address = f"127.0.0.1:{free.getsockname()[1]}"
         with pytest.raises(UserError, match=f"No chief answers.*CHIEF={address}"):
             join(address, patience=0.5)
+        monkeypatch.setenv("FMKERAS_USED_BY", "fmkeras")
+        with pytest.raises(UserError, match="that 'fmkeras tune chief' printed"):
+            join(address, patience=0.1)
 
 
 def test_settings_of_every_published_search_are_read_again(tmp_path):
