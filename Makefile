@@ -37,9 +37,13 @@ READY_FOR_OPTUNA := $(VENV)/.ready-for-optuna
 
 # Nothing in a variable is a command of the shell; ARGS alone are words as typed there.
 quoted = '$(subst ','\'',$(1))'
+# With a folder in place of each ~ that begins a word; the spaces stay as they are.
+space := $() $()
+first_home = $(if $(filter ~/%,$(firstword $(1))),$(subst /~/,$(HOME)/,/$(1)),$(1))
+home = $(subst $(space)~/,$(space)$(HOME)/,$(call first_home,$(1)))
 # A variable that is not set adds no flag. A path may hold spaces.
 flag = $(if $($(1)),$(2) $(foreach word,$($(1)),$(call quoted,$(word))))
-path = $(if $($(1)),$(2) $(call quoted,$(patsubst ~/%,$(HOME)/%,$($(1)))))
+path = $(if $($(1)),$(2) $(call quoted,$(call home,$($(1)))))
 on = $(if $(filter-out 0 no,$($(1))),$(2))
 DATA_FLAGS = $(call path,DATA,--data) $(call path,DATA_DIR,--data-dir)
 MODEL_FLAG = $(call path,MODEL,--model)

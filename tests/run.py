@@ -1,7 +1,8 @@
 """Run the tests: pytest once a backend, side by side, a process each.
 
 The first backend named runs every test; the others run those that are marked
-`every_backend`. Exits with 1 where any failed.
+`every_backend`. What is marked `torch_engine` is for torch, first or not. Exits with 1
+where any failed.
 """
 
 import argparse
@@ -35,21 +36,30 @@ def run_backend(backend: str, marks: str) -> tuple[str, subprocess.CompletedProc
     return backend, answer
 
 
+def marks_of(backend: str, first: bool, slow: bool) -> str:
+    """Return pytest's expression for the tests that a backend runs."""
+    # The tests in a browser, and of other formats, have targets of their own.
+    marks = ["not browser", "not export"]
+    if not slow:
+        marks.append("not slow")
+    if first and backend != "torch":
+        marks.append("not torch_engine")
+    elif not first:
+        torch_too = "(every_backend or torch_engine)"
+        marks.append(torch_too if backend == "torch" else "every_backend")
+    return " and ".join(marks)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("backends", nargs="+")
     parser.add_argument("--slow", action="store_true", help="the slow tests too")
     options = parser.parse_args()
-    # The tests in a browser, and of other formats, have targets of their own.
-    speed = "not browser and not export"
-    if not options.slow:
-        speed += " and not slow"
     jobs = {}
     with ThreadPoolExecutor(min(CORES, len(options.backends))) as pool:
         for number, backend in enumerate(options.backends):
-            own = "" if number == 0 else "every_backend"
-            marks = " and ".join(filter(None, (own, speed)))
-            print(f"{backend}: {marks or 'every test'}", flush=True)
+            marks = marks_of(backend, number == 0, options.slow)
+            print(f"{backend}: {marks}", flush=True)
             jobs[pool.submit(run_backend, backend, marks)] = backend
         failed = []
         for job in as_completed(jobs):

@@ -1,6 +1,7 @@
 """The Makefile's help names all there is, and its targets pass variables on."""
 
 import re
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -75,6 +76,23 @@ def test_variables_become_flags():
     # The folder that zoo writes is the one that zoo-check reads.
     assert "--out '/tmp/m'" in commands_of("zoo", "OUT=/tmp/m")
     assert "--models-dir '/tmp/m'" in commands_of("zoo-check", "OUT=/tmp/m")
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("two  spaces", "two  spaces"),
+        ("~/two  spaces", "HOME/two  spaces"),
+        ("~/one  ~/two", "HOME/one  HOME/two"),
+        ("it's  a~/b, c", "it's  a~/b, c"),
+        ("/a/~/b", "/a/~/b"),
+    ],
+)
+def test_a_path_is_passed_on_to_the_last_space(given, expected):
+    answer = make("--dry-run", "--old-file=.venv/.ready", "data", f"DATA_DIR={given}")
+    words = shlex.split(answer.stdout)
+    found = words[words.index("--data-dir") + 1]
+    assert found == expected.replace("HOME", str(Path.home()))
 
 
 @pytest.mark.parametrize(

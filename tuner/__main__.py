@@ -24,6 +24,8 @@ def _run(words: list[str]) -> int:
 
         parser = build_parser()
     args = parser.parse_args(words)
+    # A flag may be typed with its default value; the parsed value does not tell.
+    args.typed = {word.partition("=")[0] for word in words if word[:2] == "--"}
     if getattr(args, "one", None) is None:
         # A worker of several dies at once with the process that tends it.
         signals.die_with_parent()

@@ -182,7 +182,7 @@ def _command(
 def search(args) -> None:
     """Search in this process, or with several workers of this machine."""
     settings, dataset, folder = _prepare(args)
-    with _begun(settings, dataset, folder):
+    with _begun(args, settings, dataset, folder):
         from tuner.run import search_here, search_with_workers
 
         if args.workers == 1:
@@ -197,7 +197,7 @@ def search(args) -> None:
 def chief(args) -> None:
     """Search with workers that are started elsewhere."""
     settings, dataset, folder = _prepare(args)
-    with _begun(settings, dataset, folder):
+    with _begun(args, settings, dataset, folder):
         from tuner.run import search_with_workers
 
         address = f"{args.host}:{args.port}"
@@ -257,7 +257,7 @@ def _prepare(args):
 
 
 def _refuse_others(args, settings: Settings) -> None:
-    """Raise `UserError` where a flag asks for another search than goes on."""
+    """Raise `UserError` where a typed flag asks for another search than goes on."""
     told = {
         "model": settings.model,
         "space": settings.space.name,
@@ -266,20 +266,22 @@ def _refuse_others(args, settings: Settings) -> None:
         "search": settings.search,
         "objective": settings.objective,
         "seed": settings.seed,
+        "backend": settings.backend,
         "epochs": settings.recipe.epochs,
-        **{name: settings.data.get(name) for name in DATA_FLAGS},
     }
+    for name in DATA_FLAGS:
+        # As in `_prepare`, a search of before may lack some.
+        told[name] = settings.data.get(name, args.parser.get_default(name))
     for name, value in told.items():
-        usual = args.parser.get_default(name)
-        given = getattr(args, name, usual)
-        if given == usual:
+        flag = f"--{name.replace('_', '-')}"
+        if flag not in args.typed:
             continue
+        given = getattr(args, name)
         if name == "model":
             given = model_info(given).name
         if name == "space":
             given = Path(given).stem
         if given != value:
-            flag = f"--{name.replace('_', '-')}"
             raise UserError(
                 f"The search that goes on has its own {name}; expected "
                 f"{'no such flag' if value is None else value}: leave {flag} out. "
@@ -288,7 +290,7 @@ def _refuse_others(args, settings: Settings) -> None:
 
 
 @contextlib.contextmanager
-def _begun(settings: Settings, dataset, folder: Path):
+def _begun(args, settings: Settings, dataset, folder: Path):
     """Hold the lock of the folder, and say what is to be done."""
     with locked(folder, "a search"):
         save_or_check(folder, settings)
@@ -301,7 +303,8 @@ def _begun(settings: Settings, dataset, folder: Path):
         try:
             yield
         except KeyboardInterrupt:
-            print(f"Search interrupted; make tune RESUME={folder} goes on.", flush=True)
+            again = shlex.join(["make", "tune", f"RESUME={folder}"]) + _place(args)
+            print(f"Search interrupted; {in_own_words(again)} goes on.", flush=True)
             raise
 
 
@@ -314,9 +317,7 @@ def _end(args, settings: Settings, folder: Path, rows: list[dict]) -> None:
     names = [path.name for path in draw_pictures(folder, settings, rows)]
     if (folder / "best.json").exists():
         best = json.loads((folder / "best.json").read_text(encoding="utf-8"))
-        # Where the images lie is a matter of this machine, not of the search's file.
-        place = f" DATA_DIR={shlex.quote(args.data_dir)}" if args.data_dir else ""
-        print(f"Again: {in_own_words(best['again'] + place)}")
+        print(f"Again: {in_own_words(best['again'] + _place(args))}")
     print(f"All of it: {folder} ({', '.join(['trials.csv', 'trials.json', *names])})")
     if args.record:
         from tuner.results.record import keep_record
@@ -333,6 +334,11 @@ def _folder_of(args) -> Path:
             "Which search? Expected NAME, or RESUME with its folder. Received: neither"
         )
     return Path(args.runs) / f"tune-{args.name}"
+
+
+def _place(args) -> str:
+    """Return where the images lie: a matter of this machine, not of the search."""
+    return f" DATA_DIR={shlex.quote(args.data_dir)}" if args.data_dir else ""
 
 
 def _data_dir(args) -> list[str]:

@@ -1,10 +1,12 @@
 """A whole search: in this process, or as the chief of workers."""
 
 import os
+import shlex
 import time
 from contextlib import ExitStack
 from pathlib import Path
 
+from fmkeras.cli.make_words import in_own_words
 from fmkeras.datasets import Dataset
 from fmkeras.provenance import provenance
 from tuner.distributed.chief import Chief, join
@@ -43,10 +45,12 @@ def search_with_workers(
             workers = Workers(folder, chief.address, names, list(arguments))
             stack.enter_context(workers)
         else:
+            port = chief.address.rpartition(":")[2]
+            words = [f"CHIEF=HOST:{port}", f"RESUME={folder}"]
+            command = in_own_words(shlex.join(["make", "tune-worker", *words]))
             print(
                 f"Chief at {chief.address}. On each machine that shares '{folder}': "
-                f"make tune-worker CHIEF=HOST:{chief.address.rpartition(':')[2]} "
-                f"RESUME={folder}",
+                f"{command}",
                 flush=True,
             )
         while not chief.is_done():

@@ -52,15 +52,14 @@ def find_duplicates(
 
 
 def divided_pairs(pairs: list[dict]) -> tuple[list[dict], list[dict]]:
-    """Return the pairs of an audit's `duplicates` that are exact, and the others.
+    """Return the pairs of an audit's `duplicates` that are exact, and near ones.
 
-    An older audit has no `exact`: its distances, rounded, say which are.
+    A test image with an exact duplicate is counted there alone: its near ones are left
+    out. An older audit has no `exact`: its distances, rounded, say which are.
     """
-    is_exact = [pair.get("exact", pair["distance"] == 0) for pair in pairs]
-    return tuple(
-        [pair for pair, one in zip(pairs, is_exact, strict=True) if one == wanted]
-        for wanted in (True, False)
-    )
+    exact = [pair for pair in pairs if pair.get("exact", pair["distance"] == 0)]
+    images = {pair["test"] for pair in exact}
+    return exact, [pair for pair in pairs if pair["test"] not in images]
 
 
 def images_of(pairs: list[dict]) -> str:

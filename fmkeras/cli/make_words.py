@@ -36,7 +36,11 @@ VARIABLES = {
     "minutes": "MINUTES",
     "run": "RUN",
     "goal": "GOAL",
+    "port": "PORT",
+    "chief": "CHIEF",
 }
+# Targets that are a command of a command.
+TARGETS = {f"tune-{name}": ["tune", name] for name in ("chief", "worker", "export")}
 
 
 def used_by_make() -> bool:
@@ -54,8 +58,9 @@ def in_own_words(command: str) -> str:
     if used_by_make() or not called or not command.startswith("make "):
         return command
     flags = {variable: f"--{flag}" for flag, variable in VARIABLES.items()}
-    words = ["fmkeras"]
-    for word in shlex.split(command)[1:]:
+    target, *given = shlex.split(command)[1:]
+    words = ["fmkeras", *TARGETS.get(target, [target])]
+    for word in given:
         variable, equals, value = word.partition("=")
         if variable == "ARGS":
             words += shlex.split(value)

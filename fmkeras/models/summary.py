@@ -50,7 +50,7 @@ def layer_rows(model) -> list[dict]:
     rows = []
     for layer in model.layers:
         own = [call for call in calls if call["operation"] is layer]
-        shape = own[0]["output"] if own else layer.output.shape[1:]
+        shape = own[0]["output"] if own else _one_image(layer.output).shape[1:]
         rows.append(
             {
                 "layer": layer.name,
@@ -196,7 +196,7 @@ def _follow(graph, tensors, calls: list[dict]):
 
 
 def _one_image(tensor):
-    """Return a symbolic input of one image, of our size where it is of any."""
+    """Return a symbolic tensor of one image, of our size where it is of any."""
     import keras
 
     usual = (1, *IMAGE_SHAPE)

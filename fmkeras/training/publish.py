@@ -26,7 +26,10 @@ def publish_model(
     if target.exists() and target.samefile(kept):
         return kept, ""
     run = shlex.quote(str(run or kept.parent))
-    again = f"make train RESUME={run} SAVE=always puts it there."
+    again = (
+        f"make train RESUME={run} SAVE=always puts it there "
+        f"(fmkeras train --resume {run} --save always)."
+    )
     if save == "never":
         return kept, f"Not put into '{folder}', as asked. {again}"
     # Compared and replaced in one turn: another run may end at the same time.

@@ -91,8 +91,9 @@ def copy_weights(
     unknown = [n for n in [*given][:-1] if n not in {layer.name for layer in layers}]
     if unknown:
         raise UserError(
-            f"The file is of another architecture; expected no layer {unknown[0]}: "
-            "name its own network as the model, or none."
+            "The file is of another architecture; expected the layers of the network "
+            "alone: name its own network as the model, or none. "
+            f"Received: layer {unknown[0]}"
         )
     new = []
     for layer in layers:

@@ -167,13 +167,15 @@ def test_the_table_of_a_record():
     text = audit_table(record)
     assert "| train | 60,000 | 1,500 (2.50 %) | 90.00 % |" in text
     assert "first 4 issues" in text and "2 labels are wrong, 1 arguable" in text
-    assert "1 right. No test images" in text
-    assert "2 (in 3 pairs) are near duplicates" in text
+    assert "1 right. Test images that" in text
+    assert "of training images: 0; near duplicates: 2 (in 3 pairs)." in text
     twice = {"test": 4, "distance": 0.0, "exact": True}
     near = {"test": 5, "distance": 0.0, "exact": False}
-    text = audit_table(record | {"duplicates": [twice, twice, near]})
-    assert "1 (in 2 pairs) test images are exact duplicates" in text
-    assert "; 1 are near duplicates" in text
+    # An image with an exact duplicate is not counted a second time.
+    both = {"test": 4, "distance": 0.05, "exact": False}
+    duplicates = [twice, twice, near, both]
+    text = audit_table(record | {"duplicates": duplicates})
+    assert "of training images: 1 (in 2 pairs); near duplicates: 1." in text
 
 
 def test_more_folds_than_images_of_a_class_are_refused_before_training(dataset):

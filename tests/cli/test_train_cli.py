@@ -153,7 +153,7 @@ def test_a_wrong_flag_is_one_line(arguments, message, capsys):
 
 def test_a_backend_that_is_not_installed(capsys, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert_refused(TRAIN, "not installed; .* 'pip install torch'", capsys)
+    assert_refused(TRAIN, f"not installed; .* 'pip install {BACKEND}'", capsys)
 
 
 @pytest.mark.parametrize("flag", ["--out", "--runs"])

@@ -320,6 +320,7 @@ def test_multiply_adds_of_inner_models_of_any_size_are_those_of_our_images():
     outer = keras.Sequential([keras.Input((None, None, 1)), model])
     assert count_multiply_adds(outer) == convolution + 20
     rows = layer_rows(model)
+    assert rows[0]["output"] == [28, 28, 1]
     assert rows[1]["output"] == [26, 26, 2]
     assert rows[1]["multiply_adds"] == convolution
     # A layer of two calls computes twice, and the model itself stays as it was.

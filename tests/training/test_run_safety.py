@@ -70,8 +70,9 @@ def test_a_model_goes_where_none_is_or_a_worse_one(tmp_path):
     place, line = publish_model(worse, saved, "better")
     assert place == worse and content_of(saved) == (b"0.9", 0.9)
     assert "its validation accuracy is 0.9000, that of this run 0.7000" in line
-    # The command that the line names.
+    # The command that the line names, in make's words and in those of fmkeras.
     assert f"make train RESUME={worse.parent} SAVE=always puts it there" in line
+    assert f"(fmkeras train --resume {worse.parent} --save always)." in line
     publish_model(worse, saved, "always")
     assert content_of(saved) == (b"0.7", 0.7)
     place, line = publish_model(kept_model(tmp_path / "d", 1.0), saved, "never")

@@ -232,8 +232,13 @@ def test_logits_are_what_the_last_activation_is_taken_of(end):
 def test_a_layer_that_the_network_has_not_is_no_other_head():
     """With a hidden layer less, the last one was made anew without a word."""
     wide = build_model("mlp", hidden_units=(64, 32))
-    for units in ((64,), (64, 16), (64, 32, 16)):
-        with pytest.raises(UserError, match="of another architecture"):
+    for units, received in (
+        ((64,), r"layer \w+"),
+        ((64, 16), r"\[.*\]"),
+        ((64, 32, 16), r"no such layer|\[.*\]"),
+    ):
+        told = f"of another architecture; expected .*Received: ({received})$"
+        with pytest.raises(UserError, match=told):
             copy_weights(wide, build_model("mlp", hidden_units=units))
     other = build_model("mlp", hidden_units=(64, 32), num_classes=3)
     assert copy_weights(wide, other) == ["logits"]

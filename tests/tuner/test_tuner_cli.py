@@ -6,7 +6,7 @@ import re
 import socket
 
 import pytest
-from support.tuning import GRID, RANGES, ROOT, search_arguments
+from support.tuning import BACKEND, GRID, RANGES, ROOT, search_arguments
 
 from fmkeras.files import locks
 from tuner.__main__ import main
@@ -118,6 +118,57 @@ def test_resume_needs_the_folder_alone(tmp_path, capsys):
     assert json.loads((tmp_path / "tune-a/settings.json").read_text()) == before
 
 
+def test_a_search_that_goes_on_takes_no_other_settings(tmp_path, capsys, monkeypatch):
+    other = {"torch": "jax", "tensorflow": "torch", "jax": "torch"}[BACKEND]
+    arguments = search_arguments(tmp_path, "a", RANGES, "--search", "random")
+    assert main([*arguments, "--seed", "3"]) == 0
+    again = ["search", "--resume", str(tmp_path / "tune-a")]
+    for flag, value, name in (
+        ("--backend", other, "backend"),
+        ("--seed", "1", "seed"),
+        # Those that a search without the flag has.
+        ("--seed", "0", "seed"),
+        ("--data", "fashion-mnist", "data"),
+        ("--objective", "val_loss", "objective"),
+    ):
+        for words in ([flag, value], [f"{flag}={value}"]):
+            line = mistake(capsys, [*again, *words])
+            assert f"has its own {name}; expected" in line
+            assert line.endswith(f"leave {flag} out. Received: {value}\n")
+    # What it has may be said again; the environment has a backend for all commands.
+    assert main([*again, "--seed", "3", "--resize", "stretch", "--data-seed", "0"]) == 0
+    monkeypatch.setenv("KERAS_BACKEND", other)
+    assert main(again) == 0
+
+
+@pytest.mark.parametrize(
+    ("caller", "command"),
+    [
+        ("make", "make tune 'RESUME={}' DATA_DIR=d"),
+        ("fmkeras", "fmkeras tune --resume '{}' --data-dir d"),
+    ],
+)
+def test_an_interrupted_search_says_what_goes_on(
+    caller, command, tmp_path, capsys, monkeypatch, garments
+):
+    import tuner.cli
+    import tuner.run
+
+    def search(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tuner.run, "search_here", search)
+    # As if they had been found in that folder.
+    monkeypatch.setattr(tuner.cli, "load_data", lambda args: garments)
+    monkeypatch.setenv("FMKERAS_USED_BY", caller)
+    folder = tmp_path / "my runs"
+    folder.mkdir()
+    arguments = search_arguments(folder, "a", RANGES, "--data-dir", "d")
+    assert main(arguments) == 130
+    expected = f"Search interrupted; {command.format(folder / 'tune-a')} goes on.\n"
+    assert expected in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("further", "expected"),
     [((), "127.0.0.1:8765"), (("--host", "0.0.0.0"), "0.0.0.0:8765")],
@@ -174,6 +225,9 @@ def test_no_chief_answers(monkeypatch):
         address = f"127.0.0.1:{free.getsockname()[1]}"
         with pytest.raises(UserError, match=f"No chief answers.*CHIEF={address}"):
             join(address, patience=0.5)
+        monkeypatch.setenv("FMKERAS_USED_BY", "fmkeras")
+        with pytest.raises(UserError, match="that 'fmkeras tune chief' printed"):
+            join(address, patience=0.1)
 
 
 def test_settings_of_every_published_search_are_read_again(tmp_path):

@@ -222,3 +222,7 @@ def test_the_record_of_a_search_makes_its_table(tmp_path):
     assert lines[2].startswith("| batch size | learning rate | validation accuracy |")
     assert lines[4] == "| 90 | 0.01 | 90.00 % | 1 | 1,234 |"
     assert lines[5] == "| 45 | 0.01 | 87.12 % | 1 | 1,234 |"
+    # All epochs of a trial may be those of the one that it went on from.
+    none = [rows[1] | {"seconds": 0.0, "examples_per_second": None}]
+    lines = tuning_table(content | {"trials": none}).splitlines()
+    assert lines[4] == "| 90 | 0.01 | 90.00 % | 1 |  |"

@@ -251,6 +251,10 @@ def test_a_value_may_need_another_optimizer_than_the_recipes():
     alone = Space("mine", (Hyperparameter("schedule", ("cosine",)),))
     with pytest.raises(UserError, match="ranger21"):
         check_space(alone, "lenet", settings.recipe)
+    # In either order: the values of a trial are applied together.
+    pair = (Hyperparameter("optimizer", ("adamw",)), *alone.hyperparameters)
+    check_space(Space("mine", pair), "lenet", settings.recipe)
+    check_space(Space("mine", pair[::-1]), "lenet", settings.recipe)
 
 
 def test_the_first_search_may_be_hyperband():

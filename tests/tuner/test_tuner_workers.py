@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import threading
@@ -20,6 +21,7 @@ from tuner.distributed.chief import Chief
 from tuner.distributed.heartbeat import Heartbeat, trial_of
 from tuner.distributed.token import FILE
 from tuner.distributed.workers import Workers, share_of_cores
+from tuner.run import search_with_workers
 from tuner.search import Search, build_oracle
 from tuner.settings import save_or_check
 from tuner.trials import files as trial_files
@@ -116,6 +118,21 @@ def test_a_chief_without_workers_does_not_wait_for_ever(begun):
     with Chief(build_oracle(settings, folder), "127.0.0.1:0", patience=0.2) as chief:
         with pytest.raises(UserError, match="No worker for 0 seconds"):
             until_done(chief)
+
+
+def test_a_chief_says_the_command_of_a_worker(begun, monkeypatch, capsys):
+    settings, folder = begun
+    folder = folder.rename(folder.with_name("tune-my grid"))
+
+    def is_done(chief):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Chief, "is_done", is_done)
+    monkeypatch.setenv("FMKERAS_USED_BY", "fmkeras")
+    with pytest.raises(KeyboardInterrupt):
+        search_with_workers(settings, folder, "127.0.0.1:0", [])
+    command = r"fmkeras tune worker --chief HOST:\d+ --resume '.*/tune-my grid'"
+    assert re.search(f"shares '.*': {command}\n", capsys.readouterr().out)
 
 
 def test_a_call_without_the_token_is_refused(begun, monkeypatch):

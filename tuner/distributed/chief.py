@@ -7,6 +7,7 @@ import grpc
 from keras_tuner.src import protos
 from keras_tuner.src.distribute.oracle_chief import OracleServicer
 
+from fmkeras.cli.make_words import in_own_words
 from fmkeras.errors import UserError
 from tuner.distributed.heartbeat import beat_of
 from tuner.distributed.token import TokenCheck, make_token
@@ -117,9 +118,9 @@ class Chief:
             self.oracle.release(alive)
         if now - self._heard > self.patience:
             raise UserError(
-                f"No worker for {self.patience:.0f} seconds; expected 'make tune-"
-                "worker' on some machine. What was done is kept: the same command "
-                f"goes on. Received: none at {self.address}"
+                f"No worker for {self.patience:.0f} seconds; expected "
+                f"'{in_own_words('make tune-worker')}' on some machine. What was done "
+                f"is kept: the same command goes on. Received: none at {self.address}"
             )
         # Every worker that lives has been told, and has no trial any more.
         return self.servicer.stop_triggered and not alive and not self.oracle.is_open()
@@ -141,6 +142,7 @@ def join(address: str, patience: float = 120.0) -> None:
             grpc.channel_ready_future(channel).result(timeout=patience)
         except grpc.FutureTimeoutError as error:
             raise UserError(
-                "No chief answers; expected the address that 'make tune-chief' "
-                f"printed, and the port open. Received: CHIEF={address}"
+                "No chief answers; expected the address that "
+                f"'{in_own_words('make tune-chief')}' printed, and the port open. "
+                f"Received: CHIEF={address}"
             ) from error

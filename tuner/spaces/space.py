@@ -133,23 +133,24 @@ def check_space(space: Space, model_name: str, base: Recipe) -> None:
                     f"Received: {parent:.80} in {shown_value(allowed)}"
                 )
             context[parent] = allowed[0]
+        others = [other for other in space.hyperparameters if other.name != name]
         for value in hyperparameter.samples():
-            _check_value(base, model_name, context | {name: value}, before)
+            _check_value(base, model_name, context | {name: value}, others)
         before[name] = hyperparameter
 
 
 def _check_value(
-    base: Recipe, model_name: str, values: dict, before: dict[str, Hyperparameter]
+    base: Recipe, model_name: str, values: dict, others: Sequence[Hyperparameter]
 ) -> None:
-    """Raise `UserError` where values go neither alone nor with one chosen before."""
+    """Raise `UserError` where values go neither alone nor with another choice's."""
     try:
         apply_values(base, model_name, values)
     except UserError:
-        for name, other in before.items():
+        for other in others:
             for value in other.samples():
                 # A schedule may need another optimizer than the recipe's.
                 with contextlib.suppress(UserError):
-                    apply_values(base, model_name, {name: value} | values)
+                    apply_values(base, model_name, {other.name: value} | values)
                     return
         raise
 

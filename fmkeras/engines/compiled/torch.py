@@ -11,7 +11,7 @@ from keras import ops
 
 from fmkeras.engines.compiled.base import CompiledEngine, compute_step
 from fmkeras.engines.engine import evaluation_batch
-from fmkeras.engines.refusals import not_traced
+from fmkeras.engines.refusals import not_traced, refused
 from fmkeras.engines.torch.adam import fuse_adam
 from fmkeras.engines.torch.engine import NotTraceable, trace_step, write_values
 from fmkeras.engines.torch.fusion import FusionPlan
@@ -34,18 +34,8 @@ class TorchCompiledEngine(CompiledEngine):
 
     def check(self) -> None:
         super().check()
-        optimizer = self.model.optimizer
-        if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
-            raise not_traced(self.model, ValueError("a LossScaleOptimizer"))
-        if optimizer.loss_scale_factor:
-            raise not_traced(self.model, ValueError("loss_scale_factor"))
-        if optimizer.gradient_accumulation_steps:
-            raise not_traced(self.model, ValueError("gradient_accumulation_steps"))
-        if optimizer.use_ema and optimizer.ema_overwrite_frequency:
-            raise not_traced(self.model, ValueError("ema_overwrite_frequency"))
-        if is_python_rate(optimizer):
-            # A graph would keep the first number.
-            raise not_traced(self.model, ValueError("a rate that Python computes"))
+        if what := _not_of_a_graph(self.model.optimizer):
+            raise refused(self.model, f"an optimizer without {what} on torch", what)
 
     def _build(self, train) -> None:
         super()._build(train)
@@ -177,3 +167,16 @@ class TorchCompiledEngine(CompiledEngine):
             collected,
         )
         return loss, [tensor.detach() for tensor in new_others]
+
+
+def _not_of_a_graph(optimizer: keras.optimizers.Optimizer) -> str | None:
+    """Return what of an optimizer is no part of a traced step, in words."""
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        return "the scaled loss of LossScaleOptimizer"
+    for name in ("loss_scale_factor", "gradient_accumulation_steps"):
+        if getattr(optimizer, name):
+            return name
+    if optimizer.use_ema and optimizer.ema_overwrite_frequency:
+        return "ema_overwrite_frequency"
+    # A graph would keep the first number.
+    return "a rate that Python computes" if is_python_rate(optimizer) else None

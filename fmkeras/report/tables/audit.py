@@ -26,12 +26,11 @@ def audit_table(record: dict) -> str:
     heads = ("images", "labels", "label issues", "the models agree with")
     images = record["looked_at"]["images"]
     found = Counter(image["verdict"] for image in images)
-    exact, near = divided_pairs(record["duplicates"])
+    exact, near = map(images_of, divided_pairs(record["duplicates"]))
     said = (
         f"Of the first {len(images)} issues among the training images, inspected one "
         f"by one, {found['wrong']} labels are wrong, {found['arguable']} arguable and "
-        f"{found['right']} right. {images_of(exact) if exact else 'No'} test images "
-        "are exact duplicates of training images; "
-        f"{images_of(near)} are near duplicates."
+        f"{found['right']} right. Test images that are exact duplicates of training "
+        f"images: {exact}; near duplicates: {near}."
     )
     return markdown_table(heads, rows, "lrrr") + f"\n\n{said}"

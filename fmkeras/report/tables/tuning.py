@@ -18,12 +18,14 @@ def tuning_table(record: dict) -> str:
     heads += ["validation accuracy", "epochs", "images/s"]
     rows = []
     for row in finished[:BEST]:
+        # None of a trial without epochs of its own.
+        rate = row["examples_per_second"]
         rows.append(
             [
                 *(value_text(row["values"].get(name)) for name in names),
                 percent(row["val_accuracy"]),
                 str(row["epochs"]),
-                f"{row['examples_per_second'] or 0:,.0f}",
+                "" if rate is None else f"{rate:,.0f}",
             ]
         )
     return f"{_caption(record)}\n\n{markdown_table(heads, rows, 'r' * len(heads))}"

@@ -14,6 +14,8 @@ from fmkeras.models import build_model
 from fmkeras.recipes import Recipe
 from fmkeras.training.builders import build_augmentation, build_loss, build_optimizer
 
+pytestmark = pytest.mark.torch_engine
+
 
 class StandIn:
     """As CUDA: the same tensors at each launch, and nothing run while recording."""

@@ -15,6 +15,8 @@ from fmkeras.models import build_model
 from fmkeras.recipes import Recipe
 from fmkeras.training.builders import build_loss, build_optimizer
 
+pytestmark = pytest.mark.torch_engine
+
 # The largest relative error of a rounding to bfloat16, whose significand has 8 bits.
 ROUNDING = 2.0**-8
 REDUCTIONS = {

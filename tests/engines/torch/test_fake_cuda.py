@@ -6,10 +6,6 @@ operation that mixes devices raises; what a step makes on the CPU is caught here
 
 import keras
 import pytest
-
-if keras.backend.backend() != "torch":
-    pytest.skip("of the torch engine", allow_module_level=True)
-
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -22,6 +18,8 @@ from fmkeras.engines.torch.sampling import sample_images
 from fmkeras.models import build_model, list_models, model_info
 from fmkeras.recipes import Recipe
 from fmkeras.training.builders import build_augmentation, build_loss, build_optimizer
+
+pytestmark = pytest.mark.torch_engine
 
 RECIPE = Recipe(crop_padding=2, flip=True, rotation=10.0, erasing=0.3)
 BATCH = 8

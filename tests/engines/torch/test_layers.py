@@ -18,6 +18,8 @@ from fmkeras.models import build_model, list_models, model_info
 from fmkeras.recipes import Recipe
 from fmkeras.training.builders import build_loss, build_optimizer
 
+pytestmark = pytest.mark.torch_engine
+
 NAMES = [
     name
     if model_info(name).input_size == 28

@@ -8,6 +8,8 @@ from torch.nn import functional
 from fmkeras.engines.torch import operations, pooling
 from fmkeras.engines.torch.matmul import affine
 
+pytestmark = pytest.mark.torch_engine
+
 # Even sides, and one row and column that no window holds.
 SHAPES = [(3, 6, 4, 5), (2, 7, 5, 16)]
 

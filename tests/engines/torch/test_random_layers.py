@@ -7,6 +7,8 @@ from fmkeras.errors import UserError
 from fmkeras.recipes import Recipe
 from fmkeras.training.fit import fit
 
+pytestmark = pytest.mark.torch_engine
+
 
 def test_a_network_that_cannot_be_traced_is_told_of(garments, tmp_path):
     pixels = keras.Input((28, 28, 1))

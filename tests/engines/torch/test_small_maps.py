@@ -8,6 +8,8 @@ import torch
 from fmkeras.engines.torch.layers import Mode, torch_function
 from fmkeras.engines.torch.small_maps import convolve_small_map, is_small_map
 
+pytestmark = pytest.mark.torch_engine
+
 
 @pytest.mark.parametrize("sides", [(3, 3), (1, 2), (2, 3)])
 @pytest.mark.parametrize("biased", [True, False])
