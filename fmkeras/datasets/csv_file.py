@@ -22,6 +22,7 @@ from fmkeras.errors import UserError
 from fmkeras.files.paths import user_path
 from fmkeras.files.reading import open_regular, reason_of
 from fmkeras.labels import IMAGE_SHAPE, NUM_CLASSES
+from fmkeras.text.counts import counted
 
 _SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 _BLOCK = 1 << 22
@@ -233,8 +234,9 @@ def _parse_lines(
             order = "as its first line names them"
             if not layout.has_names:
                 order = "the label, then the pixels; a line of names may say otherwise"
+            columns = counted(len(fields), "column")
             raise UserError(
-                f"Line {number} of '{path}' has {len(fields)} columns; expected "
+                f"Line {number} of '{path}' has {columns}; expected "
                 f"{layout.columns}: {order}. Received: {_short(text)}"
             )
         columns = [layout.label, *layout.pixels.tolist()]

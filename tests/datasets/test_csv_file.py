@@ -92,7 +92,7 @@ FAULTS = {
     "label over 9": (lambda line: change(line, 0, "10"), "label in column 1;.*0 to 9"),
     "label -1": (lambda line: change(line, 0, "-1"), "wrong label.*Received: '-1'"),
     "label a": (lambda line: change(line, 0, "a"), "wrong label.*Received: 'a'"),
-    "binary": (lambda line: "\x00\x01\x02", "has 1 columns|do not tell"),
+    "binary": (lambda line: "\x00\x01\x02", "has 1 column;|do not tell"),
 }
 
 
