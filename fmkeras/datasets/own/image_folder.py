@@ -13,7 +13,7 @@ from fmkeras.datasets.image_files import read_grey, read_picture
 from fmkeras.datasets.own.arrays import split_off_test, stretch
 from fmkeras.datasets.own.classes import MOST_CLASSES, read_class_names
 from fmkeras.datasets.picture_decoder import PICTURE_SUFFIXES, SUFFIXES
-from fmkeras.errors import UserError
+from fmkeras.errors import UserError, did_you_mean
 from fmkeras.text.counts import counted
 
 # Those that are not read are named, or left out and listed, rather than passed over.
@@ -78,8 +78,8 @@ def load_image_folder(
     """
     if resize not in RESIZING:
         raise UserError(
-            f"Unknown way to resize; expected one of {', '.join(RESIZING)}. "
-            f"Received: {resize!r}"
+            f"Unknown way to resize; expected one of {', '.join(RESIZING)}."
+            f"{did_you_mean(resize, RESIZING)} Received: {resize!r}"
         )
     train_parts = _named(folder, TRAIN) + _named(folder, VALIDATION)
     test_parts = _named(folder, TEST)
