@@ -176,6 +176,18 @@ def test_folder_in_which_the_files_cannot_be_told(pair, tmp_path):
         load_dataset("csv", tmp_path)
 
 
+def test_which_csv_file_is_missing_is_said(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "c1.csv", lines_of(*small(3)))
+    for data in (("c1.csv,nix.csv",), ("csv", "c1.csv, nix.csv")):
+        with pytest.raises(UserError, match="There is no CSV file 'nix.csv'; expected"):
+            load_dataset(*data)
+    with pytest.raises(UserError, match="no CSV file 'a.csv' and no 'b.csv'"):
+        load_dataset("a.csv,b.csv")
+    with pytest.raises(UserError, match="needs two files.*a single file by --data"):
+        load_dataset("csv", "c1.csv")
+
+
 @pytest.mark.parametrize("data_dir", ["absent", "a.csv,b.csv", "a,b,c"])
 def test_no_files_of_these_names(pair, data_dir):
     with pytest.raises(UserError, match=f"Received: '{data_dir}'"):

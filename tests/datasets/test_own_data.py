@@ -84,6 +84,14 @@ def test_pictures_of_other_sizes_are_stretched_or_prepared_as_predict_does(tmp_p
     assert (prepared[0] > 0).any(axis=0).all()
 
 
+def test_letters_of_any_language_stay_in_the_name(tmp_path):
+    """Two names became one."""
+    for name in ("Schuhe und Hüte", "Schuhe und Hu\u0308te"):  # as macOS writes it
+        folder = write_pictures(tmp_path / name)
+        assert load_dataset(folder).name == "Schuhe-und-Hüte"
+    assert load_dataset(write_pictures(tmp_path / "靴 (neu)")).name == "靴-neu"
+
+
 def test_a_bad_picture_is_named_or_left_out_and_listed(tmp_path, capsys):
     folder = write_pictures(tmp_path)
     bad = folder / "bee" / "broken.png"
@@ -484,7 +492,7 @@ def test_paths_that_stand_for_nothing_are_named(tmp_path):
     folder = tmp_path / "a.npz"
     folder.mkdir()
     assert "There is no data set at" in refusal(str(folder))
-    assert "There are no CSV files there" in refusal("a.npz,b.npz")
+    assert "There is no CSV file 'a.npz'" in refusal("a.npz,b.npz")
     for words, arguments in (
         (("~nobody-of-that-name/x",), {}),
         (("kmnist", "~nobody-of-that-name/x"), {}),

@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+import unicodedata
 from pathlib import Path
 
 from fmkeras.datasets.csv_file import find_csv, read_csv
@@ -121,7 +122,7 @@ def _dataset(
 ) -> Dataset:
     stem = path.stem if path.is_file() else path.resolve().name
     return Dataset(
-        name=re.sub(r"[^A-Za-z0-9_.-]+", "-", stem).strip("-.") or "own",
+        name=_plain(stem),
         x_train=x_train,
         y_train=y_train,
         x_test=x_test,
@@ -131,6 +132,15 @@ def _dataset(
         # As tables, cards and terminals can have them.
         class_names=tuple(map(printable, names)),
     )
+
+
+def _plain(stem: str) -> str:
+    """Return a name of letters and digits of any language, `_`, `.` and `-`.
+
+    An umlaut is one letter, though some file systems write it as two.
+    """
+    text = unicodedata.normalize("NFC", stem)
+    return re.sub(r"[^\w.-]+", "-", text).strip("-.") or "own"
 
 
 def _list_bad(bad: list[Path]) -> None:
