@@ -90,6 +90,7 @@ def test_letters_of_any_language_stay_in_the_name(tmp_path):
         folder = write_pictures(tmp_path / name)
         assert load_dataset(folder).name == "Schuhe-und-Hüte"
     assert load_dataset(write_pictures(tmp_path / "靴 (neu)")).name == "靴-neu"
+    assert load_dataset(write_pictures(tmp_path / "जूते")).name == "जूते"
 
 
 def test_a_bad_picture_is_named_or_left_out_and_listed(tmp_path, capsys):

@@ -1,7 +1,6 @@
 """From a path to a data set of your own, whatever form it has."""
 
 import os
-import re
 import sys
 import unicodedata
 from pathlib import Path
@@ -137,10 +136,15 @@ def _dataset(
 def _plain(stem: str) -> str:
     """Return a name of letters and digits of any language, `_`, `.` and `-`.
 
-    An umlaut is one letter, though some file systems write it as two.
+    An umlaut is one letter, though some file systems write it as two; other marks,
+    such as the vowels of Hindi, stay with theirs.
     """
     text = unicodedata.normalize("NFC", stem)
-    return re.sub(r"[^\w.-]+", "-", text).strip("-.") or "own"
+    kept = (
+        c.isalnum() or c in "_.-" or unicodedata.category(c)[0] == "M" for c in text
+    )
+    words = "".join(c if keep else " " for c, keep in zip(text, kept, strict=True))
+    return "-".join(words.split()).strip("-.") or "own"
 
 
 def _list_bad(bad: list[Path]) -> None:
