@@ -18,7 +18,7 @@ from fmkeras.artifacts.lookup import (
 from fmkeras.artifacts.pixels import RAW, take_raw_pixels
 from fmkeras.datasets import Dataset, load_dataset
 from fmkeras.engines import predict as engine_predict
-from fmkeras.errors import UserError
+from fmkeras.errors import UserError, did_you_mean
 from fmkeras.evaluation.compare import Comparison
 from fmkeras.evaluation.compare import compare as compare_predictions
 from fmkeras.evaluation.evaluate import Evaluation, evaluate_model
@@ -55,7 +55,7 @@ def load_model(
 def train(
     model_name: str,
     recipe: str | Recipe = "default",
-    dataset: str | Dataset = "fashion-mnist",
+    dataset: str | os.PathLike | Dataset = "fashion-mnist",
     *,
     seed: int = 0,
     model_options: dict | None = None,
@@ -112,7 +112,7 @@ def train(
 
 def evaluate(
     model: Model,
-    dataset: str | Dataset = "fashion-mnist",
+    dataset: str | os.PathLike | Dataset = "fashion-mnist",
     pixels: str | None = None,
 ) -> Evaluation:
     """Measure a model on the test images of a data set.
@@ -139,7 +139,7 @@ def evaluate(
 
 def compare(
     models: Sequence[str | os.PathLike] | Mapping[str, Model],
-    dataset: str | Dataset = "fashion-mnist",
+    dataset: str | os.PathLike | Dataset = "fashion-mnist",
     seed: int = 0,
 ) -> Comparison:
     """Compare two models or more on the same test images, every figure paired.
@@ -189,7 +189,7 @@ def predict_images(
     return Predictions(predict_pictures(model, pictures, engine_predict, names))
 
 
-def _dataset(dataset: str | Dataset) -> Dataset:
+def _dataset(dataset: str | os.PathLike | Dataset) -> Dataset:
     return dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
 
 
@@ -206,6 +206,6 @@ def _find(name_or_path: str | os.PathLike) -> Path:
     raise UserError(
         f"There is no model of that name; expected a file '{path}.keras' in "
         f"{' or '.join(repr(str(place)) for place in folders)} (there: "
-        f"{', '.join(there) or 'none'}): put it there, or give its path. "
-        f"Received: {str(name_or_path)!r}"
+        f"{', '.join(there) or 'none'}): put it there, or give its path."
+        f"{did_you_mean(path, there)} Received: {str(name_or_path)!r}"
     )

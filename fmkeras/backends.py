@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 
-from fmkeras.errors import UserError
+from fmkeras.errors import UserError, did_you_mean
 
 BACKENDS = ("torch", "tensorflow", "jax")
 
@@ -15,8 +15,8 @@ def set_backend(backend: str) -> None:
     """Let keras, once imported, run on `backend`; raise `UserError` if it cannot."""
     if backend not in BACKENDS:
         raise UserError(
-            f"Unknown backend; expected one of: {', '.join(BACKENDS)}. "
-            f"Received: {backend!r}"
+            f"Unknown backend; expected one of: {', '.join(BACKENDS)}."
+            f"{did_you_mean(backend, BACKENDS)} Received: {backend!r}"
         )
     if importlib.util.find_spec(backend) is None:
         raise UserError(

@@ -1,8 +1,10 @@
 """The errors that end a command in one line, and which of others mean the same."""
 
+import difflib
 import os
 import re
 import traceback
+from collections.abc import Iterable
 
 # Characters of a value in a message.
 LONGEST = 100
@@ -94,3 +96,10 @@ def shown_value(value: object) -> str:
     except ValueError:  # Python prints no whole number of over 4,300 digits.
         return "a whole number of thousands of digits"
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
+
+
+def did_you_mean(name: object, known: Iterable[str]) -> str:
+    """Return ` Did you mean X?` for a message, or nothing where no name is close."""
+    small = {one.lower(): one for one in known}
+    close = difflib.get_close_matches(str(name).lower(), small, n=1)
+    return f" Did you mean {small[close[0]]}?" if close else ""

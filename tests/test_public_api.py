@@ -112,7 +112,7 @@ def test_train_begins_with_the_weights_of_a_file_and_freezes(run, dataset, tmp_p
 
 
 def test_an_unknown_argument_of_train_is_one_line(dataset):
-    with pytest.raises(UserError, match="did you mean epochs[?] Received: 'epoch'"):
+    with pytest.raises(UserError, match="Did you mean epochs[?] Received: 'epoch'"):
         fmkeras.train("mlp", dataset=dataset, epoch=1)
     with pytest.raises(UserError, match="see help.Recipe.. Received: 'zzz'"):
         fmkeras.train("mlp", dataset=dataset, zzz=1)

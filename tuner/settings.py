@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fmkeras.errors import UserError, shown_value
+from fmkeras.errors import UserError, did_you_mean, shown_value
 from fmkeras.files import write_json
 from fmkeras.files.reading import read_json
 from fmkeras.models import model_info
@@ -212,8 +212,8 @@ def _check(name: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
         why = " (the test images choose nothing)" if name == "objective" else ""
         raise UserError(
-            f"Unknown {name}; expected one of: {', '.join(known)}{why}. "
-            f"Received: {shown_value(value)}"
+            f"Unknown {name}; expected one of: {', '.join(known)}{why}."
+            f"{did_you_mean(value, known)} Received: {shown_value(value)}"
         )
 
 

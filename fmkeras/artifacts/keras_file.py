@@ -17,7 +17,7 @@ from fmkeras.artifacts.portable import OLDEST, drop_newer_defaults
 from fmkeras.artifacts.rounding import compress_file
 from fmkeras.backends import block_imports
 from fmkeras.engines.structure import output_index
-from fmkeras.errors import UserError
+from fmkeras.errors import UserError, did_you_mean
 from fmkeras.files import json_text
 from fmkeras.keras_internals import functional_graph
 from fmkeras.labels import CLASS_NAMES, IMAGE_SHAPE
@@ -128,8 +128,8 @@ def find_artifact(path_or_name: str | os.PathLike, folder: str | os.PathLike) ->
     )
     raise UserError(
         f"There is no model file '{path}'; expected one that ends in .keras, or a name "
-        f"from '{folder}' (there: {', '.join(names) or 'none, train one first'}). "
-        f"Received: {path_or_name}"
+        f"from '{folder}' (there: {', '.join(names) or 'none, train one first'})."
+        f"{did_you_mean(path.stem, names)} Received: {path_or_name}"
     )
 
 

@@ -4,6 +4,7 @@ import argparse
 import os
 from collections.abc import Callable
 
+from fmkeras.datasets import plain_data_name
 from fmkeras.records import SAVED_MODELS
 
 
@@ -38,6 +39,7 @@ def add_data_dir(parser) -> None:
 def add_data_name(parser) -> None:
     parser.add_argument(
         "--data",
+        type=plain_data_name,
         default="fashion-mnist",
         metavar="NAME|PATH",
         help="fashion-mnist (the default), mnist, kmnist, emnist-letters, csv, "

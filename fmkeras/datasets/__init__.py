@@ -1,6 +1,7 @@
 """The data sets: Fashion-MNIST, its kin, drawn garments, and files of your own."""
 
 import os
+import re
 
 from fmkeras.datasets.csv_file import load_csv
 from fmkeras.datasets.data_report import DataReport, describe_data
@@ -9,7 +10,8 @@ from fmkeras.datasets.fashion_mnist import DataNotFound, load_fashion_mnist
 from fmkeras.datasets.garments.draw import load_garments
 from fmkeras.datasets.named import NAMED, load_named
 from fmkeras.datasets.own.load import is_path, load_own, refuse_picture_arguments
-from fmkeras.errors import UserError
+from fmkeras.errors import UserError, did_you_mean
+from fmkeras.files.paths import path_text
 
 __all__ = [
     "DATASET_NAMES",
@@ -18,13 +20,24 @@ __all__ = [
     "Dataset",
     "describe_data",
     "load_dataset",
+    "plain_data_name",
 ]
 
 DATASET_NAMES = ("fashion-mnist", "csv", "garments", *NAMED)
 
 
+def plain_data_name(name: str) -> str:
+    """Return a data set's name as `DATASET_NAMES` has it, another text as it is.
+
+    Capitals count for nothing, nor do spaces and underscores in place of dashes, unless
+    there is a path of that name.
+    """
+    plain = re.sub(r"[\s_]+", "-", name.strip().lower())
+    return plain if plain in DATASET_NAMES and not os.path.exists(name) else name
+
+
 def load_dataset(
-    name: str,
+    name: str | os.PathLike,
     data_dir: str | os.PathLike | None = None,
     *,
     seed: int = 0,
@@ -38,8 +51,9 @@ def load_dataset(
     """Load or draw a data set: uint8 images (n, 28, 28) and int64 labels (n,).
 
     Args:
-        name: one of `DATASET_NAMES`, or the path of data of your own: a folder of
-            pictures, IDX, NPZ or CSV files (see `own.load.load_own`).
+        name: one of `DATASET_NAMES` (see `plain_data_name`), or the path of data of
+            your own: a folder of pictures, IDX, NPZ or CSV files (see
+            `own.load.load_own`).
         data_dir: of a name, the folder of its files, looked for in the usual places
             where None; for `csv` the folder of the training and the test file, or
             both as `TRAIN.csv,TEST.csv`.
@@ -54,11 +68,15 @@ def load_dataset(
     take, and files that are missing or wrong; `DataNotFound`, a kind of it, where
     Fashion-MNIST is nowhere to be had.
     """
+    name = plain_data_name(path_text(name, "A data set"))
+    if data_dir is not None:
+        data_dir = path_text(data_dir, "The folder of a data set")
     if name not in DATASET_NAMES:
         if not is_path(name):
             raise UserError(
                 f"Unknown data set; expected one of {', '.join(DATASET_NAMES)}, or the "
-                f"path of your own: give one of these. Received: {name!r}"
+                f"path of your own: give one of these."
+                f"{did_you_mean(name, DATASET_NAMES)} Received: {name!r}"
             )
         _refuse_sizes(name, train_size, test_size)
         if data_dir is not None:

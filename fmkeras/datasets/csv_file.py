@@ -22,6 +22,7 @@ from fmkeras.errors import UserError
 from fmkeras.files.paths import user_path
 from fmkeras.files.reading import open_regular, reason_of
 from fmkeras.labels import IMAGE_SHAPE, NUM_CLASSES
+from fmkeras.text.counts import counted
 
 _SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 _BLOCK = 1 << 22
@@ -68,8 +69,20 @@ def find_csv(data_dir: str | os.PathLike | None) -> tuple[Path, Path]:
     if os.path.isdir(folder):
         return _in_folder(folder, "train"), _in_folder(folder, "test")
     pair = [user_path(name.strip()) for name in str(data_dir).split(",")]
-    if len(pair) == 2 and all(os.path.isfile(path) for path in pair):
+    missing = [f"'{path}'" for path in pair if not os.path.isfile(path)]
+    if len(pair) == 2 and not missing:
         return pair[0], pair[1]
+    if len(pair) == 2:
+        raise UserError(
+            f"There is no CSV file {' and no '.join(missing)}; expected two of them, "
+            f"TRAIN.csv,TEST.csv: check the path. Received: '{data_dir}'"
+        )
+    if len(pair) == 1 and not missing:
+        raise UserError(
+            "The data set 'csv' needs two files; expected a folder that holds the "
+            "training and the test file, or TRAIN.csv,TEST.csv: give a single file by "
+            f"--data (make: DATA=), and its images are split. Received: '{data_dir}'"
+        )
     raise UserError(
         "There are no CSV files there; expected a folder that holds the training and "
         f"the test file, or TRAIN.csv,TEST.csv: name another. Received: '{data_dir}'"
@@ -233,8 +246,9 @@ def _parse_lines(
             order = "as its first line names them"
             if not layout.has_names:
                 order = "the label, then the pixels; a line of names may say otherwise"
+            columns = counted(len(fields), "column")
             raise UserError(
-                f"Line {number} of '{path}' has {len(fields)} columns; expected "
+                f"Line {number} of '{path}' has {columns}; expected "
                 f"{layout.columns}: {order}. Received: {_short(text)}"
             )
         columns = [layout.label, *layout.pixels.tolist()]

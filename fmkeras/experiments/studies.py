@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fmkeras.datasets import Dataset
-from fmkeras.errors import Diverged, UserError
+from fmkeras.errors import Diverged, UserError, did_you_mean
 from fmkeras.experiments.divide import divide
 from fmkeras.experiments.study_cases import STUDIES, Case, Study
 from fmkeras.files import write_json
@@ -24,7 +24,8 @@ def find_study(name: str) -> Study:
     """Return a study by its name; raise `UserError` where there is none."""
     if name not in STUDIES:
         raise UserError(
-            f"Unknown study; expected one of: {', '.join(STUDIES)}. Received: {name!r}"
+            f"Unknown study; expected one of: {', '.join(STUDIES)}."
+            f"{did_you_mean(name, STUDIES)} Received: {name!r}"
         )
     return STUDIES[name]
 
@@ -162,7 +163,8 @@ def _chosen(study: Study, labels: Iterable[str]) -> dict[str, Case]:
         if label not in study.cases:
             raise UserError(
                 f"The study has no such case; expected some of: "
-                f"{'; '.join(study.cases)}. Received: {label!r}"
+                f"{'; '.join(study.cases)}.{did_you_mean(label, study.cases)} "
+                f"Received: {label!r}"
             )
     return {label: study.cases[label] for label in labels}
 

@@ -3,7 +3,7 @@
 import importlib.util
 from dataclasses import dataclass
 
-from fmkeras.errors import UserError
+from fmkeras.errors import UserError, did_you_mean
 
 INSTALL = "pip install 'fmkeras[export]', or make export, which does it"
 
@@ -153,8 +153,8 @@ def find_format(name: str) -> ExportFormat:
     """Return the format of that name; raise `UserError` where there is none."""
     if name not in FORMATS:
         raise UserError(
-            f"Unknown format; expected one of {', '.join(FORMATS)}, or all. "
-            f"Received: {name!r}"
+            f"Unknown format; expected one of {', '.join(FORMATS)}, or all."
+            f"{did_you_mean(name, FORMATS)} Received: {name!r}"
         )
     return FORMATS[name]
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from numbers import Integral, Real
 
-from fmkeras.errors import UserError, shown_value
+from fmkeras.errors import UserError, did_you_mean, shown_value
 from fmkeras.labels import IMAGE_SHAPE, NUM_CLASSES
 from fmkeras.models.catalogue import ModelInfo
 from fmkeras.models.initializers import INITIALIZERS
@@ -58,7 +58,7 @@ def check_options(info: ModelInfo, options: dict) -> None:
             allowed = ", ".join(info.options) or "none"
             raise UserError(
                 f"The network {info.name} has no such option; expected one of: "
-                f"{allowed}; leave others out. "
+                f"{allowed}; leave others out.{did_you_mean(name, info.options)} "
                 f"Received: {name:.80}={shown_value(value)}"
             )
         expected, holds = _OPTIONS[name]

@@ -1,11 +1,10 @@
 """The networks by name: what there is, what is known of it, and building one."""
 
-import difflib
 import importlib
 import re
 from collections.abc import Callable
 
-from fmkeras.errors import UserError
+from fmkeras.errors import UserError, did_you_mean
 from fmkeras.labels import (
     IMAGE_SHAPE,
     NUM_CLASSES,
@@ -61,11 +60,9 @@ def model_info(name: str) -> ModelInfo:
     plain = plain_name(name)
     if plain in CATALOGUE:
         return CATALOGUE[plain]
-    close = difflib.get_close_matches(str(name), CATALOGUE, n=1)
-    hint = f" Did you mean {close[0]}?" if close else ""
     raise UserError(
-        f"Unknown model; expected one of: {', '.join(CATALOGUE)}.{hint} "
-        f"Received: {name!r}"
+        f"Unknown model; expected one of: {', '.join(CATALOGUE)}."
+        f"{did_you_mean(name, CATALOGUE)} Received: {name!r}"
     )
 
 

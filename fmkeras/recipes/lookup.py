@@ -6,10 +6,9 @@ one; or a JSON file such as a run's config.json.
 """
 
 import dataclasses
-import difflib
 from pathlib import Path
 
-from fmkeras.errors import UserError
+from fmkeras.errors import UserError, did_you_mean
 from fmkeras.files.reading import read_json, reason_of
 from fmkeras.models import model_info, plain_name
 from fmkeras.recipes.alike import as_options
@@ -52,7 +51,9 @@ def find_recipe(name_or_path: str, model_name: str) -> Recipe:
     if path.suffix != ".json":
         raise UserError(
             f"Unknown recipe; expected default, published, {', '.join(PUBLISHED)}, or "
-            f"the path of a .json file. Received: {name_or_path!r}"
+            "the path of a .json file."
+            f"{did_you_mean(name_or_path, ('default', 'published', *PUBLISHED))} "
+            f"Received: {name_or_path!r}"
         )
     return _read_recipe(path)
 
@@ -83,11 +84,9 @@ def complete_changes(recipe: Recipe, changes: dict) -> dict:
     """
     for name in changes:
         if name not in _FIELDS:
-            close = difflib.get_close_matches(name, _FIELDS, n=1)
-            hint = f"did you mean {close[0]}?" if close else "see help(Recipe)."
             raise UserError(
-                f"A recipe has no such field; expected one of {len(_FIELDS)}: {hint} "
-                f"Received: {name!r}"
+                f"A recipe has no such field; expected one of {len(_FIELDS)}: see "
+                f"help(Recipe).{did_you_mean(name, _FIELDS)} Received: {name!r}"
             )
     optimizer = changes.get("optimizer", recipe.optimizer)
     if optimizer in _L2_BY_NAME and "weight_decay" in changes:
@@ -127,9 +126,10 @@ def _read_recipe(path: Path) -> Recipe:
     content = _read_json(path)
     content = content.get("recipe", content)
     if not set(content) <= set(_FIELDS):
-        received = ", ".join(sorted(set(content) - set(_FIELDS)))[:200]
+        unknown = sorted(set(content) - set(_FIELDS))
         raise UserError(
             f"The recipe file '{path}' holds unknown fields; expected some of: "
-            f"{', '.join(sorted(_FIELDS))}. Received: {received}"
+            f"{', '.join(sorted(_FIELDS))}.{did_you_mean(unknown[0], _FIELDS)} "
+            f"Received: {', '.join(unknown):.200}"
         )
     return Recipe(**content)

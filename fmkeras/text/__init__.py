@@ -1,1 +1,1 @@
-"""How durations and settings are written wherever they are shown."""
+"""How durations, counts and settings are written wherever they are shown."""

@@ -11,7 +11,7 @@ from fmkeras.artifacts.keras_file import find_artifact, load_artifact, with_poli
 from fmkeras.artifacts.lookup import card_or_empty
 from fmkeras.datasets.garments.draw import draw_garments
 from fmkeras.engines import predict
-from fmkeras.errors import UserError
+from fmkeras.errors import UserError, did_you_mean
 from fmkeras.evaluation.evaluate import output_kind
 from fmkeras.keras_internals import layers_within
 from fmkeras.models.initializers import initialize
@@ -131,7 +131,7 @@ def freeze_up_to(model: keras.Model, name: str) -> list[str]:
         known = [layer.name for layer in model.layers if layer.weights]
         raise UserError(
             f"The network has no layer of that name to freeze up to; expected one of: "
-            f"{', '.join(known)}. Received: {name!r}"
+            f"{', '.join(known)}.{did_you_mean(name, known)} Received: {name!r}"
         )
     frozen = model.layers[: names.index(name) + 1]
     for layer in frozen:

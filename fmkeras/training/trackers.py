@@ -14,7 +14,7 @@ from pathlib import Path
 
 import keras
 
-from fmkeras.errors import UserError
+from fmkeras.errors import UserError, did_you_mean
 from fmkeras.files import make_folder, write_json
 from fmkeras.files.reading import read_json
 from fmkeras.training.run_dir import CONFIG
@@ -30,8 +30,8 @@ def check_trackers(names: Iterable[str]) -> None:
     for name in names:
         if name not in TRACKERS:
             raise UserError(
-                f"Unknown log; expected one of: {', '.join(TRACKERS)}. "
-                f"Received: {name!r}"
+                f"Unknown log; expected one of: {', '.join(TRACKERS)}."
+                f"{did_you_mean(name, TRACKERS)} Received: {name!r}"
             )
         if importlib.util.find_spec(name) is None:
             raise UserError(

@@ -92,7 +92,7 @@ FAULTS = {
     "label over 9": (lambda line: change(line, 0, "10"), "label in column 1;.*0 to 9"),
     "label -1": (lambda line: change(line, 0, "-1"), "wrong label.*Received: '-1'"),
     "label a": (lambda line: change(line, 0, "a"), "wrong label.*Received: 'a'"),
-    "binary": (lambda line: "\x00\x01\x02", "has 1 columns|do not tell"),
+    "binary": (lambda line: "\x00\x01\x02", "has 1 column;|do not tell"),
 }
 
 
@@ -174,6 +174,18 @@ def test_folder_in_which_the_files_cannot_be_told(pair, tmp_path):
     (tmp_path / "train2.csv").unlink()
     with pytest.raises(UserError, match="'test' in its name.*Received: none"):
         load_dataset("csv", tmp_path)
+
+
+def test_which_csv_file_is_missing_is_said(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "c1.csv", lines_of(*small(3)))
+    for data in (("c1.csv,nix.csv",), ("csv", "c1.csv, nix.csv")):
+        with pytest.raises(UserError, match="There is no CSV file 'nix.csv'; expected"):
+            load_dataset(*data)
+    with pytest.raises(UserError, match="no CSV file 'a.csv' and no 'b.csv'"):
+        load_dataset("a.csv,b.csv")
+    with pytest.raises(UserError, match="needs two files.*a single file by --data"):
+        load_dataset("csv", "c1.csv")
 
 
 @pytest.mark.parametrize("data_dir", ["absent", "a.csv,b.csv", "a,b,c"])

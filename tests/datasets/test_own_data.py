@@ -84,6 +84,15 @@ def test_pictures_of_other_sizes_are_stretched_or_prepared_as_predict_does(tmp_p
     assert (prepared[0] > 0).any(axis=0).all()
 
 
+def test_letters_of_any_language_stay_in_the_name(tmp_path):
+    """Two names became one."""
+    for name in ("Schuhe und Hüte", "Schuhe und Hu\u0308te"):  # as macOS writes it
+        folder = write_pictures(tmp_path / name)
+        assert load_dataset(folder).name == "Schuhe-und-Hüte"
+    assert load_dataset(write_pictures(tmp_path / "靴 (neu)")).name == "靴-neu"
+    assert load_dataset(write_pictures(tmp_path / "जूते")).name == "जूते"
+
+
 def test_a_bad_picture_is_named_or_left_out_and_listed(tmp_path, capsys):
     folder = write_pictures(tmp_path)
     bad = folder / "bee" / "broken.png"
@@ -103,6 +112,68 @@ def test_a_folder_without_pictures_is_no_class_and_is_said(tmp_path, capsys):
     assert f"left out: '{folder / 'dog'}' holds no picture" in capsys.readouterr().err
 
 
+def test_pictures_that_are_in_no_class_are_listed(tmp_path, capsys):
+    """They were passed over without a word."""
+    write_pictures(tmp_path / "train")
+    write_pictures(tmp_path / "tests", IMAGES[:6], LABELS[:6])
+    data = load_dataset(str(tmp_path))
+    assert (len(data.y_train), len(data.y_test)) == (24, 6)
+    assert "left out" not in capsys.readouterr().err
+    write_pictures(tmp_path / "more", IMAGES[:6], LABELS[:6])
+    write_pictures(tmp_path, IMAGES[:1], LABELS[:1])  # ant/ beside train/
+    write_pictures(tmp_path / "train/bee", IMAGES[:2], LABELS[:2])
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "train/dog").mkdir()
+    for place in (".", "train"):
+        Image.fromarray(IMAGES[0]).save(tmp_path / place / "loose.png")
+    assert load_dataset(str(tmp_path)).checksum == data.checksum
+    where = f"the classes are folders in '{tmp_path}/train' and '{tmp_path}/tests'"
+    assert capsys.readouterr().err.splitlines() == [
+        f"left out: '{tmp_path}/train/dog' holds no picture",
+        f"left out: 1 picture in '{tmp_path}'; {where}",
+        f"left out: 1 picture in '{tmp_path}/ant'; {where}",
+        f"left out: 6 pictures in '{tmp_path}/more'; {where}",
+        f"left out: 1 picture in '{tmp_path}/train'; {where}",
+        f"left out: 1 picture in '{tmp_path}/train/bee/ant'; {where}",
+        f"left out: 1 picture in '{tmp_path}/train/bee/bee'; {where}",
+    ]
+
+
+def test_pictures_beside_undivided_classes_are_listed(tmp_path, capsys):
+    write_pictures(tmp_path)
+    write_pictures(tmp_path / "val", IMAGES[:6], LABELS[:6])
+    Image.fromarray(IMAGES[0]).save(tmp_path / "loose.png")
+    data = load_dataset(str(tmp_path))
+    assert len(data.y_train) + len(data.y_test) == 24
+    where = f"the classes are folders in '{tmp_path}'"
+    assert capsys.readouterr().err.splitlines() == [
+        f"left out: 1 picture in '{tmp_path}'; {where}",
+        f"left out: 6 pictures in '{tmp_path}/val'; {where}",
+    ]
+
+
+def test_what_is_beside_folders_of_pictures_is_no_data_set(tmp_path):
+    """A class named idx_cards, an archive of features."""
+    names = ("idx_cards", "some.npz", "letters.csv")
+    folder = write_pictures(tmp_path / "cards", names=names)
+    Image.fromarray(IMAGES[0]).save(folder / "some.npz/train_images_idx3.png")
+    np.savez(folder / "features.npz", features=LABELS)
+    (folder / "idx_train_labels.txt").write_text("0\n")
+    assert load_dataset(str(folder)).num_classes == 3
+    np.savez(folder / "images.npz", x_train=IMAGES, y_train=LABELS % 2)
+    assert load_dataset(str(folder)).num_classes == 2
+
+
+def test_an_archive_without_images_is_passed_over(tmp_path):
+    np.savez(tmp_path / "features.npz", features=LABELS)
+    assert "features.npz' lacks x_train and y_train" in refusal(str(tmp_path))
+    write_idx(tmp_path)
+    assert (load_dataset(str(tmp_path)).x_train == IMAGES[:18]).all()
+    for name in ("a", "b"):
+        np.savez(tmp_path / f"{name}.npz", x_train=IMAGES, y_train=LABELS)
+    assert "Received: a.npz, b.npz" in refusal(str(tmp_path))
+
+
 def test_faults_of_folders_are_named(tmp_path, monkeypatch):
     assert "There is no data" in refusal(str(tmp_path / "nowhere"))
     assert "There is no data set" in refusal(str(tmp_path))
@@ -111,7 +182,7 @@ def test_faults_of_folders_are_named(tmp_path, monkeypatch):
     write_pictures(tmp_path / "parts" / "test")
     assert "has no training pictures beside it" in refusal("parts")
     one = write_pictures(tmp_path / "one", IMAGES[:3], [0, 0, 0])
-    assert "holds 1 folders" in refusal(str(one))
+    assert "holds 1 folder of pictures" in refusal(str(one))
     few = write_pictures(tmp_path / "few", IMAGES[:3], [0, 0, 1])
     assert "has a single image" in refusal(str(few))
     odd = tmp_path / "odd"
@@ -208,7 +279,7 @@ def test_an_npz_file_with_and_without_a_test_part(tmp_path):
         ({"x_train": IMAGES * 1.5, "y_train": LABELS}, "pixels of no use"),
         ({"x_train": IMAGES - 300.0, "y_train": LABELS}, "pixels of no use"),
         ({"x_train": IMAGES[..., None, None], "y_train": LABELS}, "shape of no use"),
-        ({"x_train": IMAGES, "y_train": 0 * LABELS}, "of 1 classes"),
+        ({"x_train": IMAGES, "y_train": 0 * LABELS}, "of 1 class;"),
         ({"x_train": np.array(3), "y_train": LABELS}, "of no use.*, 0 images"),
         ({"x_train": np.array(3), "y_train": LABELS[:0]}, "of no use"),
     ],
@@ -422,7 +493,7 @@ def test_paths_that_stand_for_nothing_are_named(tmp_path):
     folder = tmp_path / "a.npz"
     folder.mkdir()
     assert "There is no data set at" in refusal(str(folder))
-    assert "There are no CSV files there" in refusal("a.npz,b.npz")
+    assert "There is no CSV file 'a.npz'" in refusal("a.npz,b.npz")
     for words, arguments in (
         (("~nobody-of-that-name/x",), {}),
         (("kmnist", "~nobody-of-that-name/x"), {}),

@@ -53,7 +53,7 @@ def drawn(monkeypatch):
         found.append(figure)
         write(figure, path)
 
-    for module in (figures, curves):
+    for module in (figures, curves, label_issues):
         monkeypatch.setattr(module, "write_figure", keep)
     return found
 
@@ -97,6 +97,19 @@ def test_samples_show_the_first_of_each_class(drawn, tmp_path):
             np.testing.assert_array_equal(image, IMAGES[15 * label + column])
     names = [label.get_text() for label in axes.get_yticklabels()]
     assert names == list(CLASS_NAMES)
+
+
+def test_images_are_drawn_as_a_network_gets_them(drawn, tmp_path):
+    """They were drawn as their negatives: light pictures of one's own were dark."""
+    path = tmp_path / "a.png"
+    issue = {"image": 0, "label": 0, "guess": 1, "verdict": "right"}
+    figures.plot_samples(IMAGES, LABELS, path)
+    figures.plot_augmented(IMAGES[:4], IMAGES[None, 4:8], path)
+    label_issues.plot_label_issues(IMAGES, [issue], CLASS_NAMES, path)
+    for figure in drawn:
+        [image] = figure.axes[0].images
+        assert image.cmap(image.norm([0, 255]))[:, :3].tolist() == [[0] * 3, [1] * 3]
+    assert len(drawn) == 3
 
 
 def test_a_class_with_few_images_has_a_short_row(drawn, tmp_path):

@@ -4,7 +4,7 @@ import os
 import stat
 from pathlib import Path
 
-from fmkeras.errors import UserError, shown_value
+from fmkeras.errors import UserError, did_you_mean, shown_value
 from fmkeras.files.reading import open_regular, read_json
 from tuner.spaces.builtin import NAMES, built_in_space
 from tuner.spaces.space import Hyperparameter, Space
@@ -29,7 +29,8 @@ def find_space(name_or_path: str, model_name: str, run_code: bool = False) -> Sp
     if path.suffix not in (".json", ".py"):
         raise UserError(
             f"Unknown space; expected one of: {', '.join(NAMES)}, or the path of a "
-            f".json or .py file. Received: {name_or_path!r}"
+            f".json or .py file.{did_you_mean(name_or_path, NAMES)} "
+            f"Received: {name_or_path!r}"
         )
     content = _read(path, run_code)
     hyperparameters = content.get("hyperparameters")

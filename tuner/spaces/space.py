@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from fmkeras.errors import UserError, shown_value
+from fmkeras.errors import UserError, did_you_mean, shown_value
 from fmkeras.models import model_info
 from fmkeras.models.options import check_options
 from fmkeras.recipes import complete_changes
@@ -119,7 +119,8 @@ def check_space(space: Space, model_name: str, base: Recipe) -> None:
         if name not in known:
             raise UserError(
                 f"Unknown hyperparameter for {model_name}; expected one of: "
-                f"{', '.join(known)}. Received: {shown_value(name)}"
+                f"{', '.join(known)}.{did_you_mean(name, known)} "
+                f"Received: {shown_value(name)}"
             )
         if name in before:
             raise UserError(f"A hyperparameter comes twice. Received: {name!r}")

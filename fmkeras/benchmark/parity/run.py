@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from fmkeras.backends import BACKENDS
-from fmkeras.errors import UserError
+from fmkeras.errors import UserError, did_you_mean
 from fmkeras.experiments.zoo.plan import zoo_names
 from fmkeras.files import write_json
 from fmkeras.models import model_info
@@ -50,8 +50,8 @@ def run_parity(
     for backend in backends:
         if backend not in BACKENDS:
             raise UserError(
-                f"Unknown backend; expected one of: {', '.join(BACKENDS)}. "
-                f"Received: {backend!r}"
+                f"Unknown backend; expected one of: {', '.join(BACKENDS)}."
+                f"{did_you_mean(backend, BACKENDS)} Received: {backend!r}"
             )
     results = {} if out is None else _kept(Path(out))
     countdown = Countdown(len(names) * len(backends), "comparisons", log)

@@ -14,7 +14,7 @@ from fmkeras.benchmark.speed.rounds import (
     run_rounds,
 )
 from fmkeras.benchmark.speed.spread import rate_text, warn_if_wide
-from fmkeras.errors import UserError
+from fmkeras.errors import UserError, did_you_mean
 from fmkeras.files import write_json
 from fmkeras.provenance import provenance
 from fmkeras.text.durations import Countdown
@@ -59,8 +59,8 @@ def run_fit_benchmark(
     for name in names:
         if name not in MODELS:
             raise UserError(
-                f"Unknown model; expected one of: {', '.join(MODELS)}. "
-                f"Received: {name!r}"
+                f"Unknown model; expected one of: {', '.join(MODELS)}."
+                f"{did_you_mean(name, MODELS)} Received: {name!r}"
             )
     competitors = [Competitor(kind, backend) for kind in KINDS]
     settings = {

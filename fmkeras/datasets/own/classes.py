@@ -8,6 +8,7 @@ import numpy as np
 
 from fmkeras.errors import UserError
 from fmkeras.files.reading import read_text, reason_of
+from fmkeras.text.counts import counted
 
 FILE = "classes.txt"
 # A table, a confusion matrix and a picture of them are of use to this many.
@@ -33,7 +34,7 @@ def read_class_names(folder: Path) -> tuple[str, ...] | None:
     names = tuple(line.strip() for line in lines if line.strip())
     twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice or not 2 <= len(names) <= MOST_CLASSES:
-        received = f"{twice[0]:.80} twice" if twice else f"{len(names)} names"
+        received = f"{twice[0]:.80} twice" if twice else counted(len(names), "name")
         raise UserError(
             f"The file '{path}' must name each of 2 to {MOST_CLASSES} classes once, a "
             f"name a line: mend it. Received: {received}"
@@ -54,8 +55,9 @@ def number_labels(
     if names is None:
         values = np.unique(np.concatenate([train, test]))
         if not 2 <= len(values) <= MOST_CLASSES:
+            classes = counted(len(values), "class", "classes")
             raise UserError(
-                f"The labels in {where} are of {len(values)} classes; expected 2 to "
+                f"The labels in {where} are of {classes}; expected 2 to "
                 f"{MOST_CLASSES}: check that they are class numbers. "
                 f"Received: {', '.join(map(str, values[:5]))}"
             )

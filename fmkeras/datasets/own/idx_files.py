@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from fmkeras.datasets.idx import kind_of
+from fmkeras.datasets.picture_decoder import PICTURE_SUFFIXES
 from fmkeras.errors import UserError
 from fmkeras.files.reading import read_unpacked, reason_of
 
@@ -26,7 +27,9 @@ def find_idx(folder: Path, prefix: str = "") -> dict[tuple[str, str], Path] | No
     found: dict[tuple[str, str], Path] = {}
     for path in sorted([*folder.glob("*"), *folder.glob("*/*")]):
         name = path.name.lower()
-        if not path.is_file() or "idx" not in name or not name.startswith(prefix):
+        if "idx" not in name or not name.startswith(prefix) or not path.is_file():
+            continue
+        if path.suffix.lower() in PICTURE_SUFFIXES:
             continue
         part = next((p for p, words in PARTS.items() if _holds(name, words)), None)
         kind = next((kind for kind in KINDS.values() if kind in name), None)

@@ -1,7 +1,7 @@
 """A folder with a folder of pictures a class, divided into train/ and test/ or not."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,12 +13,15 @@ from fmkeras.datasets.image_files import read_grey, read_picture
 from fmkeras.datasets.own.arrays import split_off_test, stretch
 from fmkeras.datasets.own.classes import MOST_CLASSES, read_class_names
 from fmkeras.datasets.picture_decoder import PICTURE_SUFFIXES, SUFFIXES
-from fmkeras.errors import UserError
+from fmkeras.errors import UserError, did_you_mean
+from fmkeras.text.counts import counted
 
 # Those that are not read are named, or left out and listed, rather than passed over.
-TRAIN, TEST = ("train", "training"), ("test", "testing")
+TRAIN, TEST = ("train", "training"), ("test", "testing", "tests")
 # Images set aside to choose an epoch by are training images here: the split is ours.
 VALIDATION = ("val", "valid", "validation")
+# A folder's own folders, the classes in a part, and one in a class are looked into.
+DEPTH = 3
 
 
 def _stretched(path: Path, white: int | None) -> tuple[np.ndarray, int | None]:
@@ -70,12 +73,13 @@ def load_image_folder(
     With folders train/ and test/ these are the two parts; otherwise a fifth of each
     class is set aside, the same by `seed`. Class names are those of the folders, in
     alphabetical order or that of `classes.txt`. Raises `UserError` for a picture
-    that cannot be read unless `skip_bad`, and for classes without pictures.
+    that cannot be read unless `skip_bad`, and for classes without pictures. What lies
+    where no class is looked for is listed on stderr.
     """
     if resize not in RESIZING:
         raise UserError(
-            f"Unknown way to resize; expected one of {', '.join(RESIZING)}. "
-            f"Received: {resize!r}"
+            f"Unknown way to resize; expected one of {', '.join(RESIZING)}."
+            f"{did_you_mean(resize, RESIZING)} Received: {resize!r}"
         )
     train_parts = _named(folder, TRAIN) + _named(folder, VALIDATION)
     test_parts = _named(folder, TEST)
@@ -88,6 +92,8 @@ def load_image_folder(
             )
         train_parts, test_parts = [folder], []
     names = _class_names(folder, train_parts, test_parts)
+    parts = train_parts + test_parts
+    _list_left_out(folder, parts, [part / name for part in parts for name in names])
 
     sides = [(train_parts, "Pictures")]
     if test_parts:
@@ -153,10 +159,6 @@ def _read_parts(parts, names, read, skip_bad, progress, title) -> Pictures:
 def _class_names(folder, train_parts, test_parts) -> tuple[str, ...]:
     listed = read_class_names(folder)
     found = _class_folders(train_parts)
-    for part in train_parts:
-        for path in _folders(part):
-            if path.name not in found and path not in test_parts:
-                print(f"left out: '{path}' holds no picture", file=sys.stderr)
     if listed is not None and set(listed) != set(found):
         odd = sorted(set(listed) ^ set(found))[0]
         raise UserError(
@@ -166,8 +168,9 @@ def _class_names(folder, train_parts, test_parts) -> tuple[str, ...]:
     names = listed or tuple(sorted(found, key=_natural))
     if not 2 <= len(names) <= MOST_CLASSES:
         raise UserError(
-            f"'{folder}' holds {len(names)} folders of pictures; expected one a class, "
-            f"2 to {MOST_CLASSES} of them: give the folder that holds these."
+            f"'{folder}' holds {counted(len(names), 'folder')} of pictures; expected "
+            f"one a class, 2 to {MOST_CLASSES} of them: give the folder that holds "
+            "these."
         )
     for part in test_parts:
         unknown = sorted(set(_class_folders([part])) - set(names))
@@ -177,6 +180,37 @@ def _class_names(folder, train_parts, test_parts) -> tuple[str, ...]:
                 f"expected one of: {', '.join(names)}: rename or remove it."
             )
     return names
+
+
+def _list_left_out(folder: Path, parts: list[Path], classes: list[Path]) -> None:
+    """Print the folders of `parts` without a picture, and pictures of no class."""
+    places = dict(_unread(folder, classes))
+    for path in (path for part in parts for path in _folders(part)):
+        if not _pictures(path) and path not in places:
+            print(f"left out: '{path}' holds no picture", file=sys.stderr)
+    where = " and ".join(f"'{part}'" for part in parts)
+    for path, count in places.items():
+        what = f"{counted(count, 'picture')} in '{path}'"
+        print(f"left out: {what}; the classes are folders in {where}", file=sys.stderr)
+
+
+def _unread(folder: Path, classes: list[Path], depth: int = DEPTH) -> Iterator[tuple]:
+    """Yield folders of pictures beside or in the classes, and how many each holds."""
+    if folder not in classes:
+        if not any(folder in path.parents for path in classes):
+            if count := _count(folder, depth):
+                yield folder, count
+            return
+        if loose := len(_pictures(folder)):
+            yield folder, loose
+    if depth:
+        for inside in _folders(folder):
+            yield from _unread(inside, classes, depth - 1)
+
+
+def _count(folder: Path, depth: int) -> int:
+    inside = _folders(folder) if depth else []
+    return len(_pictures(folder)) + sum(_count(one, depth - 1) for one in inside)
 
 
 def _check_counts(train: Pictures, names: tuple[str, ...], folder: Path) -> None:
@@ -201,24 +235,23 @@ def _named(folder: Path, names: tuple[str, ...]) -> list[Path]:
 
 
 def _folders(folder: Path) -> list[Path]:
-    try:
-        inside = sorted(folder.iterdir())
-    except OSError as error:
-        raise UserError(
-            f"The folder '{folder}' cannot be read ({error.strerror}); expected one "
-            "with a folder of pictures a class: give another."
-        ) from error
-    return [path for path in inside if path.is_dir() and not path.name.startswith(".")]
+    return [path for path in _inside(folder) if path.is_dir()]
 
 
 def _pictures(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
-    return sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".")
-    )
+    return [p for p in _inside(folder) if p.suffix.lower() in PICTURE_SUFFIXES]
+
+
+def _inside(folder: Path) -> list[Path]:
+    try:
+        return sorted(p for p in folder.iterdir() if not p.name.startswith("."))
+    except OSError as error:
+        raise UserError(
+            f"The folder '{folder}' cannot be read ({error.strerror}); expected one "
+            "with a folder of pictures a class: give another."
+        ) from error
 
 
 def _natural(name: str) -> tuple:

@@ -1,8 +1,8 @@
 """From a path to a data set of your own, whatever form it has."""
 
 import os
-import re
 import sys
+import unicodedata
 from pathlib import Path
 
 from fmkeras.datasets.csv_file import find_csv, read_csv
@@ -11,7 +11,7 @@ from fmkeras.datasets.own.arrays import split_off_test, to_images, white_of
 from fmkeras.datasets.own.classes import MOST_CLASSES, number_labels, read_class_names
 from fmkeras.datasets.own.idx_files import find_idx, read_part
 from fmkeras.datasets.own.image_folder import is_image_folder, load_image_folder
-from fmkeras.datasets.own.npz_file import NAMES, read_npz_file
+from fmkeras.datasets.own.npz_file import NAMES, holds_images, read_npz_file
 from fmkeras.errors import UserError
 from fmkeras.files import printable
 from fmkeras.files.paths import user_path
@@ -55,7 +55,7 @@ def load_own(
         raise UserError(
             f"There is no data at '{path}'; expected {FORMS}: check the path."
         )
-    if path.is_dir() and is_image_folder(path) and not _has(path, "*.npz", "*idx*"):
+    if path.is_dir() and is_image_folder(path) and not _holds_arrays(path):
         *arrays, names, bad = load_image_folder(path, seed, resize, skip_bad, progress)
         _list_bad(bad)
         return _dataset(path, *arrays, names)
@@ -85,19 +85,26 @@ def load_own(
 
 def _read_files(path: Path, name: str):
     """Return x_train, y_train, x_test, y_test; the last two None without a test."""
-    is_npz = path.is_file() and path.suffix == ".npz"
-    if is_npz or (path.is_dir() and _has(path, "*.npz")):
-        file = path if path.is_file() else _only(path, "*.npz")
-        arrays = read_npz_file(file)
-        return tuple(arrays.get(key) for key in NAMES)
+    if path.is_file() and path.suffix == ".npz":
+        return _read_npz(path)
+    if archives := _archives(path):
+        return _read_npz(_only(archives))
     if path.is_dir() and (files := find_idx(path)):
         return *read_part(files, "train"), *read_part(files, "test")
     if path.is_file() and path.name.lower().endswith(CSV_SUFFIXES):
         return *read_csv(path, MOST_CLASSES), None, None
-    if "," in name or _has(path, *(f"*{suffix}" for suffix in CSV_SUFFIXES)):
+    if "," in name or any(_files(path, f"*{suffix}") for suffix in CSV_SUFFIXES):
         train, test = find_csv(name)
         return *read_csv(train, MOST_CLASSES), *read_csv(test, MOST_CLASSES)
+    if others := _files(path, "*.npz"):
+        # Reading says what it lacks.
+        return _read_npz(others[0])
     raise UserError(f"There is no data set at '{path}'; expected {FORMS}: give one.")
+
+
+def _read_npz(file: Path) -> tuple:
+    arrays = read_npz_file(file)
+    return tuple(arrays.get(key) for key in NAMES)
 
 
 def refuse_picture_arguments(data: str, resize: str, skip_bad: bool) -> UserError:
@@ -114,7 +121,7 @@ def _dataset(
 ) -> Dataset:
     stem = path.stem if path.is_file() else path.resolve().name
     return Dataset(
-        name=re.sub(r"[^A-Za-z0-9_.-]+", "-", stem).strip("-.") or "own",
+        name=_plain(stem),
         x_train=x_train,
         y_train=y_train,
         x_test=x_test,
@@ -126,20 +133,45 @@ def _dataset(
     )
 
 
+def _plain(stem: str) -> str:
+    """Return a name of letters and digits of any language, `_`, `.` and `-`.
+
+    An umlaut is one letter, though some file systems write it as two; other marks,
+    such as the vowels of Hindi, stay with theirs.
+    """
+    text = unicodedata.normalize("NFC", stem)
+    kept = (
+        c.isalnum() or c in "_.-" or unicodedata.category(c)[0] == "M" for c in text
+    )
+    words = "".join(c if keep else " " for c, keep in zip(text, kept, strict=True))
+    return "-".join(words.split()).strip("-.") or "own"
+
+
 def _list_bad(bad: list[Path]) -> None:
     for path in bad:
         print(f"left out: '{path}' cannot be read as a picture", file=sys.stderr)
 
 
-def _has(folder: Path, *patterns: str) -> bool:
-    return any(next(folder.glob(pattern), None) for pattern in patterns)
+def _holds_arrays(folder: Path) -> bool:
+    """Return whether IDX files or an archive hold the images, not the folders in it."""
+    try:
+        return bool(_archives(folder) or find_idx(folder))
+    except UserError:  # Not all of the IDX files.
+        return False
 
 
-def _only(folder: Path, pattern: str) -> Path:
-    files = sorted(folder.glob(pattern))
+def _archives(folder: Path) -> list[Path]:
+    return [file for file in _files(folder, "*.npz") if holds_images(file)]
+
+
+def _files(folder: Path, pattern: str) -> list[Path]:
+    return sorted(path for path in folder.glob(pattern) if path.is_file())
+
+
+def _only(files: list[Path]) -> Path:
     if len(files) > 1:
         raise UserError(
-            f"'{folder}' holds several {pattern} files; expected one: give its path. "
-            f"Received: {', '.join(file.name for file in files)}"
+            f"'{files[0].parent}' holds several .npz files of images; expected one: "
+            f"give its path. Received: {', '.join(file.name for file in files)}"
         )
     return files[0]

@@ -11,6 +11,15 @@ from fmkeras.files.reading import open_regular, reason_of
 NAMES = ("x_train", "y_train", "x_test", "y_test")
 
 
+def holds_images(path: Path) -> bool:
+    """Return whether an .npz file holds `x_train` and `y_train`, as far as it tells."""
+    try:
+        with open_regular(path, LARGEST_BYTES) as file:
+            return set(NAMES[:2]) <= set(names_in(file))
+    except Exception:  # zipfile raises many types.
+        return False
+
+
 def read_npz_file(path: Path) -> dict[str, np.ndarray]:
     """Return the arrays of `NAMES` that the file holds; the first two it must.
 

@@ -26,6 +26,7 @@ def plot_samples(
 ) -> None:
     """Draw the first `per_class` images of each class, one row per class.
 
+    They are drawn as a network gets them: 0 is black, as everywhere in the report.
     `images` are uint8 (n, 28, 28), `labels` integers (n,). A class with fewer images
     leaves its row short. Raises `UserError` for a file that is neither PNG nor SVG.
     """
@@ -43,8 +44,7 @@ def plot_samples(
     inches = 0.42  # an image's side
     figure = new_figure(per_class * inches + 1.2, rows * inches + 0.2)
     axes = figure.add_subplot()
-    # Clothes are dark on white here: less ink, and the page shows no black block.
-    axes.imshow(sheet, cmap="gray_r", vmin=0, vmax=255, interpolation="nearest")
+    axes.imshow(sheet, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     middles = np.arange(rows) * (height + gap) + (height - 1) / 2
     axes.set_yticks(middles, class_names)
     axes.set_xticks([])
@@ -67,7 +67,7 @@ def plot_augmented(
     inches = 0.5  # an image's side
     figure = new_figure(len(images) * inches + 1.2, len(rows) * inches + 0.2)
     axes = figure.add_subplot()
-    axes.imshow(sheet, cmap="gray_r", vmin=0, vmax=255, interpolation="nearest")
+    axes.imshow(sheet, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     names = ["Original", *(f"Epoch {n}" for n in range(1, len(rows)))]
     axes.set_yticks((np.arange(len(rows)) + 0.5) * framed.shape[2] - 0.5, names)
     axes.set_xticks([])

@@ -26,7 +26,7 @@ def plot_label_issues(
     figure = new_figure(1.25 * COLUMNS, 1.75 * ROWS)
     panels = figure.subplots(ROWS, COLUMNS, squeeze=False).flat
     for axes, issue in zip(panels, shown, strict=False):
-        axes.imshow(images[issue["image"]], cmap="gray_r", vmin=0, vmax=255)
+        axes.imshow(images[issue["image"]], cmap="gray", vmin=0, vmax=255)
         given, guess = (class_names[issue[key]] for key in ("label", "guess"))
         axes.set_title(f"{given}\n\u2192 {guess}", fontsize=8)
         axes.set_xlabel(f"label {issue['verdict']}", fontsize=8)
