@@ -263,15 +263,12 @@ STUDIES |= {
     )
     for name in SMALL
 }
-# Those whose rate was chosen before adam and adamw were computed as PyTorch does.
+RATES = (2e-3, 4e-3, 8e-3, 1.6e-2, 3.2e-2)
 STUDIES |= {
     f"rates-{name}": Study(
         f"Which learning rate suits the default recipe of {name}?",
-        find_recipe("default", name),
-        {
-            f"{rate:g}": Case(name, {}, {"learning_rate": rate})
-            for rate in (2e-3, 4e-3, 8e-3, 1.6e-2, 3.2e-2)
-        },
+        STUDIES[f"default-{name}"].recipe,
+        {f"{rate:g}": Case(name, {}, {"learning_rate": rate}) for rate in RATES},
     )
-    for name in ("lenet", "lenet_relu")
+    for name in SMALL
 }

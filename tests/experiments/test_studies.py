@@ -10,7 +10,11 @@ from fmkeras.errors import UserError
 from fmkeras.experiments.studies import STUDIES, Case, Study, run_study
 from fmkeras.models.registry import build_graph
 from fmkeras.recipes import Recipe
-from fmkeras.report.tables.studies import additions_table, comparison_table
+from fmkeras.report.tables.studies import (
+    additions_table,
+    comparison_table,
+    rates_table,
+)
 
 LIMITS = {"shapes-100k": 10**5, "shapes-1m": 10**6, "shapes-10m": 10**7}
 TINY = Study(
@@ -110,6 +114,22 @@ def test_additions_to_default_recipes_are_differences_of_the_same_seeds(tmp_path
     assert cells["erasing a quarter"] == "+0.75 ± 3.18"
     assert cells["smoothing 0.1"] == ""
     assert row.endswith(" | 2 | 40 |")
+
+
+def test_rates_stand_in_the_order_of_their_size(tmp_path):
+    assert rates_table(tmp_path).startswith("No record yet")
+    folder = tmp_path / "saved_models/records/study-rates-lenet"
+    folder.mkdir(parents=True)
+    for rate, seed, accuracy in (
+        ("0.016", 0, 0.9),
+        ("0.016", 1, 0.92),
+        ("0.002", 0, 0.8),
+    ):
+        facts = {"case": rate, "seed": seed, "epochs": 40}
+        facts["validation"] = {"accuracy": accuracy}
+        (folder / f"{rate}-{seed}.json").write_text(json.dumps(facts))
+    row = rates_table(tmp_path).splitlines()[-1]
+    assert row == "| `lenet` | 80.00 % |  |  | 91.00 % (2 seeds) |  | 40 |"
 
 
 def test_a_record_of_another_backend_is_not_taken(tmp_path, monkeypatch):

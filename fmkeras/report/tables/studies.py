@@ -78,6 +78,34 @@ def additions_table(root: Path) -> str:
     return markdown_table(heads, rows, "l" + "r" * (len(heads) - 1))
 
 
+def rates_table(root: Path) -> str:
+    """Return what learning rates reach with the default recipe of each network."""
+    from fmkeras.experiments.study_cases import RATES, SMALL
+
+    rows = []
+    for name in SMALL:
+        cases = _by_case(read_study(root, f"rates-{name}"))
+        if not cases:
+            continue
+        groups = [cases.get(f"{rate:g}", []) for rate in RATES]
+        epochs = {record["epochs"] for group in groups for record in group}
+        rows.append(
+            (f"`{name}`", *map(_mean_cell, groups), ", ".join(map(str, epochs)))
+        )
+    if not rows:
+        return "No record yet: `make study NAME=rates-lenet` makes the first."
+    heads = ("network", *(f"{rate:g}" for rate in RATES), "epochs")
+    return markdown_table(heads, rows, "l" + "r" * (len(heads) - 1))
+
+
+def _mean_cell(group: list[dict]) -> str:
+    """Return the mean accuracy of a case and, where there are several, its seeds."""
+    if not group:
+        return ""
+    text = f"{100 * statistics.mean(_accuracies(group)):.2f} %"
+    return text if len(group) == 1 else f"{text} ({len(group)} seeds)"
+
+
 def read_study(root: Path, name: str) -> list[dict]:
     """Return the records of a study, in the order of their files."""
     folder = root / RECORDS / f"study-{name}"

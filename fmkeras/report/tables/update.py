@@ -54,7 +54,11 @@ from fmkeras.report.tables.speed import (
     scaling_table,
 )
 from fmkeras.report.tables.speedruns import speedrun_table
-from fmkeras.report.tables.studies import additions_table, comparison_table
+from fmkeras.report.tables.studies import (
+    additions_table,
+    comparison_table,
+    rates_table,
+)
 from fmkeras.report.tables.tuning import tuning_table
 
 _TABLE = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
@@ -329,6 +333,7 @@ _TABLES: dict[str, Callable[[Path, str], str]] = {
     "study": study_table,
     "comparison": comparison_table,
     "additions": lambda root, argument: additions_table(root),
+    "rates": lambda root, argument: rates_table(root),
     "published": published_table,
     "published-classes": published_classes_table,
     "published-epochs": published_epochs_table,
