@@ -16,6 +16,7 @@ from fmkeras.files.reading import read_json, reason_of
 from fmkeras.labels import CLASS_NAMES
 from fmkeras.process.signals import Interrupted
 from fmkeras.recipes import Recipe
+from fmkeras.training.checkpoint_file import previous_path
 
 CONFIG = "config.json"
 RECORD = "record.json"
@@ -146,11 +147,20 @@ def interrupted_runs(runs: str | Path) -> list[Path]:
     return [
         path.parent
         for path in begun
-        if (path.parent / CHECKPOINT).exists()
+        if has_checkpoint(path.parent)
         and not (path.parent / RECORD).exists()
         and not (path.parent / FAILED).exists()
         and not is_locked(path.parent)
     ]
+
+
+def has_checkpoint(folder: Path) -> bool:
+    """Say whether a run has kept a checkpoint, whole or damaged.
+
+    A kill while one is put in its place leaves that before it alone.
+    """
+    newest = folder / CHECKPOINT
+    return newest.exists() or previous_path(newest).exists()
 
 
 def read_config(folder: Path) -> dict:

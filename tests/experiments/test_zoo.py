@@ -124,6 +124,9 @@ def test_a_model_computed_in_another_way_is_done_but_its_run_does_not_go_on(
     assert run_to_resume(net, zoo) is None
     (run / CONFIG).write_text(json.dumps(card))
     assert run_to_resume(net, zoo) == run
+    # A kill came between the two moves of a checkpoint.
+    (run / "checkpoint.npz").rename(run / "checkpoint-previous.npz")
+    assert run_to_resume(net, zoo) == run
 
 
 @pytest.fixture

@@ -126,6 +126,9 @@ def test_last_is_the_newest_run_that_did_not_end(tmp_path):
         os.utime(tmp_path / name / "config.json", (number, number))
         if name != "empty":
             (tmp_path / name / "checkpoint.npz").touch()
+    # A kill came between the two moves of a checkpoint.
+    newest = tmp_path / "a/checkpoint.npz"
+    newest.rename(previous_path(newest))
     (tmp_path / "ended/record.json").touch()
     (tmp_path / "failed/failed.txt").touch()
     assert resume_dir("last", tmp_path) == tmp_path / "a"

@@ -248,6 +248,20 @@ def test_a_trial_goes_on_only_from_what_were_its_own_first_epochs(
     assert (tmp_path / "later/checkpoint.npz").exists() != follows
 
 
+def test_a_trial_goes_on_from_the_checkpoint_that_a_kill_has_left(tmp_path):
+    from fmkeras.recipes import Recipe
+    from tuner.trials.run import _go_on_from
+
+    earlier = tmp_path / "earlier"
+    earlier.mkdir()
+    (earlier / "checkpoint-previous.npz").write_text("")
+    config = {"model": "mlp", "options": {}, "recipe": {}, "seed": 0}
+    config |= {"backend": "torch", "dataset": {"name": "garments"}}
+    (earlier / "config.json").write_text(json.dumps(config))
+    _go_on_from(earlier, tmp_path / "later", Recipe(schedule="constant"))
+    assert (tmp_path / "later/checkpoint-previous.npz").exists()
+
+
 def test_help_names_every_command(capsys):
     assert main([]) == 0
     output = capsys.readouterr().out
