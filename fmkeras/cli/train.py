@@ -281,10 +281,10 @@ def _settings_of_run(args, folder: Path) -> tuple[Recipe, dict]:
         recipe = Recipe(**config["recipe"])
         changes = complete_changes(recipe, given_fields(args))
         recipe = dataclasses.replace(recipe, **changes)
-        _check_named_recipe(args, config["model"], recipe)
+        args.model = plain_name(args.model or config["model"])
+        _check_named_recipe(args, recipe)
         kept = dict(config.get("arguments") or {})
         args.seed = config["seed"] if args.seed is None else args.seed
-        args.model = plain_name(args.model or config["model"])
         model_options = dict(config["options"])
         set_backend(config["backend"])
         for name in KEPT_ARGUMENTS:
@@ -301,13 +301,9 @@ def _settings_of_run(args, folder: Path) -> tuple[Recipe, dict]:
     return recipe, model_options | _own_options(args)
 
 
-def _check_named_recipe(args, model: str, recipe: Recipe) -> None:
+def _check_named_recipe(args, recipe: Recipe) -> None:
     """Raise `UserError` where --recipe names another one than a run goes on by."""
-    if args.recipe == "default":
-        return
-    named = find_recipe(args.recipe, args.model or model)
-    named = named.replace(**complete_changes(named, given_fields(args)))
-    if not learns_alike(named, recipe):
+    if args.recipe != "default" and not learns_alike(recipe_of(args), recipe):
         raise UserError(
             "The run that goes on has its own recipe; expected no --recipe (make: "
             f"RECIPE=): leave it out. Received: {args.recipe}"
