@@ -213,8 +213,10 @@ def is_training_of(args, told: dict) -> bool:
 
 
 def _same_start(args, start: dict) -> bool:
-    """Return whether a training began as `args` say: with that file, frozen or not."""
+    """Return whether a training began as `args` say: that file, those frozen layers."""
     if bool(args.freeze) != ("frozen" in start):
+        return False
+    if start.get("frozen_up_to", args.freeze) != args.freeze:
         return False
     if not args.init_from:
         return "file" not in start

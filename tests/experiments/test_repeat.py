@@ -109,6 +109,21 @@ def test_a_record_is_of_the_file_that_training_began_with():
     assert is_training_of(args, told)
 
 
+def test_a_record_is_of_the_layers_that_were_frozen():
+    told = {
+        "dataset": {"name": "fashion-mnist", "source": "data/fashion-mnist"},
+        "start": {"frozen_up_to": "pool_1", "frozen": ["conv_1"]},
+    }
+    words = ["train", "--model", "lenet", "--freeze"]
+    same, other = (
+        build_parser().parse_args([*words, layer]) for layer in ("pool_1", "conv_2")
+    )
+    assert is_training_of(same, told) and not is_training_of(other, told)
+    # Records of before do not tell the layer.
+    del told["start"]["frozen_up_to"]
+    assert is_training_of(same, told) and is_training_of(other, told)
+
+
 def test_a_run_goes_on_in_its_own_precision_alone(tmp_path, monkeypatch):
     """Another --precision led into a run that refused it, each time again."""
     recipe = find_recipe("default", "linear")

@@ -111,6 +111,14 @@ def test_resuming_names_the_differing_fields_alone(tmp_path, capsys):
     ensure_run_dir(begun, {**CONFIG, "options": {"dropout": 0.5}}, {})
     with pytest.raises(UserError, match="expected options.dropout 0.5: start"):
         ensure_run_dir(begun, {**CONFIG, "options": {}}, {})
+    started = tmp_path / "started"
+    start = {"sha256": "0", "frozen": ["a"]}
+    ensure_run_dir(started, {**CONFIG, "start": {"file": "one.keras", **start}}, {})
+    # The same file under another name, told of in other words.
+    other = {"file": "two.keras", "frozen_up_to": "a", **start}
+    ensure_run_dir(started, {**CONFIG, "start": other}, {})
+    with pytest.raises(UserError, match="expected start.sha256 0: start a new"):
+        ensure_run_dir(started, {**CONFIG, "start": other | {"sha256": "1"}}, {})
     capsys.readouterr()
     ensure_run_dir(tmp_path, CONFIG, {"threads": 2, "versions": {"keras": "3.1"}})
     told = capsys.readouterr().err
