@@ -1,5 +1,6 @@
 """The command line of the tuner: mistakes are one line and exit code 2."""
 
+import dataclasses
 import json
 import os
 import re
@@ -177,6 +178,7 @@ def test_no_chief_answers(monkeypatch):
 
 
 def test_settings_of_every_published_search_are_read_again(tmp_path):
+    from fmkeras.recipes import PUBLISHED
     from tuner.cli import build_parser, make_settings
     from tuner.settings import read_settings, save_or_check
 
@@ -185,8 +187,12 @@ def test_settings_of_every_published_search_are_read_again(tmp_path):
             words = ["search", "--model", model, "--space", space]
             settings = make_settings(build_parser().parse_args(words))
             folder = tmp_path / model / space
+            # Searches of before gave the recipe the name of the space.
+            old = dataclasses.replace(settings.recipe, name=space)
+            save_or_check(folder, dataclasses.replace(settings, recipe=old))
             save_or_check(folder, settings)
             assert read_settings(folder).to_dict() == settings.to_dict()
+            assert settings.recipe.name not in PUBLISHED
             save_or_check(folder, settings)
 
 
