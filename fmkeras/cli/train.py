@@ -24,6 +24,7 @@ from fmkeras.recipes import (
     find_recipe,
     learns_alike,
     options_alike,
+    precision_alike,
 )
 from fmkeras.records import RUNS, SAVED_MODELS
 from fmkeras.text.values import value_text
@@ -206,9 +207,8 @@ def is_training_of(args, told: dict) -> bool:
     options = find_options(args.recipe, args.model) | _own_options(args)
     if not options_alike(options, told.get("options")):
         return False
-    if args.precision in ("float32", "bfloat16") and "precision" in told:
-        if told["precision"] != args.precision:
-            return False
+    if not precision_alike(args.precision, told):
+        return False
     return _same_start(args, told.get("start") or {}) and _same_images(args, told)
 
 
@@ -237,7 +237,9 @@ def _same_images(args, told: dict) -> bool:
         return (limited in data.get("source", "")) == bool(args.limit)
     # Drawn, or of a path whose files may be others by now.
     values = [getattr(args, name) for name in DATA_ARGUMENTS]
-    checksum = _checksum(tuple(values), told.get("seed", 0))
+    # The seed chooses the images that --limit leaves; all are the same for each.
+    seed = 0 if args.limit is None else told.get("seed", 0)
+    checksum = _checksum(tuple(values), seed)
     return data.get("checksum") in (None, checksum)
 
 

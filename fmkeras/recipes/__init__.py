@@ -7,6 +7,7 @@ from fmkeras.recipes.alike import (
     learned_fields,
     learns_alike,
     options_alike,
+    precision_alike,
     start_of,
     trained_alike,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "learned_fields",
     "learns_alike",
     "options_alike",
+    "precision_alike",
     "start_of",
     "trained_alike",
 ]

@@ -48,6 +48,15 @@ def start_of(told: Mapping) -> dict:
     return {name: start[name] for name in START if name in start}
 
 
+def precision_alike(asked: str | None, told: Mapping) -> bool:
+    """Say whether a record, or settings, are of a precision that is asked for.
+
+    float32 and bfloat16 are asked for, the others leave it to the machine. What was
+    not told, as in old records, is no difference.
+    """
+    return asked not in ("float32", "bfloat16") or told.get("precision", asked) == asked
+
+
 def trained_alike(one: Mapping, other: Mapping) -> bool:
     """Say whether cards or records are of one network, options, start and recipe."""
     return (
