@@ -37,6 +37,7 @@ RECORD = {
     "commit": (str, type(None)),
     # Of a run that went on with other code than it began with.
     "began_at_commit?": str,
+    "start?": dict,
     "test?": {"accuracy": NUMBER},
 }
 

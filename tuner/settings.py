@@ -138,7 +138,8 @@ def make_settings(options) -> Settings:
         backend=options.backend,
         search=kind,
         space=space,
-        recipe=dataclasses.replace(recipe, name=space.name),
+        # No published recipe's name, as that of a user's file may be.
+        recipe=dataclasses.replace(recipe, name=f"space {space.name}"),
         objective=options.objective,
         seed=options.seed,
         trials=trials,
@@ -182,12 +183,14 @@ def read_settings(folder: Path) -> Settings:
 def save_or_check(folder: Path, settings: Settings) -> None:
     """Write the settings into a new folder; hold an old one's against them.
 
-    Only `trials` may differ. Raises `UserError` where anything else does.
+    Only `trials` may differ, and what the recipe is called. Raises `UserError` where
+    anything else does.
     """
     path = folder / SETTINGS
     wanted = settings.to_dict()
     if path.exists():
         before = read_settings(folder).to_dict()
+        before["recipe"]["name"] = wanted["recipe"]["name"]
         for key in wanted:
             if key != "trials" and before[key] != wanted[key]:
                 raise UserError(

@@ -35,6 +35,13 @@ TRAINING = {
     "backend?": str,
     "precision?": str,
     "dataset?": DATASET,
+    # What training began with: see training/start.py.
+    "start?": {
+        "sha256?": str,
+        "frozen?": [str],
+        "frozen_up_to?": str,
+        "elsewhere?": bool,
+    },
     "device?": _TEXT_OR_NONE,
     "parameters?": int,
     "epochs?": int,
@@ -73,6 +80,15 @@ def parse_card(content: bytes) -> dict:
     if card.get("seed", 0) < 0:
         raise ValueError(f"its seed is {card['seed']}; expected one of at least 0")
     return card
+
+
+def is_from_elsewhere(card: dict) -> bool:
+    """Say whether weights, or those they began with, were not trained by this project.
+
+    The card of a file without one is empty.
+    """
+    begun_elsewhere = card.get("start", {}).get("elsewhere", False)
+    return "imported" in card or not card.get("recipe") or begun_elsewhere
 
 
 def read_card_of(model: Path) -> dict:

@@ -1,7 +1,12 @@
 """The commands audit and report."""
 
 from fmkeras.cli import flags
-from fmkeras.cli.session import load_data, print_device, split_words
+from fmkeras.cli.session import (
+    load_data,
+    naming_what_goes_on,
+    print_device,
+    split_words,
+)
 from fmkeras.recipes import find_recipe
 
 
@@ -99,6 +104,7 @@ def _add_report(add) -> None:
     flags.add_data(report_parser)
 
 
+@naming_what_goes_on()
 def audit(args) -> None:
     """List labels that are likely wrong, and test images in the training set."""
     from fmkeras.models import model_info

@@ -24,6 +24,7 @@ from fmkeras.recipes import (
     find_recipe,
     learns_alike,
     options_alike,
+    precision_alike,
 )
 from fmkeras.records import RUNS, SAVED_MODELS
 from fmkeras.text.values import value_text
@@ -206,15 +207,16 @@ def is_training_of(args, told: dict) -> bool:
     options = find_options(args.recipe, args.model) | _own_options(args)
     if not options_alike(options, told.get("options")):
         return False
-    if args.precision in ("float32", "bfloat16") and "precision" in told:
-        if told["precision"] != args.precision:
-            return False
+    if not precision_alike(args.precision, told):
+        return False
     return _same_start(args, told.get("start") or {}) and _same_images(args, told)
 
 
 def _same_start(args, start: dict) -> bool:
-    """Return whether a training began as `args` say: with that file, frozen or not."""
+    """Return whether a training began as `args` say: that file, those frozen layers."""
     if bool(args.freeze) != ("frozen" in start):
+        return False
+    if start.get("frozen_up_to", args.freeze) != args.freeze:
         return False
     if not args.init_from:
         return "file" not in start
@@ -235,7 +237,9 @@ def _same_images(args, told: dict) -> bool:
         return (limited in data.get("source", "")) == bool(args.limit)
     # Drawn, or of a path whose files may be others by now.
     values = [getattr(args, name) for name in DATA_ARGUMENTS]
-    checksum = _checksum(tuple(values), told.get("seed", 0))
+    # The seed chooses the images that --limit leaves; all are the same for each.
+    seed = 0 if args.limit is None else told.get("seed", 0)
+    checksum = _checksum(tuple(values), seed)
     return data.get("checksum") in (None, checksum)
 
 
@@ -281,10 +285,10 @@ def _settings_of_run(args, folder: Path) -> tuple[Recipe, dict]:
         recipe = Recipe(**config["recipe"])
         changes = complete_changes(recipe, given_fields(args))
         recipe = dataclasses.replace(recipe, **changes)
-        _check_named_recipe(args, config["model"], recipe)
+        args.model = plain_name(args.model or config["model"])
+        _check_named_recipe(args, recipe)
         kept = dict(config.get("arguments") or {})
         args.seed = config["seed"] if args.seed is None else args.seed
-        args.model = plain_name(args.model or config["model"])
         model_options = dict(config["options"])
         set_backend(config["backend"])
         for name in KEPT_ARGUMENTS:
@@ -301,13 +305,9 @@ def _settings_of_run(args, folder: Path) -> tuple[Recipe, dict]:
     return recipe, model_options | _own_options(args)
 
 
-def _check_named_recipe(args, model: str, recipe: Recipe) -> None:
+def _check_named_recipe(args, recipe: Recipe) -> None:
     """Raise `UserError` where --recipe names another one than a run goes on by."""
-    if args.recipe == "default":
-        return
-    named = find_recipe(args.recipe, args.model or model)
-    named = named.replace(**complete_changes(named, given_fields(args)))
-    if not learns_alike(named, recipe):
+    if args.recipe != "default" and not learns_alike(recipe_of(args), recipe):
         raise UserError(
             "The run that goes on has its own recipe; expected no --recipe (make: "
             f"RECIPE=): leave it out. Received: {args.recipe}"

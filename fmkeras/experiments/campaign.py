@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from fmkeras.backends import BACKENDS
+from fmkeras.experiments.reproduce import STUDY
 from fmkeras.files import replacing
 from fmkeras.process.signals import PARENT
 from fmkeras.records import RECORDS, speed_record
@@ -33,7 +34,10 @@ ARCHIVE = "records.tar.gz"
 
 
 def commands_of(part: str, device: str, records: Path = RECORDS) -> list[list[str]]:
-    """Return the commands of a part of `PARTS`, as the command line takes them."""
+    """Return the commands of a part of `PARTS`, as the command line takes them.
+
+    A published protocol that has a record, in whatever precision, is none of them.
+    """
     if part == "speed":
         found = [name for name in BACKENDS if importlib.util.find_spec(name)]
         rates = ["benchmark", "--device", device, "--backends", *found, "--json"]
@@ -46,7 +50,9 @@ def commands_of(part: str, device: str, records: Path = RECORDS) -> list[list[st
     quick = ["--", "--precision", "bfloat16", "--compile", "yes"]
     if part == "large":
         protocol = ["reproduce", "--backend", "torch", "--seeds", "0"]
-        return [[*protocol, "--model", name, *quick] for name in LARGE]
+        kept = {path.name for path in (records / STUDY).glob("*.json")}
+        left = [name for name in LARGE if f"{name}-torch-seed0.json" not in kept]
+        return [[*protocol, "--model", name, *quick] for name in left]
     study = ["repeat", "--name", "default-bfloat16", "--backends", "torch"]
     return [
         [*study, "--model", name, "--seeds", *AIM_SEEDS, *quick] for name in AIMED_AT

@@ -14,7 +14,7 @@ from fmkeras.process.signals import SIGNALS, Interrupted, run_child
 from fmkeras.recipes import HOW, Recipe, learns_alike
 from fmkeras.records import RECORDS, read_record
 from fmkeras.text.durations import Countdown
-from fmkeras.training.run_dir import CHECKPOINT, RECORD, read_config
+from fmkeras.training.run_dir import CONFIG, RECORD, has_checkpoint, read_config
 
 # Flags of train that belong to each run.
 _OWN_FLAGS = ("--model", "--backend", "--seed", "--runs", "--out", "--resume")
@@ -121,11 +121,12 @@ def _train(
     command += ["--backend", run.backend, "--seed", str(run.seed)]
     command += ["--runs", str(run.folder), "--out", str(run.folder / "model")]
     command += arguments
-    for begun in sorted(run.folder.glob(f"*/{CHECKPOINT}"), reverse=True):
+    for path in sorted(run.folder.glob(f"*/{CONFIG}"), reverse=True):
+        begun = path.parent
         # One of other settings stays where it is, and another begins.
-        if can_go_on(read_config(begun.parent)):
-            wait_until_free(begun.parent)
-            command += ["--resume", str(begun.parent)]
+        if has_checkpoint(begun) and can_go_on(read_config(begun)):
+            wait_until_free(begun)
+            command += ["--resume", str(begun)]
             break
     print(run.label, flush=True)
     code = run_child(command)

@@ -11,7 +11,14 @@ from fmkeras.experiments.repeat import repeat
 from fmkeras.experiments.summary import largest_kind
 from fmkeras.labels import CLASS_NAMES
 from fmkeras.models import model_info
-from fmkeras.recipes import HOW, PUBLISHED, Recipe, find_recipe, learns_alike
+from fmkeras.recipes import (
+    HOW,
+    PUBLISHED,
+    Recipe,
+    find_recipe,
+    learns_alike,
+    precision_alike,
+)
 from fmkeras.records import RECORDS, read_records
 
 STUDY = "published"
@@ -75,8 +82,7 @@ def reproduce(
     wanted = wanted.replace(**(how or {}))
 
     def is_asked(told: dict) -> bool:
-        asked = wanted.precision if how else "auto"
-        return asked not in ("float32", "bfloat16") or told.get("precision") == asked
+        return precision_alike(wanted.precision if how else None, told)
 
     return repeat(
         study, model, [backend], seeds, flags, records, runs, wanted, is_asked

@@ -4,7 +4,7 @@ import json
 import statistics
 from collections.abc import Iterable, Mapping
 
-from fmkeras.recipes import learned_fields
+from fmkeras.recipes import learned_fields, start_of
 from fmkeras.records import commits_of
 
 
@@ -84,7 +84,7 @@ def kinds_of_runs(records: Iterable[dict]) -> dict[tuple, list[dict]]:
     """Return the runs with test figures by what makes one mean of them.
 
     That is network, recipe, epochs, backend with its precision, and then the fields of
-    the recipe, the data and the network's options; sorted.
+    the recipe, the data, the network's options and what training began with; sorted.
     """
     groups: dict[tuple, list[dict]] = {}
     for record in records:
@@ -100,6 +100,7 @@ def kinds_of_runs(records: Iterable[dict]) -> dict[tuple, list[dict]]:
         more = (
             str(record["dataset"].get("checksum", "")),
             json.dumps(record.get("options") or {}, sort_keys=True),
+            json.dumps(start_of(record), sort_keys=True),
         )
         key = (record["model"], recipe["name"], recipe["epochs"], backend, fields)
         groups.setdefault((*key, *more), []).append(record)

@@ -11,6 +11,7 @@ import shutil
 import zipfile
 from pathlib import Path
 
+from fmkeras.artifacts.card import is_from_elsewhere
 from fmkeras.artifacts.keras_file import find_artifact, load_artifact, read_card
 from fmkeras.errors import UserError
 from fmkeras.files import json_text, may_be_replaced, replacing_folder
@@ -86,7 +87,7 @@ def hub_card(name: str, card: dict) -> str:
     head = [
         "---",
         "library_name: keras",
-        *([] if _is_from_elsewhere(card) else ["license: mit"]),
+        *([] if is_from_elsewhere(card) else ["license: mit"]),
         "pipeline_tag: image-classification",
         f"tags: {json.dumps(['keras', *([data] if data else [])])}",
         *([f"datasets: [{hub_name}]"] if hub_name else []),
@@ -176,16 +177,13 @@ def _how(card: dict) -> str:
     )
 
 
-def _is_from_elsewhere(card: dict) -> bool:
-    return "imported" in card
-
-
 def _licences(card: dict) -> str:
     weights = "The weights are under the MIT licence."
-    if _is_from_elsewhere(card):
+    if is_from_elsewhere(card):
+        begun = "began with some that were" if card.get("recipe") else "were"
         weights = (
-            "The weights were trained elsewhere: their licence is that of where they "
-            "come from, which this project does not know."
+            f"The weights {begun} trained elsewhere: their licence is that of where "
+            "they come from, which this project does not know."
         )
     name = card.get("dataset", {}).get("name", "")
     if name in DATA:

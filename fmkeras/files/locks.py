@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import functools
 import json
 import os
 import platform
@@ -74,17 +75,28 @@ def is_locked(folder: Path) -> bool:
     return False
 
 
-def wait_until_free(folder: Path, log: Callable[[str], None] = print) -> None:
-    """Return when no process holds the lock of a folder.
+def wait_until_free(
+    folder: Path, log: Callable[[str], None] | None = None, until: float | None = None
+) -> bool:
+    """Wait while a process holds the lock of a folder; return whether it is free.
 
     The child of a process that was killed may need a while to see so.
+
+    Args:
+        folder: need not be there.
+        log: takes a line where the process begins to wait; printed by default.
+        until: when to give up, by `time.monotonic`; never by default.
     """
+    log = log or functools.partial(print, flush=True)
     told = False
     while is_locked(folder):
+        if until is not None and time.monotonic() >= until:
+            return False
         if not told:
             log(f"Another process is at work in '{folder}': waiting for it.")
             told = True
         time.sleep(SECONDS_BETWEEN_LOOKS)
+    return True
 
 
 @contextlib.contextmanager

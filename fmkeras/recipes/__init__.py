@@ -2,10 +2,13 @@
 
 from fmkeras.recipes.alike import (
     HOW,
+    START,
     as_options,
     learned_fields,
     learns_alike,
     options_alike,
+    precision_alike,
+    start_of,
     trained_alike,
 )
 from fmkeras.recipes.lookup import (
@@ -22,6 +25,7 @@ __all__ = [
     "HOW",
     "OPTIMIZERS",
     "PUBLISHED",
+    "START",
     "Recipe",
     "as_options",
     "complete_changes",
@@ -30,5 +34,7 @@ __all__ = [
     "learned_fields",
     "learns_alike",
     "options_alike",
+    "precision_alike",
+    "start_of",
     "trained_alike",
 ]

@@ -7,6 +7,8 @@ from fmkeras.recipes.recipe import Recipe
 
 # Left to the machine: what they change is no more than a seed does.
 HOW = ("name", "precision", "compile")
+# What tells the beginning of a training: the content of its file, the frozen layers.
+START = ("sha256", "frozen")
 _DEFAULTS = dataclasses.asdict(Recipe())
 
 
@@ -37,10 +39,29 @@ def options_alike(one: Mapping | None, other: Mapping | None) -> bool:
     return as_options(one or {}) == as_options(other or {})
 
 
+def start_of(told: Mapping) -> dict:
+    """Return what tells how the training of a card or record began; {} for anew.
+
+    What the file was called and what its own card says do not matter.
+    """
+    start = told.get("start") or {}
+    return {name: start[name] for name in START if name in start}
+
+
+def precision_alike(asked: str | None, told: Mapping) -> bool:
+    """Say whether a record, or settings, are of a precision that is asked for.
+
+    float32 and bfloat16 are asked for, the others leave it to the machine. What was
+    not told, as in old records, is no difference.
+    """
+    return asked not in ("float32", "bfloat16") or told.get("precision", asked) == asked
+
+
 def trained_alike(one: Mapping, other: Mapping) -> bool:
-    """Say whether two cards or records are of one network, its options and recipe."""
+    """Say whether cards or records are of one network, options, start and recipe."""
     return (
         one.get("model") == other.get("model")
         and options_alike(one.get("options"), other.get("options"))
+        and start_of(one) == start_of(other)
         and learns_alike(one.get("recipe", {}), other.get("recipe", {}))
     )

@@ -96,8 +96,9 @@ def complete_changes(recipe: Recipe, changes: dict) -> dict:
         changes = {"weight_decay": 0.0, "l2": 0.0} | changes
         if optimizer == "ranger21":
             changes = {"schedule": "constant", "warmup_epochs": 0.0} | changes
-        # By its fields: a search gives its recipes the name of a user's space.
-        if PUBLISHED.get(recipe.name) == recipe and optimizer == "sgd":
+        # By its name, which has a plus where other fields were changed before.
+        published = recipe.name.removesuffix("+") in PUBLISHED
+        if published and optimizer == "sgd":
             changes = {"momentum": 0.0} | changes
         elif {optimizer, recipe.optimizer} & set(_RATES):
             rate = _RATES.get(optimizer, _RATE_OF_OTHERS)

@@ -17,7 +17,7 @@ from fmkeras.training.checkpoint_file import (
     read_checkpoint,
     write_checkpoint,
 )
-from fmkeras.training.run_dir import check_run_dir
+from fmkeras.training.run_dir import check_run_dir, has_checkpoint
 
 # Inside an epoch a checkpoint is written so often.
 SECONDS_BETWEEN = 600.0
@@ -73,7 +73,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     def exists(self) -> bool:
         """Return whether there is a checkpoint, whole or damaged."""
-        return self.path.exists() or previous_path(self.path).exists()
+        return has_checkpoint(self.path.parent)
 
     def restore(self) -> None:
         """Restore everything from the newest checkpoint that is whole.

@@ -7,7 +7,7 @@ from pathlib import Path
 from fmkeras.artifacts.keras_file import save_artifact
 from fmkeras.errors import UserError
 from fmkeras.training.checkpoint import Checkpoint
-from fmkeras.training.run_dir import kept_text, resume_text
+from fmkeras.training.run_dir import has_checkpoint, kept_text, resume_text
 
 
 def with_kept_model(
@@ -32,7 +32,7 @@ def with_kept_model(
 
 
 @contextlib.contextmanager
-def told_of_room(folder: Path, checkpoint: Path) -> Iterator[None]:
+def told_of_room(folder: Path) -> Iterator[None]:
     """Raise `UserError`, with how to go on, where the run's files cannot be written."""
     try:
         yield
@@ -41,7 +41,7 @@ def told_of_room(folder: Path, checkpoint: Path) -> Iterator[None]:
         raise
     except OSError as error:
         advice = "start it anew"
-        if checkpoint.exists():
+        if has_checkpoint(folder):
             advice = resume_text(folder)
         raise UserError(
             f"The run in '{folder}' cannot be written ({error.strerror or error}); "

@@ -11,7 +11,7 @@ import keras
 from fmkeras.datasets import Dataset
 from fmkeras.datasets.splits import DataSplits, split_dataset
 from fmkeras.engines import parallel
-from fmkeras.errors import Diverged, OutOfMemory
+from fmkeras.errors import CannotWrite, Diverged, OutOfMemory
 from fmkeras.files import replacing
 from fmkeras.files.locks import locked
 from fmkeras.process import signals
@@ -130,15 +130,18 @@ def fit(
             if not processes.leads:
                 raise
             _free(setup.model)
-            with replacing(folder / FAILED) as temporary:
-                temporary.write_text(f"{error}\n", encoding="utf-8")
-            raise with_kept_model(
+            failure = with_kept_model(
                 error,
                 keeper.checkpoint,
                 artifact_name(model_name, dataset),
                 dataset.class_names,
                 keeper.describe,
-            ) from error
+            )
+            # Without the mark, for want of room, the run would fail once more.
+            with contextlib.suppress(OSError, CannotWrite):
+                with replacing(folder / FAILED) as temporary:
+                    temporary.write_text(f"{error}\n", encoding="utf-8")
+            raise failure from error
         except KeyboardInterrupt as interrupt:
             raise TrainingInterrupted(
                 interrupt_message(keeper.checkpoint),

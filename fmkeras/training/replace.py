@@ -71,9 +71,8 @@ def _of_one_recipe(old: dict, new: dict) -> bool:
     An architecture that was corrected since is another network.
     """
     parameters = old.get("parameters")
-    begun_alike = old.get("start") == new.get("start")
     same_size = parameters in (None, new.get("parameters"))
-    return begun_alike and same_size and trained_alike(old, new)
+    return same_size and trained_alike(old, new)
 
 
 def _at(card: dict, name: str):

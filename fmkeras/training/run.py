@@ -25,7 +25,6 @@ from fmkeras.training.inference import inference_figures
 from fmkeras.training.publish import publish_card, publish_model
 from fmkeras.training.replace import is_card_alone
 from fmkeras.training.run_dir import (
-    CHECKPOINT,
     RECORD,
     artifact_name,
     naming_the_run,
@@ -125,7 +124,7 @@ def train(
     else:
         folder = resume_dir(resume, runs)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(told_of_room(folder, folder / CHECKPOINT))
+        stack.enter_context(told_of_room(folder))
         trackers = stack.enter_context(
             opened_trackers(log if processes.leads else (), folder)
         )

@@ -15,7 +15,8 @@ from fmkeras.files.locks import is_locked
 from fmkeras.files.reading import read_json, reason_of
 from fmkeras.labels import CLASS_NAMES
 from fmkeras.process.signals import Interrupted
-from fmkeras.recipes import Recipe
+from fmkeras.recipes import START, Recipe
+from fmkeras.training.checkpoint_file import previous_path
 
 CONFIG = "config.json"
 RECORD = "record.json"
@@ -151,11 +152,20 @@ def interrupted_runs(runs: str | Path) -> list[Path]:
     return [
         path.parent
         for path in begun
-        if (path.parent / CHECKPOINT).exists()
+        if has_checkpoint(path.parent)
         and not (path.parent / RECORD).exists()
         and not (path.parent / FAILED).exists()
         and not is_locked(path.parent)
     ]
+
+
+def has_checkpoint(folder: Path) -> bool:
+    """Say whether a run has kept a checkpoint, whole or damaged.
+
+    A kill while one is put in its place leaves that before it alone.
+    """
+    newest = folder / CHECKPOINT
+    return newest.exists() or previous_path(newest).exists()
 
 
 def read_config(folder: Path) -> dict:
@@ -220,16 +230,22 @@ def different_fields(settings: dict, config: dict) -> dict[str, tuple]:
 
     Of what only one of them has, those of `config` count, and of `settings` what the
     call may have left out: options of the network, and how it started. Each has the
-    value in `settings`, then that in `config`. What a recipe is called and where a data
-    set was read do not matter: fields and checksum say what they are.
+    value in `settings`, then that in `config`. What a recipe or the file of a start is
+    called and where a data set was read do not matter: fields and checksums say what
+    they are.
     """
     found, wanted = dict(_fields(settings)), dict(_fields(config))
     left_out = [n for n in found if n.partition(".")[0] in _MAY_BE_LEFT_OUT]
     return {
         name: (found.get(name), wanted.get(name))
         for name in dict.fromkeys([*wanted, *left_out])
-        if found.get(name) != wanted.get(name) and name not in _MEANS_NOTHING
+        if found.get(name) != wanted.get(name) and _means_something(name)
     }
+
+
+def _means_something(name: str) -> bool:
+    part, _, field = name.partition(".")
+    return field in START if part == "start" else name not in _MEANS_NOTHING
 
 
 def _fields(content: object, name: str = "") -> Iterator[tuple[str, object]]:

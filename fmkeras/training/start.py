@@ -7,6 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from fmkeras.artifacts.card import is_from_elsewhere
 from fmkeras.artifacts.keras_file import find_artifact, load_artifact, with_policy
 from fmkeras.artifacts.lookup import card_or_empty
 from fmkeras.datasets.garments.draw import draw_garments
@@ -169,9 +170,10 @@ def start_from(
             "classes": card.get("classes"),
             "dataset": card.get("dataset", {}).get("name"),
             "new_layers": new,
+            "elsewhere": is_from_elsewhere(card),
         }
     if freeze is not None:
-        facts["frozen"] = freeze_up_to(model, freeze)
+        facts |= {"frozen_up_to": freeze, "frozen": freeze_up_to(model, freeze)}
     return facts
 
 

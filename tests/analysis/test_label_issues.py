@@ -41,6 +41,18 @@ def result(dataset, tmp_path_factory):
     return audit(dataset, "linear", recipe, folder=folder), folder
 
 
+def test_an_interrupted_audit_says_that_the_command_goes_on(
+    tmp_path, monkeypatch, capsys
+):
+    def interrupted(*arguments, **further):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(audit_module, "audit", interrupted)
+    words = ["audit", "--model", "linear", *SMALL, "--out", str(tmp_path)]
+    assert main(words) == 130
+    assert "the same command goes on" in capsys.readouterr().out
+
+
 def test_wrong_labels_are_found(result):
     content, folder = result
     found = content["parts"]["train"]["suspects"]

@@ -137,6 +137,12 @@ def test_the_same_of_a_published_recipe(model, optimizer, rate, momentum):
     assert (changed.learning_rate, changed.momentum) == (rate, momentum)
 
 
+def test_a_published_recipe_stays_one_with_other_fields_changed():
+    recipe = find_recipe("published", "cnn").replace(epochs=5)
+    changed = recipe.replace(**complete_changes(recipe, {"optimizer": "sgd"}))
+    assert (changed.learning_rate, changed.momentum) == (recipe.learning_rate, 0.0)
+
+
 def test_the_same_words_go_on_with_an_interrupted_training(tmp_path, monkeypatch):
     class Interrupting(fit.ProgressBar):
         def on_epoch_begin(self, epoch, logs=None):

@@ -17,6 +17,7 @@ from support.data_files import small_files, write_files
 from fmkeras.__main__ import main
 from fmkeras.artifacts.keras_file import load_artifact, read_card
 from fmkeras.cli.parser import build_parser
+from fmkeras.cli.train import _settings_of_run, recipe_of
 from fmkeras.datasets import checksums
 from fmkeras.training.checkpoint_file import read_checkpoint
 from tuner.__main__ import main as tuner_main
@@ -362,6 +363,19 @@ def test_ctrl_c_keeps_the_last_epoch_and_resuming_goes_on_from_it(capsys):
     assert files_of("runs") == [run_folder]
     assert (run_folder / "record.json").exists()
     assert len(files_of("saved_models")) == 2
+
+
+def test_a_run_goes_on_by_the_words_that_it_began_with():
+    """On all images the last epoch is kept: those words named another recipe."""
+    Path("mine.json").write_text('{"name": "mine", "epochs": 2}')
+    words = ["train", "--recipe", "mine.json", "--data-split", "full"]
+    recipe = recipe_of(build_parser().parse_args([*words, "--model", "linear"]))
+    config = {"model": "linear", "options": {}, "recipe": recipe.to_dict(), "seed": 0}
+    config |= {"backend": BACKEND, "dataset": {"name": "fashion-mnist"}}
+    Path("begun").mkdir()
+    Path("begun/config.json").write_text(json.dumps(config))
+    found, _ = _settings_of_run(build_parser().parse_args(words), Path("begun"))
+    assert found == recipe and found.keep == "last"
 
 
 def test_training_goes_on_from_a_file_on_few_images_with_a_frozen_layer(capsys):

@@ -96,6 +96,22 @@ def test_a_record_of_other_images_is_not_of_drawn_ones_or_of_a_path(tmp_path):
     assert not is_training_of(own, {"seed": 1, "dataset": {"checksum": few.checksum}})
 
 
+def test_own_images_are_read_once_for_all_seeds(tmp_path, monkeypatch):
+    dataset = load_dataset("garments", train_size=60, test_size=20)
+    path = tmp_path / "mine.npz"
+    np.savez(path, x_train=dataset.x_train, y_train=dataset.y_train)
+    mine, read = load_dataset(str(path)), []
+    monkeypatch.setattr(
+        "fmkeras.cli.train.load_data", lambda args: read.append(args) or mine
+    )
+    words = ["train", "--model", "mynet", "--data", str(path)]
+    asked = build_parser().parse_args(words)
+    for seed in range(3):
+        told = {"seed": seed, "dataset": {"checksum": mine.checksum}}
+        assert is_training_of(asked, told)
+    assert len(read) == 1
+
+
 def test_a_record_is_of_the_file_that_training_began_with():
     told = {
         "dataset": {"name": "fashion-mnist", "source": "data/fashion-mnist"},
@@ -109,13 +125,30 @@ def test_a_record_is_of_the_file_that_training_began_with():
     assert is_training_of(args, told)
 
 
+def test_a_record_is_of_the_layers_that_were_frozen():
+    told = {
+        "dataset": {"name": "fashion-mnist", "source": "data/fashion-mnist"},
+        "start": {"frozen_up_to": "pool_1", "frozen": ["conv_1"]},
+    }
+    words = ["train", "--model", "lenet", "--freeze"]
+    same, other = (
+        build_parser().parse_args([*words, layer]) for layer in ("pool_1", "conv_2")
+    )
+    assert is_training_of(same, told) and not is_training_of(other, told)
+    # Records of before do not tell the layer.
+    del told["start"]["frozen_up_to"]
+    assert is_training_of(same, told) and is_training_of(other, told)
+
+
 def test_a_run_goes_on_in_its_own_precision_alone(tmp_path, monkeypatch):
     """Another --precision led into a run that refused it, each time again."""
     recipe = find_recipe("default", "linear")
     for number, precision in enumerate(("float32", "bfloat16", "auto")):
         folder = tmp_path / f"runs/a/linear-torch-seed0/{number}"
         folder.mkdir(parents=True)
-        (folder / "checkpoint.npz").write_text("")
+        # Of the last a kill has left the one before alone.
+        before = "-previous" if precision == "auto" else ""
+        (folder / f"checkpoint{before}.npz").write_text("")
         config = {"model": "linear", "options": {}, "seed": 0, "backend": "torch"}
         config |= {"recipe": recipe.replace(precision=precision).to_dict()}
         config |= {"dataset": {"name": "fashion-mnist"}}
@@ -160,6 +193,18 @@ def test_a_record_in_another_precision_is_not_what_is_asked_for(tmp_path):
     flags = ["--precision", "bfloat16"]
     with pytest.raises(UserError, match="data, options or precision"):
         reproduce(*arguments, flags, **how, how={"precision": "bfloat16"})
+
+
+def test_settings_that_do_not_tell_their_precision_may_be_of_any(monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        "fmkeras.experiments.reproduce.repeat",
+        lambda *arguments: asked.append(arguments[-1]) or [],
+    )
+    reproduce("linear", "torch", [0], how={"precision": "bfloat16"})
+    [is_asked] = asked
+    assert is_asked({}) and is_asked({"precision": "bfloat16"})
+    assert not is_asked({"precision": "float32"})
 
 
 def test_flags_have_no_other_names(capsys):

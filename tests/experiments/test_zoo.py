@@ -16,8 +16,10 @@ from fmkeras.datasets import load_dataset
 from fmkeras.datasets.splits import split_dataset
 from fmkeras.errors import UserError
 from fmkeras.experiments.zoo import check
+from fmkeras.experiments.zoo import train as zoo_train
 from fmkeras.experiments.zoo.check import check_zoo
 from fmkeras.experiments.zoo.plan import (
+    Net,
     Zoo,
     estimate_rate,
     find_result,
@@ -26,6 +28,7 @@ from fmkeras.experiments.zoo.plan import (
     zoo_names,
 )
 from fmkeras.experiments.zoo.train import zoo_text
+from fmkeras.files.locks import locked
 from fmkeras.models import list_models
 from fmkeras.models.catalogue import CATALOGUE
 from fmkeras.models.costs import MULTIPLY_ADDS
@@ -124,6 +127,9 @@ def test_a_model_computed_in_another_way_is_done_but_its_run_does_not_go_on(
     assert run_to_resume(net, zoo) is None
     (run / CONFIG).write_text(json.dumps(card))
     assert run_to_resume(net, zoo) == run
+    # A kill came between the two moves of a checkpoint.
+    (run / "checkpoint.npz").rename(run / "checkpoint-previous.npz")
+    assert run_to_resume(net, zoo) == run
 
 
 @pytest.fixture
@@ -221,6 +227,18 @@ def test_a_card_alone_counts_unless_its_network_is_named(
     path.write_text(json.dumps(card | {"file": None, "remake": "make zoo MODELS=mlp"}))
     assert find_result(plan_zoo(zoo)[0], zoo)
     assert find_result(plan_zoo(zoo, ["mlp"])[0], zoo) is None
+
+
+def test_the_time_is_up_while_another_process_has_the_run(tmp_path, monkeypatch):
+    """The wait for a run that went on elsewhere had no end."""
+    zoo = Zoo(None, out=tmp_path / "saved", runs=tmp_path / "runs")
+    net = Net("mlp", find_recipe("default", "mlp"), 1.0, "measured")
+    monkeypatch.setattr(zoo_train, "find_result", lambda *_: None)
+    monkeypatch.setattr(zoo_train, "run_to_resume", lambda *_: tmp_path / "begun")
+    lines = []
+    with locked(tmp_path / "begun", "training"):
+        assert zoo_train.train_zoo([net], zoo, 0.02, lines.append) == []
+    assert "waiting for it" in lines[0] and "The time is up" in lines[-1]
 
 
 def test_a_failed_training_is_passed_over(tmp_path, capsys):

@@ -63,6 +63,7 @@ def test_other_data_names_no_licence_it_does_not_know():
     test |= {"loss": 0.1, "per_class": {}}
     card = {"classes": ["a", "b"], "parameters": 3, "test": test, "input": "images"}
     card |= {"output": "probabilities", "dataset": {"name": "shoes", "train": 40}}
+    card["recipe"] = {"name": "default"}
     text = hub_card("cnn-shoes", card)
     assert "unknown here" in text and "zalando" not in text
     assert "license: mit" in text and "weights are under the MIT licence" in text
@@ -85,6 +86,14 @@ def test_weights_from_elsewhere_have_no_training_here():
     for said in (text, hub_card("mlp", card)):
         assert "license:" not in said and "weights are under" not in said
         assert "weights were trained elsewhere: their licence is" in said
+    # So are those of a training here that began with such weights.
+    card.pop("imported")
+    card |= {"recipe": {"name": "default"}, "start": {"elsewhere": True}}
+    said = hub_card("mlp", card)
+    assert "license:" not in said and "weights are under" not in said
+    assert "weights began with some that were trained elsewhere: their" in said
+    card["start"] = {"elsewhere": False}
+    assert "license: mit" in hub_card("mlp", card)
 
 
 def test_what_is_there_already_is_left_alone(tmp_path):

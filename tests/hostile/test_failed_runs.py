@@ -12,7 +12,7 @@ import pytest
 
 from fmkeras.__main__ import main
 from fmkeras.artifacts.keras_file import load_artifact, read_card
-from fmkeras.errors import Diverged, UserError
+from fmkeras.errors import CannotWrite, Diverged, UserError
 from fmkeras.files.locks import is_locked
 from fmkeras.recipes import Recipe, find_recipe
 from fmkeras.training import run as runs
@@ -86,6 +86,19 @@ def test_a_run_that_failed_is_none_to_go_on_with(garments, monkeypatch):
     # What was frozen is a matter of the training, not of the file.
     assert all(layer.trainable for layer in load_artifact(path).layers)
     assert (path.parent / "failed.txt").read_text().startswith("The loss")
+
+
+def test_the_best_weights_are_kept_where_the_mark_cannot_be(garments, monkeypatch):
+    """A full disk lost them, and was told of in place of what had failed."""
+    spoil_after(monkeypatch, 2)
+
+    def full(path):
+        raise CannotWrite(f"No room for '{path}'")
+
+    monkeypatch.setattr("fmkeras.training.fit.replacing", full)
+    with pytest.raises(Diverged, match="are kept"):
+        train(garments)
+    assert list(Path("runs").glob("*/linear*.keras"))
 
 
 def test_the_folder_is_locked_until_the_model_is_saved(garments, monkeypatch):

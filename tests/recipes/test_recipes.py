@@ -7,7 +7,7 @@ import pytest
 
 from fmkeras.errors import UserError
 from fmkeras.models import list_models, model_info
-from fmkeras.recipes import FAULTS, PUBLISHED, Recipe, find_recipe
+from fmkeras.recipes import FAULTS, PUBLISHED, Recipe, find_recipe, trained_alike
 
 BAD = [
     ({"epochs": 0}, "Bad epochs"),
@@ -237,3 +237,14 @@ def test_every_network_has_its_published_recipe():
     assert find_recipe("mlp", "cnn") == find_recipe("published", "mlp")
     for name in list_models():
         assert find_recipe("published", name).name == model_info(name).recipe
+
+
+def test_trainings_that_began_otherwise_are_not_alike():
+    card = {"model": "mlp", "recipe": Recipe().to_dict()}
+    begun = card | {"start": {"sha256": "0", "file": "a.keras", "classes": ["a"]}}
+    frozen = card | {"start": {"frozen": ["dense_1"]}}
+    other = card | {"start": {"sha256": "1", "file": "a.keras", "classes": ["a"]}}
+    for one, another in ((card, begun), (card, frozen), (begun, other)):
+        assert not trained_alike(one, another)
+    # The name of the file and what its card says change nothing.
+    assert trained_alike(begun, card | {"start": {"sha256": "0", "file": "b.keras"}})

@@ -64,6 +64,7 @@ def test_runs_of_some_images_or_other_options_do_not_count(tmp_path):
     for change in (
         {"dataset": {"name": "fashion-mnist", "train": 900, "validation": 100}},
         {"options": {"dropout": 0.1}},
+        {"start": {"sha256": "0"}},
     ):
         path = tmp_path / "saved_models/records/default/lenet-torch-seed1.json"
         path.write_text(json.dumps(record | {"seed": 1} | change))

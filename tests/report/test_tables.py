@@ -59,6 +59,8 @@ def test_a_mean_over_seeds_is_of_models_that_differ_by_them_alone():
         "more epochs": make_record(2, 0.5, epochs=9),
         "other options": make_record(3, 0.5) | {"options": {"width": 3}},
         "half": make_record(4, 0.5) | {"precision": "bfloat16"},
+        "begun with weights": make_record(5, 0.5) | {"start": {"sha256": "0"}},
+        "frozen": make_record(6, 0.5) | {"start": {"frozen": ["conv_1"]}},
         "made elsewhere": {"model": "lenet"},
         "without a card": {},
     }

@@ -112,6 +112,14 @@ def test_resuming_names_the_differing_fields_alone(tmp_path, capsys):
     ensure_run_dir(begun, {**CONFIG, "options": {"dropout": 0.5}}, {})
     with pytest.raises(UserError, match="expected options.dropout 0.5: start"):
         ensure_run_dir(begun, {**CONFIG, "options": {}}, {})
+    started = tmp_path / "started"
+    start = {"sha256": "0", "frozen": ["a"]}
+    ensure_run_dir(started, {**CONFIG, "start": {"file": "one.keras", **start}}, {})
+    # The same file under another name, told of in other words.
+    other = {"file": "two.keras", "frozen_up_to": "a", **start}
+    ensure_run_dir(started, {**CONFIG, "start": other}, {})
+    with pytest.raises(UserError, match="expected start.sha256 0: start a new"):
+        ensure_run_dir(started, {**CONFIG, "start": other | {"sha256": "1"}}, {})
     capsys.readouterr()
     ensure_run_dir(tmp_path, CONFIG, {"threads": 2, "versions": {"keras": "3.1"}})
     told = capsys.readouterr().err
@@ -127,6 +135,9 @@ def test_last_is_the_newest_run_that_did_not_end(tmp_path):
         os.utime(tmp_path / name / "config.json", (number, number))
         if name != "empty":
             (tmp_path / name / "checkpoint.npz").touch()
+    # A kill came between the two moves of a checkpoint.
+    newest = tmp_path / "a/checkpoint.npz"
+    newest.rename(previous_path(newest))
     (tmp_path / "ended/record.json").touch()
     (tmp_path / "failed/failed.txt").touch()
     assert resume_dir("last", tmp_path) == tmp_path / "a"

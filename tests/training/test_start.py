@@ -77,7 +77,9 @@ def test_frozen_layers_stay_and_a_new_head_is_trained(saved, three, tmp_path):
     start = run.record["start"]
     assert start["file"] == "ten.keras" and start["new_layers"] == ["logits"]
     assert start["classes"][0] == "T-shirt/top" and "sha256" in start
-    assert "block_2-part_2-norm" in start["frozen"]
+    assert start["frozen_up_to"] == start["frozen"][-1] == "block_2-part_2-norm"
+    # The file's card tells of no training here.
+    assert start["elsewhere"]
     assert json.loads(run.artifact.with_suffix(".json").read_text())["start"] == start
     for name, weights in after.items():
         same = all(map(np.array_equal, before[name], weights))

@@ -1,5 +1,6 @@
 """The command line of the tuner: mistakes are one line and exit code 2."""
 
+import dataclasses
 import json
 import os
 import re
@@ -231,6 +232,7 @@ def test_no_chief_answers(monkeypatch):
 
 
 def test_settings_of_every_published_search_are_read_again(tmp_path):
+    from fmkeras.recipes import PUBLISHED
     from tuner.cli import build_parser, make_settings
     from tuner.settings import read_settings, save_or_check
 
@@ -239,8 +241,12 @@ def test_settings_of_every_published_search_are_read_again(tmp_path):
             words = ["search", "--model", model, "--space", space]
             settings = make_settings(build_parser().parse_args(words))
             folder = tmp_path / model / space
+            # Searches of before gave the recipe the name of the space.
+            old = dataclasses.replace(settings.recipe, name=space)
+            save_or_check(folder, dataclasses.replace(settings, recipe=old))
             save_or_check(folder, settings)
             assert read_settings(folder).to_dict() == settings.to_dict()
+            assert settings.recipe.name not in PUBLISHED
             save_or_check(folder, settings)
 
 
@@ -300,6 +306,20 @@ def test_a_trial_goes_on_only_from_what_were_its_own_first_epochs(
     (earlier / "config.json").write_text(json.dumps(config))
     _go_on_from(earlier, tmp_path / "later", Recipe(**changes))
     assert (tmp_path / "later/checkpoint.npz").exists() != follows
+
+
+def test_a_trial_goes_on_from_the_checkpoint_that_a_kill_has_left(tmp_path):
+    from fmkeras.recipes import Recipe
+    from tuner.trials.run import _go_on_from
+
+    earlier = tmp_path / "earlier"
+    earlier.mkdir()
+    (earlier / "checkpoint-previous.npz").write_text("")
+    config = {"model": "mlp", "options": {}, "recipe": {}, "seed": 0}
+    config |= {"backend": "torch", "dataset": {"name": "garments"}}
+    (earlier / "config.json").write_text(json.dumps(config))
+    _go_on_from(earlier, tmp_path / "later", Recipe(schedule="constant"))
+    assert (tmp_path / "later/checkpoint-previous.npz").exists()
 
 
 def test_help_names_every_command(capsys):

@@ -12,9 +12,10 @@ from fmkeras.errors import CannotWrite
 from fmkeras.files import replacing, write_json
 from fmkeras.files.locks import Locked
 from fmkeras.recipes.recipe import Recipe
+from fmkeras.training.checkpoint_file import previous_path
 from fmkeras.training.fit import fit
 from fmkeras.training.progress import TimeEstimate
-from fmkeras.training.run_dir import CHECKPOINT, CONFIG, read_config
+from fmkeras.training.run_dir import CHECKPOINT, CONFIG, has_checkpoint, read_config
 from tuner.settings import Settings
 from tuner.spaces.space import apply_values
 from tuner.trials import files as trial_files
@@ -110,10 +111,11 @@ def _go_on_from(earlier: Path, folder: Path, recipe: Recipe) -> None:
     """
     if recipe.follows_epochs:
         return
-    if (folder / CONFIG).exists() or not (earlier / CHECKPOINT).exists():
+    if (folder / CONFIG).exists() or not has_checkpoint(earlier):
         return
+    before = previous_path(Path(CHECKPOINT)).name
     # Its rows too: where early stopping is over already, no epoch writes them.
-    for name in (CHECKPOINT, "history.csv", "per_class.csv"):
+    for name in (CHECKPOINT, before, "history.csv", "per_class.csv"):
         if (earlier / name).exists():
             with replacing(folder / name) as temporary:
                 shutil.copyfile(earlier / name, temporary)

@@ -16,7 +16,12 @@ from fmkeras.recipes import HOW, Recipe, find_recipe, learns_alike
 from fmkeras.records import SAVED_MODELS
 from fmkeras.training.auto_figures import load_figures
 from fmkeras.training.replace import CURRENT, is_card_alone, reason_to_stay
-from fmkeras.training.run_dir import CONFIG, RECORD, artifact_name
+from fmkeras.training.run_dir import (
+    CONFIG,
+    RECORD,
+    artifact_name,
+    has_checkpoint,
+)
 
 # In the folder of a network's runs: what came of the training that ended last.
 OUTCOME = "outcome.json"
@@ -180,7 +185,7 @@ def run_to_resume(net: Net, zoo: Zoo) -> Path | None:
     """Return the folder of the newest training of a network that can go on."""
     begun = (zoo.runs / net.name).glob(f"*/{CONFIG}")
     for path in sorted(begun, reverse=True):
-        kept = (path.parent / "checkpoint.npz").exists()
+        kept = has_checkpoint(path.parent)
         if kept and is_same_training(_read(path), net, zoo, computed_alike=True):
             return path.parent
     return None

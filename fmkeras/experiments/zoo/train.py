@@ -53,7 +53,7 @@ def train_zoo(
 
     def work(net: Net) -> None:
         started = time.monotonic()
-        code = _train(net, zoo, end)
+        code = _train(net, zoo, end, log)
         took = clock(time.monotonic() - started)
         if code in _SIGNALLED:
             if end is not None and time.monotonic() >= end:
@@ -112,8 +112,11 @@ def last_line(path: Path) -> str:
     return next((s for s in reversed(text.splitlines()) if s.strip()), "no message")
 
 
-def _train(net: Net, zoo: Zoo, end: float | None) -> int:
-    """Run the training of a network to its end; return its exit code."""
+def _train(net: Net, zoo: Zoo, end: float | None, log: Callable[[str], None]) -> int:
+    """Run the training of a network to its end; return its exit code.
+
+    Raises `_TimeUp` where another process is at its run until `end`.
+    """
     folder = make_folder(zoo.runs / net.name)
     command = [sys.executable, "-m", "fmkeras", "train", "--model", net.name]
     command += ["--backend", zoo.backend, "--seed", str(zoo.seed), "--compact"]
@@ -126,7 +129,8 @@ def _train(net: Net, zoo: Zoo, end: float | None) -> int:
     if zoo.epochs is not None:
         command += ["--epochs", str(zoo.epochs)]
     if begun := run_to_resume(net, zoo):
-        wait_until_free(begun)
+        if not wait_until_free(begun, log, end):
+            raise _TimeUp
         command += ["--resume", str(begun)]
     seconds = None if end is None else max(end - time.monotonic(), 0.0)
     with open(folder / LOG, "ab") as out, _bar(net, folder):

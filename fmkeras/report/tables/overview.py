@@ -93,7 +93,9 @@ def default_runs(root: Path) -> dict[str, dict]:
         # A study measures on validation images alone.
         if name not in recipes or "test" not in record:
             continue
-        if record["dataset"]["name"] != "fashion-mnist" or record.get("options"):
+        if record["dataset"]["name"] != "fashion-mnist":
+            continue
+        if record.get("options") or record.get("start"):
             continue
         told = record["dataset"]
         if (
