@@ -225,6 +225,9 @@ def test_waiting_for_a_folder_ends_when_it_is_let_go(tmp_path):
     assert len(lines) == 1 and "waiting for it" in lines[0]
     assert wait_until_free(tmp_path / "none", lines.append)
     assert len(lines) == 1
+    with locked(tmp_path, "training"):
+        # It is not waited for longer than there is time.
+        assert not wait_until_free(tmp_path, lines.append, time.monotonic())
 
 
 def test_a_file_that_cannot_be_written_is_told_before_the_work(tmp_path):
@@ -235,7 +238,3 @@ def test_a_file_that_cannot_be_written_is_told_before_the_work(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(CannotWrite, match="expected one that can be written"):
         check_file(tmp_path / "file" / "a.json")
-
-    with locked(tmp_path, "training"):
-        # It is not waited for longer than there is time.
-        assert not wait_until_free(tmp_path, lines.append, time.monotonic())
