@@ -81,9 +81,9 @@ DEFAULTS: dict[str, dict] = {
     },
     # The best epochs of its six recorded runs are 40 to 50.
     "mynet": {"epochs": 50, "flip": True, "crop_padding": 1},
-    # The gradient of a sigmoid is at most a quarter of a ReLU's: the rate is the best of
-    # 2e-3 to 3.2e-2 on validation images, by a point and more over half of it
-    # (rates-lenet in docs/log.md).
+    # The gradient of a sigmoid is at most a quarter of a ReLU's: this rate is the best
+    # of 2e-3 to 3.2e-2 on validation images, of one or two seeds each (rates-lenet in
+    # docs/log.md).
     "lenet": {"epochs": 40, "learning_rate": 1.6e-2, "flip": True, "crop_padding": 1},
     # The rate of its source, FashionNet.
     "fashionnet": {
