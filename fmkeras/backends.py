@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 
-from fmkeras.errors import UserError, did_you_mean
+from fmkeras.errors import UserError, unknown
 
 BACKENDS = ("torch", "tensorflow", "jax")
 
@@ -14,10 +14,7 @@ BACKENDS = ("torch", "tensorflow", "jax")
 def set_backend(backend: str) -> None:
     """Let keras, once imported, run on `backend`; raise `UserError` if it cannot."""
     if backend not in BACKENDS:
-        raise UserError(
-            f"Unknown backend; expected one of: {', '.join(BACKENDS)}."
-            f"{did_you_mean(backend, BACKENDS)} Received: {backend!r}"
-        )
+        raise unknown("backend", backend, BACKENDS)
     if importlib.util.find_spec(backend) is None:
         raise UserError(
             f"The backend is not installed; expected the package '{backend}': install "

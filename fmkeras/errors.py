@@ -98,6 +98,15 @@ def shown_value(value: object) -> str:
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
 
+def unknown(what: str, name: object, known: Iterable[str]) -> UserError:
+    """Return what to say of a name that is none of those `known`."""
+    known = list(known)
+    return UserError(
+        f"Unknown {what}; expected one of: {', '.join(known)}."
+        f"{did_you_mean(name, known)} Received: {name!r}"
+    )
+
+
 def did_you_mean(name: object, known: Iterable[str]) -> str:
     """Return ` Did you mean X?` for a message, or nothing where no name is close."""
     small = {one.lower(): one for one in known}

@@ -147,15 +147,15 @@ def show(args) -> None:
     """Print one network, or the model of a file, layer by layer."""
     from fmkeras.models import model_info
 
-    is_file = Path(args.model).suffix == ".keras"
-    if not is_file:
-        model_info(args.model)
-    import_keras()
-    from fmkeras.models.summary import layer_rows, show_model, show_rows
+    if Path(args.model).suffix == ".keras":
+        import_keras()
+        from fmkeras.artifacts.keras_file import load_artifact
+        from fmkeras.models.summary import layer_rows, show_rows
 
-    if not is_file:
-        print(show_model(args.model, args.markdown))
+        print(show_rows(layer_rows(load_artifact(args.model)), args.markdown))
         return
-    from fmkeras.artifacts.keras_file import load_artifact
+    model_info(args.model)
+    import_keras()
+    from fmkeras.models.summary import show_model
 
-    print(show_rows(layer_rows(load_artifact(args.model)), args.markdown))
+    print(show_model(args.model, args.markdown))

@@ -50,9 +50,11 @@ def commands_of(part: str, device: str, records: Path = RECORDS) -> list[list[st
     quick = ["--", "--precision", "bfloat16", "--compile", "yes"]
     if part == "large":
         protocol = ["reproduce", "--backend", "torch", "--seeds", "0"]
-        kept = {path.name for path in (records / STUDY).glob("*.json")}
-        left = [name for name in LARGE if f"{name}-torch-seed0.json" not in kept]
-        return [[*protocol, "--model", name, *quick] for name in left]
+        return [
+            [*protocol, "--model", name, *quick]
+            for name in LARGE
+            if not (records / STUDY / f"{name}-torch-seed0.json").exists()
+        ]
     study = ["repeat", "--name", "default-bfloat16", "--backends", "torch"]
     return [
         [*study, "--model", name, "--seeds", *AIM_SEEDS, *quick] for name in AIMED_AT

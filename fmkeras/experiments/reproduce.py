@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fmkeras.errors import UserError, did_you_mean
+from fmkeras.errors import UserError, unknown
 from fmkeras.experiments.published_figures import FIGURES, PublishedFigure
 from fmkeras.experiments.repeat import repeat
 from fmkeras.experiments.summary import largest_kind
@@ -210,10 +210,7 @@ def our_figure(figure: PublishedFigure, records: Sequence[dict]) -> Ours | None:
 
 def _published_recipe(model: str, recipe: str) -> Recipe:
     if recipe != "published" and recipe not in PUBLISHED:
-        raise UserError(
-            f"Unknown published recipe; expected one of: {', '.join(PUBLISHED)}."
-            f"{did_you_mean(recipe, PUBLISHED)} Received: {recipe!r}"
-        )
+        raise unknown("published recipe", recipe, PUBLISHED)
     return find_recipe(recipe, model)
 
 

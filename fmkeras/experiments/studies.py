@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fmkeras.datasets import Dataset
-from fmkeras.errors import Diverged, UserError, did_you_mean
+from fmkeras.errors import Diverged, UserError, did_you_mean, unknown
 from fmkeras.experiments.divide import divide
 from fmkeras.experiments.study_cases import STUDIES, Case, Study
 from fmkeras.files import write_json
@@ -23,10 +23,7 @@ from fmkeras.training.run_dir import CONFIG, read_config
 def find_study(name: str) -> Study:
     """Return a study by its name; raise `UserError` where there is none."""
     if name not in STUDIES:
-        raise UserError(
-            f"Unknown study; expected one of: {', '.join(STUDIES)}."
-            f"{did_you_mean(name, STUDIES)} Received: {name!r}"
-        )
+        raise unknown("study", name, STUDIES)
     return STUDIES[name]
 
 

@@ -4,7 +4,7 @@ import importlib
 import re
 from collections.abc import Callable
 
-from fmkeras.errors import UserError, did_you_mean
+from fmkeras.errors import unknown
 from fmkeras.labels import (
     IMAGE_SHAPE,
     NUM_CLASSES,
@@ -60,10 +60,7 @@ def model_info(name: str) -> ModelInfo:
     plain = plain_name(name)
     if plain in CATALOGUE:
         return CATALOGUE[plain]
-    raise UserError(
-        f"Unknown model; expected one of: {', '.join(CATALOGUE)}."
-        f"{did_you_mean(name, CATALOGUE)} Received: {name!r}"
-    )
+    raise unknown("model", name, CATALOGUE)
 
 
 def build_model(

@@ -163,6 +163,13 @@ class Recipe:
         self._check_ranges()
         self._check_combinations()
 
+    def warmup_steps(self, steps_per_epoch: int) -> int:
+        """Return the steps of the warm-up.
+
+        A training of one epoch would otherwise end before the rate is reached.
+        """
+        return round(min(self.warmup_epochs, self.epochs / 2) * steps_per_epoch)
+
     def _check_ranges(self) -> None:
         for name in ("epochs", "batch_size", "step_epochs"):
             if not 1 <= getattr(self, name) <= MOST:

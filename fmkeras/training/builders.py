@@ -170,6 +170,4 @@ def _build_schedule(recipe: Recipe, steps_per_epoch: int):
         return rate
     if not recipe.warmup_epochs:
         return schedule
-    # A training of one epoch would end before the rate is reached.
-    warm_up = min(recipe.warmup_epochs, recipe.epochs / 2)
-    return WarmUp(schedule, round(warm_up * steps_per_epoch))
+    return WarmUp(schedule, recipe.warmup_steps(steps_per_epoch))

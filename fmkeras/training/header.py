@@ -10,6 +10,7 @@ from fmkeras.datasets import Dataset
 from fmkeras.datasets.splits import DataSplits
 from fmkeras.engines.device import num_threads
 from fmkeras.recipes import Recipe
+from fmkeras.text.counts import counted
 from fmkeras.text.values import value_text
 from fmkeras.training.auto import Execution
 from fmkeras.training.teacher import teacher_warning
@@ -31,12 +32,12 @@ def header_lines(
     name = Path(model_name).stem if model_name.endswith(".keras") else model_name
     compiled = ", compiled" if execution.compile else ""
     schedule = "" if recipe.schedule == "constant" else f", {recipe.schedule} schedule"
-    epochs = "1 epoch" if recipe.epochs == 1 else f"{recipe.epochs} epochs"
     lines = [
         f"{name} on {dataset.name} ({dataset.source})",
         f"Images {images} and {len(split.test):,} test",
-        f"Recipe {recipe.name}: {epochs}, batch {recipe.batch_size}, "
-        f"{recipe.optimizer} at {value_text(recipe.learning_rate)}{schedule}",
+        f"Recipe {recipe.name}: {counted(recipe.epochs, 'epoch')}, "
+        f"batch {recipe.batch_size}, {recipe.optimizer} at "
+        f"{value_text(recipe.learning_rate)}{schedule}",
         f"Precision {execution.precision}{compiled}, {num_threads()} threads, "
         f"seed {seed}",
     ]

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import keras
 
-from fmkeras.errors import UserError, did_you_mean
+from fmkeras.errors import UserError, unknown
 from fmkeras.files import make_folder, write_json
 from fmkeras.files.reading import read_json
 from fmkeras.training.run_dir import CONFIG
@@ -29,10 +29,7 @@ def check_trackers(names: Iterable[str]) -> None:
     """Raise `UserError` for an unknown tracker, or one whose package is missing."""
     for name in names:
         if name not in TRACKERS:
-            raise UserError(
-                f"Unknown log; expected one of: {', '.join(TRACKERS)}."
-                f"{did_you_mean(name, TRACKERS)} Received: {name!r}"
-            )
+            raise unknown("log", name, TRACKERS)
         if importlib.util.find_spec(name) is None:
             raise UserError(
                 f"'--log {name}' needs the package {name}, which is not installed; "

@@ -281,6 +281,21 @@ def test_hyperband_takes_no_mean_over_the_last_epochs(tmp_path, capsys):
     assert "expected no swa_epochs" in mistake(capsys, ["search", *words])
 
 
+def gone_on(folder, kept, **recipe):
+    """Return the folder of a trial that may go on from one that kept that file."""
+    from fmkeras.recipes import Recipe
+    from tuner.trials.run import _go_on_from
+
+    earlier = folder / "earlier"
+    earlier.mkdir()
+    (earlier / kept).write_text("")
+    config = {"model": "mlp", "options": {}, "recipe": {}, "seed": 0}
+    config |= {"backend": "torch", "dataset": {"name": "garments"}}
+    (earlier / "config.json").write_text(json.dumps(config))
+    _go_on_from(earlier, folder / "later", Recipe(**recipe))
+    return folder / "later"
+
+
 @pytest.mark.parametrize(
     ("changes", "follows"),
     [
@@ -295,31 +310,13 @@ def test_hyperband_takes_no_mean_over_the_last_epochs(tmp_path, capsys):
 def test_a_trial_goes_on_only_from_what_were_its_own_first_epochs(
     tmp_path, changes, follows
 ):
-    from fmkeras.recipes import Recipe
-    from tuner.trials.run import _go_on_from
-
-    earlier = tmp_path / "earlier"
-    earlier.mkdir()
-    (earlier / "checkpoint.npz").write_text("")
-    config = {"model": "mlp", "options": {}, "recipe": {}, "seed": 0}
-    config |= {"backend": "torch", "dataset": {"name": "garments"}}
-    (earlier / "config.json").write_text(json.dumps(config))
-    _go_on_from(earlier, tmp_path / "later", Recipe(**changes))
-    assert (tmp_path / "later/checkpoint.npz").exists() != follows
+    later = gone_on(tmp_path, "checkpoint.npz", **changes)
+    assert (later / "checkpoint.npz").exists() != follows
 
 
 def test_a_trial_goes_on_from_the_checkpoint_that_a_kill_has_left(tmp_path):
-    from fmkeras.recipes import Recipe
-    from tuner.trials.run import _go_on_from
-
-    earlier = tmp_path / "earlier"
-    earlier.mkdir()
-    (earlier / "checkpoint-previous.npz").write_text("")
-    config = {"model": "mlp", "options": {}, "recipe": {}, "seed": 0}
-    config |= {"backend": "torch", "dataset": {"name": "garments"}}
-    (earlier / "config.json").write_text(json.dumps(config))
-    _go_on_from(earlier, tmp_path / "later", Recipe(schedule="constant"))
-    assert (tmp_path / "later/checkpoint-previous.npz").exists()
+    later = gone_on(tmp_path, "checkpoint-previous.npz", schedule="constant")
+    assert (later / "checkpoint-previous.npz").exists()
 
 
 def test_help_names_every_command(capsys):

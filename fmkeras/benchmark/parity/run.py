@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from fmkeras.backends import BACKENDS
-from fmkeras.errors import UserError, did_you_mean
+from fmkeras.errors import UserError, unknown
 from fmkeras.experiments.zoo.plan import zoo_names
 from fmkeras.files import write_json
 from fmkeras.models import model_info
@@ -49,10 +49,7 @@ def run_parity(
     names = [model_info(name).name for name in names or parity_names()]
     for backend in backends:
         if backend not in BACKENDS:
-            raise UserError(
-                f"Unknown backend; expected one of: {', '.join(BACKENDS)}."
-                f"{did_you_mean(backend, BACKENDS)} Received: {backend!r}"
-            )
+            raise unknown("backend", backend, BACKENDS)
     results = {} if out is None else _kept(Path(out))
     countdown = Countdown(len(names) * len(backends), "comparisons", log)
     origin = provenance() | {"cores": os.cpu_count()}

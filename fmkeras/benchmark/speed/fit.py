@@ -14,7 +14,7 @@ from fmkeras.benchmark.speed.rounds import (
     run_rounds,
 )
 from fmkeras.benchmark.speed.spread import rate_text, warn_if_wide
-from fmkeras.errors import UserError, did_you_mean
+from fmkeras.errors import UserError, unknown
 from fmkeras.files import write_json
 from fmkeras.provenance import provenance
 from fmkeras.text.durations import Countdown
@@ -58,10 +58,7 @@ def run_fit_benchmark(
     names = list(names or MODELS)
     for name in names:
         if name not in MODELS:
-            raise UserError(
-                f"Unknown model; expected one of: {', '.join(MODELS)}."
-                f"{did_you_mean(name, MODELS)} Received: {name!r}"
-            )
+            raise unknown("model", name, MODELS)
     competitors = [Competitor(kind, backend) for kind in KINDS]
     settings = {
         "device": device,

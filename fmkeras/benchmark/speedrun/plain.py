@@ -210,8 +210,7 @@ def rate_at(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
         rate *= (1 + math.cos(math.pi * share)) / 2
     elif recipe.schedule == "linear":
         rate *= 1 - share
-    warm_up = round(min(recipe.warmup_epochs, recipe.epochs / 2) * steps_per_epoch)
-    return rate * min((step + 1) / max(warm_up, 1), 1.0)
+    return rate * min((step + 1) / max(recipe.warmup_steps(steps_per_epoch), 1), 1.0)
 
 
 def _moved(images, padding: int):

@@ -212,18 +212,23 @@ def texts_as_they_are(figure) -> Iterator[None]:
 def check_figures(*paths: str | os.PathLike | None) -> None:
     """Raise `UserError` for a path where no figure can be; None stands for none."""
     for path in paths:
-        if path is not None and Path(path).suffix.lower() not in SUFFIXES:
-            raise UserError(
-                f"Plots are written as {' or '.join(SUFFIXES)}; give a file name that "
-                f"ends so. Received: {path}"
-            )
+        if path is not None:
+            _check_suffix(path)
     check_file(*paths)
+
+
+def _check_suffix(path: str | os.PathLike) -> None:
+    if Path(path).suffix.lower() not in SUFFIXES:
+        raise UserError(
+            f"Plots are written as {' or '.join(SUFFIXES)}; give a file name that "
+            f"ends so. Received: {path}"
+        )
 
 
 def write_figure(figure, path: str | os.PathLike) -> None:
     import matplotlib
 
-    check_figures(path)
+    _check_suffix(path)
     # Without a date and with fixed names inside, equal figures make equal files.
     metadata = {"Date": None} if Path(path).suffix.lower() == ".svg" else None
     hashsalt = matplotlib.rc_context({"svg.hashsalt": "0"})

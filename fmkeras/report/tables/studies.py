@@ -90,7 +90,7 @@ def rates_table(root: Path) -> str:
         groups = [cases.get(f"{rate:g}", []) for rate in RATES]
         epochs = {record["epochs"] for group in groups for record in group}
         rows.append(
-            (f"`{name}`", *map(_mean_cell, groups), ", ".join(map(str, epochs)))
+            (f"`{name}`", *map(_mean_cell, groups), ", ".join(map(str, sorted(epochs))))
         )
     if not rows:
         return "No record yet: `make study NAME=rates-lenet` makes the first."
